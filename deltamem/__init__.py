@@ -1,0 +1,36 @@
+"""δ-mem (arXiv 2605.12357): a tiny online memory for a frozen language model.
+
+backbone = load_backbone("Qwen/Qwen3-4B-Instruct-2507")
+memory = DeltaMemory(DeltaMemConfig(), backbone.model).initialise(backbone.model, seed=42)
+with memory.attach(backbone.model) as attached:
+    _, state = attached.forward(history_ids, logits=False)            # write
+    output, _ = attached.forward(question_ids, state=state, write=False)   # read
+"""
+
+from __future__ import annotations
+
+from deltamem.adapter import DeltaMemory
+from deltamem.adapter_files import load_adapter, save_adapter, save_published_adapter
+from deltamem.attach import Attachment, attach
+from deltamem.backbone import Backbone, MemoryCache, load_backbone, load_tiny
+from deltamem.config import DeltaMemConfig
+from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem.state import MemoryState
+
+__all__ = [
+    "Attachment",
+    "Backbone",
+    "DeltaMemConfig",
+    "DeltaMemError",
+    "DeltaMemory",
+    "InvalidInput",
+    "MemoryCache",
+    "MemoryState",
+    "Unavailable",
+    "attach",
+    "load_adapter",
+    "load_backbone",
+    "load_tiny",
+    "save_adapter",
+    "save_published_adapter",
+]

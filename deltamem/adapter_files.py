@@ -1,0 +1,169 @@
+"""Adapter folders: ours (safetensors and a model card) and the authors' (read; written on request).
+
+delta_mem_config.json           the authors' keys; ours adds one, "backbone"
+delta_mem_adapter.safetensors   ours            delta_mem_adapter.pt   the authors'
+README.md                       the model card, ours only
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from deltamem.adapter import DeltaMemory
+from deltamem.backbone import Backbone
+from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem.model_card import model_card
+from deltamem.published import from_published, tensor_name, to_published, to_published_tensors
+
+__all__ = ["load_adapter", "save_adapter", "save_published_adapter"]
+
+CONFIG = "delta_mem_config.json"
+WEIGHTS = "delta_mem_adapter.safetensors"
+PUBLISHED_WEIGHTS = "delta_mem_adapter.pt"
+
+
+def save_adapter(
+    memory: DeltaMemory, folder: Path, *, backbone: Backbone, card: Mapping[str, Any] | None = None
+) -> Path:
+    """Write ``folder`` in our format: configuration, safetensors, model card; never a pickle.
+
+    Args:
+        backbone: what the adapter was trained on; its identity is stored and checked at load.
+        card: facts for the model card, such as training settings and metrics.
+
+    Raises:
+        DeltaMemError: the folder cannot be written.
+    """
+    identity = {
+        "name": backbone.name,
+        "revision": backbone.revision,
+        "fingerprint": backbone.fingerprint,
+    }
+    weights = {
+        tensor_name(name): w.detach().cpu().contiguous() for name, w in memory.state_dict().items()
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+        _write_config(folder, {**to_published(memory.config), "backbone": identity})
+        text = model_card(memory, backbone, facts=card or {})
+        (folder / "README.md").write_text(text, encoding="utf-8")
+    except (OSError, SafetensorError) as fault:
+        raise DeltaMemError(f"the adapter folder {folder} cannot be written: {fault}") from fault
+    return folder
+
+
+def save_published_adapter(memory: DeltaMemory, folder: Path, *, backbone: Backbone) -> Path:
+    """Write ``folder`` as the authors' scripts read it: their configuration and a ``.pt`` file."""
+    outputs = {
+        index: {h: getattr(attention, f"{h}_proj").out_features for h in "qkvo"}
+        for index, attention in memory.attentions(backbone.model)
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = to_published_tensors(memory.state_dict(), outputs)
+    torch.save(weights, folder / PUBLISHED_WEIGHTS)
+    _write_config(folder, to_published(memory.config))
+    return folder
+
+
+def load_adapter(folder: Path, backbone: Backbone) -> DeltaMemory:
+    """Read an adapter of either format for ``backbone``, on its device, in eval mode.
+
+    Raises:
+        Unavailable: no adapter there.
+        InvalidInput: another backbone, shape, rank, layer set, an unknown key, damaged files; the
+            message names what does not match.
+    """
+    config, identity = _read_config(folder)
+    memory = DeltaMemory(config, backbone.model)
+    _check_backbone(folder, identity, backbone)
+    weights = _read_weights(folder)
+    memory.load_state_dict(_matched(folder, weights, memory))
+    memory.identity = memory.sha
+    return memory.eval()
+
+
+def _write_config(folder: Path, keys: Mapping[str, Any]) -> None:
+    text = json.dumps(keys, indent=2, ensure_ascii=False)
+    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+
+
+def _read_config(folder: Path) -> tuple[Any, Mapping[str, Any] | None]:
+    path = folder / CONFIG
+    if not path.is_file():
+        raise Unavailable(f"no adapter in {folder}: {CONFIG} is missing; train one or name another")
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise InvalidInput(f"{path} cannot be read as JSON: {fault}") from fault
+    if not isinstance(keys, dict):
+        raise InvalidInput(f"{path} holds a {type(keys).__name__}, not an object of keys")
+    identity = keys.pop("backbone", None)
+    try:
+        return from_published(keys), identity
+    except (TypeError, InvalidInput) as fault:
+        raise InvalidInput(f"{path}: {fault}") from fault
+
+
+def _check_backbone(folder: Path, identity: Mapping[str, Any] | None, backbone: Backbone) -> None:
+    if identity is None or identity.get("fingerprint") == backbone.fingerprint:
+        return
+    raise InvalidInput(
+        f"the adapter {folder} was trained on {identity.get('name')} (weights "
+        f"{str(identity.get('fingerprint'))[:12]}), and the backbone is {backbone.name} (weights "
+        f"{backbone.fingerprint[:12]})"
+    )
+
+
+def _read_weights(folder: Path) -> dict[str, Tensor]:
+    ours, theirs = folder / WEIGHTS, folder / PUBLISHED_WEIGHTS
+    try:
+        if ours.is_file():
+            return load_file(ours)
+        if theirs.is_file():
+            weights = torch.load(theirs, map_location="cpu", weights_only=True)
+            return {name: w for name, w in weights.items() if isinstance(w, Tensor)}
+    except (
+        SafetensorError,
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        AttributeError,
+    ) as fault:
+        where = ours if ours.is_file() else theirs
+        reason = str(fault).splitlines()[0]
+        raise InvalidInput(f"{where} is damaged or not an adapter: {reason}") from fault
+    raise Unavailable(f"no adapter in {folder}: neither {WEIGHTS} nor {PUBLISHED_WEIGHTS} is there")
+
+
+def _matched(folder: Path, weights: Mapping[str, Tensor], memory: DeltaMemory) -> dict[str, Tensor]:
+    """The file's tensors under our names, after every name and shape was found to agree."""
+    wanted = memory.state_dict()
+    found = {name: weights.get(tensor_name(name)) for name in wanted}
+    missing = [tensor_name(name) for name, w in found.items() if w is None]
+    if missing:
+        raise InvalidInput(f"{folder} lacks {len(missing)} tensors, the first is {missing[0]}")
+    for name, w in found.items():
+        assert w is not None
+        if w.shape != wanted[name].shape:
+            raise InvalidInput(
+                f"{folder}: {tensor_name(name)} is {tuple(w.shape)}, this backbone and "
+                f"configuration need {tuple(wanted[name].shape)}"
+            )
+    named = {tensor_name(name) for name in wanted}
+    extra = [name for name, w in weights.items() if name not in named and bool(w.any())]
+    if extra:
+        raise InvalidInput(
+            f"{folder} has {len(extra)} tensors that its configuration does not use, "
+            f"the first is {sorted(extra)[0]}"
+        )
+    return {name: w for name, w in found.items() if w is not None}

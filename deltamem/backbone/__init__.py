@@ -1,0 +1,38 @@
+"""The frozen language model: load it, render for it, show it histories, decode from it.
+
+Everything a memory method needs of a backbone, and nothing of any memory but the value that travels
+with the KV cache.
+"""
+
+from __future__ import annotations
+
+from deltamem.backbone.cache import MemoryCache
+from deltamem.backbone.context import VisibleContext
+from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
+from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
+from deltamem.backbone.loading import Backbone, fingerprint, load_backbone, load_tiny
+from deltamem.backbone.rendering import Rendered, render, render_history
+from deltamem.backbone.truncation import fit_messages
+from deltamem.backbone.windows import split_windows
+
+__all__ = [
+    "Backbone",
+    "DecodingLike",
+    "Generation",
+    "HistoryLike",
+    "MemoryCache",
+    "Messages",
+    "NextLogits",
+    "PromptLike",
+    "Rendered",
+    "VisibleContext",
+    "fingerprint",
+    "fit_messages",
+    "generate",
+    "left_pad",
+    "load_backbone",
+    "load_tiny",
+    "render",
+    "render_history",
+    "split_windows",
+]

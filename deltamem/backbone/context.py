@@ -1,0 +1,186 @@
+"""Histories that stay in view: read once into a KV cache, asked about many times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deltamem.backbone.cache import MemoryCache
+from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
+from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
+from deltamem.backbone.loading import Backbone
+from deltamem.backbone.rendering import Rendered
+from deltamem.backbone.truncation import fit_messages
+from deltamem.errors import InvalidInput
+
+__all__ = ["ReadPass", "ReadReport", "Reader", "VisibleContext"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadPass:
+    """One forward over what is new in the histories."""
+
+    ids: Tensor
+    """(B, T), padding on the left."""
+    mask: Tensor
+    """(B, past + T) bool."""
+    rendered: Sequence[Rendered]
+    """Per row the whole history so far; its last tokens are those of this pass."""
+    new_tokens: Sequence[int]
+    """Per row how many tokens are new."""
+    cache: MemoryCache
+
+    @property
+    def positions(self) -> Tensor:
+        """(B, T): place of each new token among the real ones."""
+        return (self.mask.long().cumsum(1) - 1).clamp_min(0)[:, -self.ids.shape[1] :]
+
+
+Reader = Callable[[ReadPass], None]
+"""Runs the backbone over a pass, filling its cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadReport:
+    """What of a history came into view."""
+
+    original_tokens: int
+    shown_tokens: int
+    cut_side: str | None
+    """Which part went; None when nothing was cut."""
+    seconds: float
+
+
+class VisibleContext:
+    """A batch of histories in one left-padded cache, which asking never changes."""
+
+    def __init__(self, backbone: Backbone, *, batch: int) -> None:
+        """``batch`` empty histories."""
+        self.backbone = backbone
+        self.cache = MemoryCache(config=backbone.model.config)
+        self._messages: list[Messages] = [()] * batch
+        self._shown: list[Messages] = [()] * batch
+        self._ids: list[list[int]] = [[] for _ in range(batch)]
+        self._join: str | None = None
+        self._mask = torch.zeros(batch, 0, dtype=torch.bool, device=backbone.device)
+
+    def read(
+        self, histories: Sequence[HistoryLike], *, reader: Reader | None = None
+    ) -> list[ReadReport]:
+        """Append one piece to each history; read again from the start where a cut moves.
+
+        Args:
+            histories: the pieces, one for each history of the batch.
+            reader: runs the backbone over a pass; None is the bare backbone.
+
+        Raises:
+            InvalidInput: instructions that do not fit, or messages the template refuses.
+        """
+        started = time.perf_counter()
+        self._join = histories[0].join
+        self._messages = [[*m, *h.messages] for m, h in zip(self._messages, histories, strict=True)]
+        counts = [self._count(messages) for messages in self._messages]
+        budgets = [self.backbone.window - history.reserve for history in histories]
+        self._shown = [
+            fit_messages(messages, cut=h.cut, budget=budget, count=self._count)
+            for messages, h, budget in zip(self._messages, histories, budgets, strict=True)
+        ]
+        self._fill([self._render(shown) for shown in self._shown], reader or self._read_bare)
+        seconds = (time.perf_counter() - started) / len(histories)
+        return [
+            ReadReport(
+                original_tokens=count,
+                shown_tokens=len(ids),
+                cut_side=h.cut.side if len(ids) < count else None,
+                seconds=seconds,
+            )
+            for count, ids, h in zip(counts, self._ids, histories, strict=True)
+        ]
+
+    def ask(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        next_logits: NextLogits | None = None,
+    ) -> list[Generation]:
+        """Answer prompts, each about the history it names, from copies of the cache.
+
+        A backbone with sliding-window layers counts padding as distance, so it is asked one
+        question at a time.
+        """
+        size = 1 if any(self.cache.is_sliding) else len(prompts)
+        answers: list[Generation] = []
+        for start in range(0, len(prompts), size):
+            group = prompts[start : start + size]
+            rows = [prompt.history for prompt in group]
+            answers += generate(
+                self.backbone,
+                [self.question_ids(prompt) for prompt in group],
+                decoding,
+                seeds=[prompt.seed for prompt in group],
+                cache=self.cache.selected(rows),
+                past=self._mask[rows],
+                next_logits=next_logits,
+            )
+        return answers
+
+    def question_ids(self, prompt: PromptLike) -> list[int]:
+        """Tokens of a prompt after those of its history, generation prompt included.
+
+        Raises:
+            InvalidInput: the chat template rewrites the history once this question follows.
+        """
+        read = self._ids[prompt.history]
+        turn = {"role": "user", "content": prompt.question}
+        ids = self.backbone.render(
+            [*self._shown[prompt.history], turn], join=self._join, add_generation_prompt=True
+        ).ids
+        if ids[: len(read)] != read:
+            raise InvalidInput(
+                f"the chat template of {self.backbone.name} rewrites the history when this "
+                "question follows it, so the history cannot be read ahead"
+            )
+        return ids[len(read) :]
+
+    def _render(self, messages: Messages) -> Rendered:
+        return self.backbone.render_history(messages, join=self._join)
+
+    def _count(self, messages: Messages) -> int:
+        return len(self._render(messages).ids)
+
+    @torch.no_grad()
+    def _fill(self, rendered: Sequence[Rendered], reader: Reader) -> None:
+        old = self._ids
+        if any(r.ids[: len(ids)] != ids for r, ids in zip(rendered, old, strict=True)):
+            self.cache = MemoryCache(config=self.backbone.model.config)
+            self._mask = self._mask[:, :0]
+            old = [[] for _ in rendered]
+        fresh = [r.ids[len(ids) :] for r, ids in zip(rendered, old, strict=True)]
+        self._ids = [r.ids for r in rendered]
+        ids, mask = left_pad(fresh, fill=self.backbone.pad_id, device=self.backbone.device)
+        if not ids.shape[1]:
+            return
+        self._mask = torch.cat([self._mask, mask], dim=1)
+        reader(
+            ReadPass(
+                ids=ids,
+                mask=self._mask,
+                rendered=rendered,
+                new_tokens=[len(row) for row in fresh],
+                cache=self.cache,
+            )
+        )
+
+    def _read_bare(self, run: ReadPass) -> None:
+        self.backbone.model.get_decoder()(
+            input_ids=run.ids,
+            attention_mask=run.mask.long(),
+            position_ids=run.positions,
+            past_key_values=run.cache,
+            use_cache=True,
+        )

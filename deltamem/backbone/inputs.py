@@ -1,0 +1,86 @@
+"""What a memory method is given, named by the fields that are read.
+
+The evaluation side owns the classes; nothing here imports them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+__all__ = ["CutLike", "DecodingLike", "HistoryLike", "Messages", "PromptLike"]
+
+Messages = Sequence[Mapping[str, str]]
+"""Role and content of each message, in the order in which they were said."""
+
+
+class CutLike(Protocol):
+    """How a history is shortened when it does not fit in view."""
+
+    @property
+    def side(self) -> str:
+        """Which part goes: the ``start`` (oldest), the ``end`` or the ``middle``."""
+
+    @property
+    def max_chars(self) -> int | None:
+        """A limit of the benchmark's own, in characters over all contents; None for none."""
+
+
+class HistoryLike(Protocol):
+    """A piece of conversation that comes before the questions."""
+
+    @property
+    def messages(self) -> Messages:
+        """What stays in view, where anything does."""
+
+    @property
+    def written(self) -> Messages:
+        """What is written to the memory; differs from ``messages`` only under a control."""
+
+    @property
+    def join(self) -> str | None:
+        """Text between messages of one role that share a turn; None: a turn for each."""
+
+    @property
+    def cut(self) -> CutLike:
+        """What goes when the history in view is too long."""
+
+    @property
+    def reserve(self) -> int:
+        """Tokens to keep free for the question and the answer."""
+
+
+class PromptLike(Protocol):
+    """A question about one of the histories."""
+
+    @property
+    def question(self) -> str:
+        """Text of the last user turn."""
+
+    @property
+    def history(self) -> int:
+        """Which history of the batch it is about."""
+
+    @property
+    def seed(self) -> int:
+        """Of this answer's random numbers."""
+
+
+class DecodingLike(Protocol):
+    """How to decode. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Tokens after which an answer is cut off."""
+
+    @property
+    def temperature(self) -> float:
+        """Divides the logits before sampling."""
+
+    @property
+    def top_p(self) -> float:
+        """Probability mass to sample from."""
+
+    @property
+    def top_k(self) -> int:
+        """Number of most likely tokens to sample from."""

@@ -1,0 +1,101 @@
+"""Shorten a history that stays in view, and say what was cut; never in silence.
+
+A history that is only written is not shortened: it passes through in windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from deltamem.backbone.inputs import CutLike, Messages
+from deltamem.errors import InvalidInput
+
+__all__ = ["clip_text", "fit_messages"]
+
+MARKER = "\n\n[...]\n\n"
+"""Stands where text was taken out of the middle of a message."""
+HEAD_SHARE = 1 / 3
+"""What remains before a cut in the middle; the rest remains after it."""
+
+
+def fit_messages(
+    messages: Messages,
+    *,
+    cut: CutLike,
+    budget: int,
+    count: Callable[[Messages], int],
+) -> list[Mapping[str, str]]:
+    """The longest part of ``messages`` whose rendering has at most ``budget`` tokens.
+
+    A leading system message always stays. Whole messages go first; where one message alone is too
+    long, its text is clipped on the same side.
+
+    Args:
+        messages: the history.
+        cut: the side, and a limit in characters.
+        budget: tokens there is room for.
+        count: tokens of a rendered history.
+
+    Raises:
+        InvalidInput: not even an empty history fits.
+    """
+    system = [m for m in messages[:1] if m["role"] == "system"]
+    rest = list(messages[len(system) :])
+    if cut.max_chars is not None:
+        rest = _shorten(rest, cut.max_chars, cut.side)
+    if count([*system, *rest]) <= budget:
+        return [*system, *rest]
+    if count(system) > budget:
+        raise InvalidInput(
+            f"the instructions alone have {count(system)} tokens and there is room for {budget}"
+        )
+    low, high = 0, sum(len(m["content"]) for m in rest)
+    while low < high:
+        middle = (low + high + 1) // 2
+        fits = count([*system, *_shorten(rest, middle, cut.side)]) <= budget
+        low, high = (middle, high) if fits else (low, middle - 1)
+    return [*system, *_shorten(rest, low, cut.side)]
+
+
+def _shorten(messages: Messages, chars: int, side: str) -> list[Mapping[str, str]]:
+    """At most ``chars`` characters of contents; whole messages unless one alone is longer."""
+    if sum(len(m["content"]) for m in messages) <= chars:
+        return list(messages)
+    if len(messages) == 1:
+        only = messages[0]
+        return [{**only, "content": clip_text(only["content"], chars, side)}] if chars else []
+    if side == "middle":
+        head, tail = _take(messages, int(chars * HEAD_SHARE)), []
+        left = chars - sum(len(m["content"]) for m in head)
+        tail = _take(messages[len(head) :][::-1], left)[::-1]
+        return [*head, *tail]
+    if side == "end":
+        return _take(messages, chars)
+    return _take(messages[::-1], chars)[::-1]
+
+
+def _take(messages: Messages, chars: int) -> list[Mapping[str, str]]:
+    """The first messages, as many as have ``chars`` characters together."""
+    taken = []
+    for message in messages:
+        chars -= len(message["content"])
+        if chars < 0:
+            break
+        taken.append(message)
+    return taken
+
+
+def clip_text(text: str, chars: int, side: str) -> str:
+    """At most ``chars`` characters of ``text``: the side that is named goes.
+
+    >>> clip_text("abcdef", 3, "start")
+    'def'
+    """
+    if len(text) <= chars:
+        return text
+    if side == "end":
+        return text[:chars]
+    if side == "start" or chars <= 2 * len(MARKER):
+        return text[len(text) - chars :]
+    head = int((chars - len(MARKER)) * HEAD_SHARE)
+    return text[:head] + MARKER + text[len(text) - (chars - len(MARKER) - head) :]

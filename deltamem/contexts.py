@@ -1,0 +1,223 @@
+"""Where a history goes while δ-mem reads it: only into the state, or also into view."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from deltamem.adapter import DeltaMemory
+from deltamem.attach import Attachment
+from deltamem.backbone import (
+    Backbone,
+    DecodingLike,
+    Generation,
+    HistoryLike,
+    MemoryCache,
+    Messages,
+    PromptLike,
+    VisibleContext,
+    generate,
+)
+from deltamem.backbone.context import Reader, ReadPass
+from deltamem.errors import InvalidInput
+from deltamem.state import MemoryState
+from deltamem.writing import segment_ids, write_windows
+
+__all__ = ["Context", "InView", "Taken", "WrittenOnly", "system_turn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What taking in one piece of history took, and what of it is in view."""
+
+    written_tokens: int
+    original_tokens: int
+    shown_tokens: int = 0
+    cut_side: str | None = None
+    windows: int = 1
+    split_segments: int = 0
+
+
+class Context(Protocol):
+    """B histories as one memory method holds them."""
+
+    state: MemoryState
+    """What they left behind; B sequences."""
+
+    def write(self, attached: Attachment, histories: Sequence[HistoryLike]) -> list[Taken]:
+        """Append one piece to each history."""
+
+    def ask(
+        self,
+        attached: Attachment,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        state: MemoryState,
+    ) -> list[Generation]:
+        """Answer prompts from ``state``, which need not be the one that was left behind."""
+
+
+class WrittenOnly:
+    """``context=none``: text, keys and values are dropped; a prompt holds only its question."""
+
+    def __init__(self, backbone: Backbone, memory: DeltaMemory, *, batch: int, window: int) -> None:
+        """``window``: tokens per write pass at most."""
+        self.backbone, self.window = backbone, window
+        self.state = memory.zeros(batch)
+        self._messages: list[Messages] = [()] * batch
+        self._ids: list[list[int]] = [[] for _ in range(batch)]
+
+    def write(self, attached: Attachment, histories: Sequence[HistoryLike]) -> list[Taken]:
+        """Append one piece to each history.
+
+        Raises:
+            InvalidInput: the chat template shows earlier turns differently now.
+        """
+        self._messages = [[*m, *h.written] for m, h in zip(self._messages, histories, strict=True)]
+        rendered = [
+            self.backbone.render_history(messages, join=h.join)
+            for messages, h in zip(self._messages, histories, strict=True)
+        ]
+        for r, before in zip(rendered, self._ids, strict=True):
+            if r.ids[: len(before)] != before:
+                raise InvalidInput(
+                    f"the chat template of {self.backbone.name} rewrites earlier turns when others "
+                    "follow; write this history in one piece"
+                )
+        self.state, written = write_windows(
+            attached,
+            self.backbone,
+            rendered,
+            state=self.state,
+            window=self.window,
+            start=[len(before) for before in self._ids],
+        )
+        self._ids = [r.ids for r in rendered]
+        return [
+            Taken(
+                written_tokens=w.tokens,
+                original_tokens=w.tokens,
+                windows=w.windows,
+                split_segments=w.split_segments,
+            )
+            for w in written
+        ]
+
+    def ask(
+        self,
+        attached: Attachment,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        state: MemoryState,
+    ) -> list[Generation]:
+        """Answer prompts that hold the instructions and the question."""
+        cache = MemoryCache(
+            config=self.backbone.model.config,
+            memory=state.select([prompt.history for prompt in prompts]),
+        )
+        ids = []
+        for prompt in prompts:
+            turn = {"role": "user", "content": prompt.question}
+            system = system_turn(self._messages[prompt.history])
+            ids.append(self.backbone.render([*system, turn], add_generation_prompt=True).ids)
+        seeds = [prompt.seed for prompt in prompts]
+        return generate(self.backbone, ids, decoding, seeds=seeds, cache=cache)
+
+
+class InView:
+    """``context=visible``: what is shown is also what writes, in one pass.
+
+    Under a control that has something else written, that is written first, alone, and what is
+    shown is read with writes off.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        memory: DeltaMemory,
+        *,
+        batch: int,
+        window: int,
+        write_answers: bool,
+    ) -> None:
+        """``write_answers``: question and answer tokens write too, for this answer only."""
+        self._view = VisibleContext(backbone, batch=batch)
+        self._aside = WrittenOnly(backbone, memory, batch=batch, window=window)
+        self._write_answers = write_answers
+        self.state = self._aside.state
+
+    def write(self, attached: Attachment, histories: Sequence[HistoryLike]) -> list[Taken]:
+        """Append one piece to each history."""
+        together = all(h.messages == h.written for h in histories)
+        aside = [] if together else self._aside.write(attached, histories)
+        if aside:
+            self.state = self._aside.state
+        reports = self._view.read(histories, reader=self._reader(attached, write=together))
+        if together and self._view.cache.memory is not None:
+            self.state = self._view.cache.memory
+        return [
+            Taken(
+                written_tokens=aside[i].written_tokens if aside else r.shown_tokens,
+                original_tokens=r.original_tokens,
+                shown_tokens=r.shown_tokens,
+                cut_side=r.cut_side,
+            )
+            for i, r in enumerate(reports)
+        ]
+
+    def ask(
+        self,
+        attached: Attachment,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        state: MemoryState,
+    ) -> list[Generation]:
+        """Answer prompts whose history is in the KV cache."""
+        self._view.cache.memory = state
+
+        def step(ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache) -> Tensor:
+            """A prompt is one segment, and so is each token of its answer."""
+            output, _ = attached.forward(
+                ids,
+                mask.long(),
+                position_ids=positions,
+                write=self._write_answers,
+                segments=ids.new_zeros(ids.shape),
+                past_key_values=cache,
+                logits_to_keep=1,
+            )
+            return output.logits[:, -1].float()
+
+        return self._view.ask(prompts, decoding, next_logits=step)
+
+    def _reader(self, attached: Attachment, *, write: bool) -> Reader:
+        unit = attached.memory.config.writer.segment_unit
+
+        def read(run: ReadPass) -> None:
+            new = [
+                slice(len(r.ids) - n, None)
+                for r, n in zip(run.rendered, run.new_tokens, strict=True)
+            ]
+            attached.forward(
+                run.ids,
+                run.mask.long(),
+                state=None if write else self.state,
+                write=write,
+                segments=segment_ids(unit, run.rendered, new, like=run.ids),
+                logits=False,
+                position_ids=run.positions,
+                past_key_values=run.cache,
+            )
+
+        return read
+
+
+def system_turn(messages: Messages) -> Messages:
+    """The instructions that stay in the prompt when the history is dropped: a leading system turn."""
+    return [m for m in messages[:1] if m["role"] == "system"]

@@ -1,0 +1,44 @@
+"""The gated delta rule of δ-mem: one operation, several forms, one signature.
+
+``naive`` is the definition and the oracle of the tests, ``chunked`` is for training and prefill,
+``step`` for decoding. The equations are in README.md beside this file.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from deltamem.delta_rule.chunked import delta_rule_chunked
+from deltamem.delta_rule.naive import delta_rule_naive
+from deltamem.delta_rule.step import delta_rule_step, read_state
+
+__all__ = [
+    "delta_rule",
+    "delta_rule_chunked",
+    "delta_rule_naive",
+    "delta_rule_step",
+    "read_state",
+]
+
+
+def delta_rule(
+    q: Tensor | None,
+    k: Tensor,
+    v: Tensor,
+    keep: Tensor,
+    erase: Tensor,
+    write: Tensor,
+    state: Tensor,
+    mask: Tensor | None = None,
+) -> tuple[Tensor | None, Tensor]:
+    """Read before write over T tokens with the form that suits the shape.
+
+    Contract of :func:`delta_rule_naive`. The arithmetic is that of ``state``'s dtype: the fast
+    forms serve float32 and float64; a lower precision (``state_dtype`` of the configuration,
+    as in the authors' release) goes token by token, as it does there.
+    """
+    if state.dtype not in (torch.float32, torch.float64):
+        return delta_rule_naive(q, k, v, keep, erase, write, state, mask)
+    form = delta_rule_step if k.shape[1] == 1 else delta_rule_chunked
+    return form(q, k, v, keep, erase, write, state, mask)

@@ -1,0 +1,35 @@
+"""What can go wrong in a way the user can mend: one sentence each, with the exit code of the verb."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ["DeltaMemError", "InvalidInput", "Unavailable", "check_choice"]
+
+
+class DeltaMemError(Exception):
+    """A fault that one sentence explains. ``exit_code`` is what a command ends with."""
+
+    exit_code = 1
+
+
+class InvalidInput(DeltaMemError, ValueError):
+    """A value, file or combination that cannot be used; the message names it and the choices."""
+
+    exit_code = 2
+
+
+class Unavailable(DeltaMemError):
+    """Weights, data or a token that are not on this machine; the message says how to get them."""
+
+    exit_code = 4
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Refuse a ``value`` that is not among ``choices``, naming both.
+
+    Raises:
+        InvalidInput: with the name of the setting, its value and what there is to choose from.
+    """
+    if value not in choices:
+        raise InvalidInput(f"{name} is '{value}'; choose one of {', '.join(choices)}")

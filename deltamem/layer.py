@@ -1,0 +1,152 @@
+"""The memory of one attention layer: project, read, steer, write (paper, equations 4-12).
+
+Letters: B batch, T time, N sub-states, R rank, D hidden.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear, normalize
+
+from deltamem.config import DeltaMemConfig
+from deltamem.delta_rule import read_state
+from deltamem.errors import InvalidInput
+from deltamem.writers.writer import Projected, WriteResult
+
+__all__ = ["LayerMemory"]
+
+NORM_EPS = 1e-6
+
+
+class LayerMemory(nn.Module):
+    """Weights of one layer's memory, in float32 whatever the backbone's dtype.
+
+    Parameter names are those of the published format, so that a state dict is a file.
+    """
+
+    def __init__(
+        self,
+        config: DeltaMemConfig,
+        hidden: int,
+        *,
+        outputs: Mapping[str, int],
+        device: object = None,
+    ) -> None:
+        """``hidden``: D. ``outputs``: width of each steered projection's output, by head."""
+        super().__init__()
+        self.config = config
+        width, gates = config.width, config.gate_width
+
+        def weight(*shape: int) -> nn.Parameter:
+            return nn.Parameter(torch.zeros(*shape, dtype=torch.float32, device=device))  # type: ignore[call-overload]
+
+        self.memory_q_proj = weight(width, hidden)
+        self.memory_k_proj = weight(width, hidden)
+        self.memory_v_proj = weight(width, hidden)
+        self.beta_proj = weight(gates, hidden)
+        self.beta_bias = weight(gates)
+        if config.own_retention:
+            self.lambda_proj = weight(gates, hidden)
+            self.lambda_bias = weight(gates)
+        for head, size in outputs.items():
+            self.register_parameter(f"delta_{head}_proj", weight(size, width))
+
+    def initialise(self, base: Mapping[str, Tensor], *, generator: torch.Generator) -> None:
+        """Start values of mechanism.md section 3: kaiming q, k, v; closed gates; small steering.
+
+        ``base``: the backbone's own projection weights by head, for ``init=base_slice``.
+        """
+        for name in ("memory_q_proj", "memory_k_proj", "memory_v_proj"):
+            nn.init.kaiming_uniform_(getattr(self, name), a=math.sqrt(5), generator=generator)
+        nn.init.zeros_(self.beta_proj)
+        nn.init.constant_(self.beta_bias, self.config.beta_bias_init)
+        if self.config.own_retention:
+            nn.init.zeros_(self.lambda_proj)
+            nn.init.constant_(self.lambda_bias, -self.config.beta_bias_init)
+        for head in self.config.heads:
+            self._initialise_steering(head, base[head], generator)
+
+    @torch.no_grad()
+    def _initialise_steering(self, head: str, base: Tensor, generator: torch.Generator) -> None:
+        target = self.get_parameter(f"delta_{head}_proj")
+        starts = {
+            "zero": lambda: torch.zeros_like(target),
+            "random": lambda: torch.randn(target.shape, generator=generator),
+            "base_slice": lambda: _columns(base, target.shape[1], head),
+        }
+        if self.config.init not in starts:
+            raise InvalidInput(
+                f"init is '{self.config.init}'; choose one of {', '.join(sorted(starts))}"
+            )
+        start = starts[self.config.init]().to(target)
+        target.copy_(normalize(start, dim=0, eps=NORM_EPS) * self.config.init_gain)
+
+    def forward(
+        self,
+        hidden: Tensor,
+        state: Tensor,
+        *,
+        valid: Tensor | None,
+        segments: Tensor | None,
+        write: bool,
+    ) -> WriteResult:
+        """Read for every token of ``hidden`` (B, T, D) and, if ``write``, update ``state``.
+
+        ``state`` is (B, N, R, R); ``valid`` (B, T) bool; see :meth:`Writer.write`. With writes off
+        every token reads the same state, which comes back unchanged.
+        """
+        q = self._unit(linear(_real(hidden, valid), self.memory_q_proj))
+        if not write:
+            reads = read_state(q, state.to(q.dtype), valid)
+            return WriteResult(reads=reads, state=state, mean_write=q.new_zeros(len(q)))
+        return self.config.writer.write(
+            self._project, q, _real(hidden, valid), state, valid=valid, segments=segments
+        )
+
+    def steer(self, head: str, reads: Tensor) -> Tensor:
+        """Correction of one projection (equations 7-9): (alpha / r) W_delta r_t, (B, T, out)."""
+        scaled = reads.flatten(-2) * self.config.scale
+        return linear(scaled.to(torch.float32), self.get_parameter(f"delta_{head}_proj"))
+
+    def _project(self, hidden: Tensor) -> Projected:
+        hidden = hidden.to(torch.float32)
+        beta = self._gate(linear(hidden, self.beta_proj, self.beta_bias))
+        lam = 1.0 - beta
+        if self.config.own_retention:
+            lam = self._gate(linear(hidden, self.lambda_proj, self.lambda_bias))
+        return Projected(
+            k=self._unit(linear(hidden, self.memory_k_proj)),
+            v=self._split(linear(hidden, self.memory_v_proj)),
+            keep=torch.ones_like(lam) if self.config.update == "no_lambda" else lam,
+            erase=lam * beta if self.config.update == "lambda_outside" else beta,
+            write=beta,
+        )
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.config.writer.num_states, -1))
+
+    def _unit(self, x: Tensor) -> Tensor:
+        x = self._split(torch.tanh(x))
+        return normalize(x, dim=-1, eps=NORM_EPS) if self.config.normalize_qk else x
+
+    def _gate(self, x: Tensor) -> Tensor:
+        return self._split(torch.sigmoid(x)).expand(*x.shape[:-1], -1, self.config.rank)
+
+
+def _real(hidden: Tensor, valid: Tensor | None) -> Tensor:
+    """Float32 hidden vectors with padding zeroed: a padded position may hold anything."""
+    hidden = hidden.to(torch.float32)
+    return hidden if valid is None else hidden.masked_fill(~valid[..., None], 0.0)
+
+
+def _columns(base: Tensor, count: int, head: str) -> Tensor:
+    if not base.is_floating_point() or base.shape[1] < count:
+        raise InvalidInput(
+            f"init=base_slice needs {count} floating-point columns of {head}_proj, which is "
+            f"{tuple(base.shape)} {base.dtype}: use init=random"
+        )
+    return base[:, :count].detach()

@@ -1,0 +1,17 @@
+"""How the embedded backbone is made: a tokenizer, a curriculum, a small Qwen3 (see README.md)."""
+
+from __future__ import annotations
+
+from deltamem.pretraining.curriculum import Curriculum, Sequence, World
+from deltamem.pretraining.learner import BackboneConfig, BackboneLearner, new_backbone
+from deltamem.pretraining.tokenizer import build_tokenizer
+
+__all__ = [
+    "BackboneConfig",
+    "BackboneLearner",
+    "Curriculum",
+    "Sequence",
+    "World",
+    "build_tokenizer",
+    "new_backbone",
+]

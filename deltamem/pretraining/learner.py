@@ -1,0 +1,142 @@
+"""The embedded backbone as something that is trained: a small Qwen3 on the curriculum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from deltamem.backbone import left_pad
+from deltamem.pretraining.curriculum import Sequence as TokenSequence
+from deltamem.training.collate import IGNORED
+from deltamem.training.objective import Objective
+
+__all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneConfig:
+    """Sizes of the embedded backbone (Qwen3 architecture)."""
+
+    layers: int = 4
+    width: int = 128
+    head_dim: int = 32
+    window: int = 2048
+    rope_theta: float = 100.0
+    """Low, so that nearby positions are told apart from the start."""
+    seed: int = 0
+
+
+def new_backbone(config: BackboneConfig, tokenizer: Any) -> Any:
+    """An untrained model for ``tokenizer``."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    torch.manual_seed(config.seed)
+    heads = config.width // config.head_dim
+    return Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=len(tokenizer),
+            hidden_size=config.width,
+            intermediate_size=2 * config.width,
+            num_hidden_layers=config.layers,
+            num_attention_heads=heads,
+            num_key_value_heads=heads,
+            head_dim=config.head_dim,
+            max_position_embeddings=config.window,
+            rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+            tie_word_embeddings=True,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TokenBatch:
+    """Sequences of one step as tensors (B, T)."""
+
+    ids: Tensor
+    mask: Tensor
+    labels: Tensor
+
+    @property
+    def targets(self) -> int:
+        """Learnt tokens."""
+        return int((self.labels != IGNORED).sum())
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens."""
+        return int(self.mask.sum())
+
+
+class BackboneLearner:
+    """A language model with its tokenizer, behind the loop's ``Learner``."""
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        """All weights of ``model`` are trained."""
+        self.model, self.tokenizer = model.train(), tokenizer
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """All weights."""
+        return self.model.parameters()
+
+    def batch(self, episodes: Sequence[TokenSequence]) -> TokenBatch:
+        """Pad sequences to one length."""
+        device = self.model.device
+        ids, mask = left_pad([e.ids for e in episodes], fill=0, device=device)
+        labels = [
+            [token if learnt else IGNORED for token, learnt in zip(e.ids, e.learnt, strict=True)]
+            for e in episodes
+        ]
+        return TokenBatch(
+            ids=ids, mask=mask, labels=left_pad(labels, fill=IGNORED, device=device)[0]
+        )
+
+    def loss(self, batch: TokenBatch) -> Objective:
+        """Cross-entropy over the learnt tokens."""
+        output = self.model(batch.ids, attention_mask=batch.mask.long(), use_cache=False)
+        logits, labels = output.logits[:, :-1], batch.labels[:, 1:]
+        loss = cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        right = (logits.argmax(-1) == labels) | (labels == IGNORED)
+        return Objective(
+            cross_entropy=loss,
+            sparsity=loss.new_zeros(()),
+            histories=len(batch.ids),
+            targets=batch.targets,
+            exact=int(right.all(dim=1).sum()),
+            asks=len(labels),
+        )
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Weights; the output head is the embedding and is not stored twice."""
+        weights = self.model.state_dict()
+        return {name: w for name, w in weights.items() if name != "lm_head.weight"}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+        """Weights from a checkpoint."""
+        return self.model.load_state_dict(dict(state), strict=False)
+
+    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+        """A Hugging Face folder with a card, weights in bfloat16."""
+        self.model.to(torch.bfloat16).save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        rows = "\n".join(f"| {name} | {value} |" for name, value in card.items())
+        text = f"{CARD}\n\n| | |\n|---|---|\n{rows}\n"
+        (folder / "README.md").write_text(text, encoding="utf-8")
+        return folder
+
+
+CARD = """# The embedded backbone
+
+A small language model of the Qwen3 architecture with a byte-level BPE tokenizer and a ChatML
+template, trained from scratch by `deltamem pretrain` on generated text: copying, then facts, then
+dialogues with questions. It has no knowledge of the world; it reads. Apache-2.0."""

@@ -1,0 +1,20 @@
+"""Training: write a context, drop it, answer from the state alone (paper, equation 17)."""
+
+from __future__ import annotations
+
+from deltamem.training.checkpoint import Checkpoints
+from deltamem.training.episodes import Ask, Episode, Episodes, read_episodes
+from deltamem.training.learner import DeltaMemLearner
+from deltamem.training.loop import StepReport, TrainingConfig, train
+
+__all__ = [
+    "Ask",
+    "Checkpoints",
+    "DeltaMemLearner",
+    "Episode",
+    "Episodes",
+    "StepReport",
+    "TrainingConfig",
+    "read_episodes",
+    "train",
+]

@@ -1,0 +1,116 @@
+"""Training examples: a part that is only written, and questions answered from what it left.
+
+JSONL, one episode per line:
+
+    {"id": "a1", "messages": [{"role": "user", "content": "..."}, ...], "write": 3}
+
+The last message is the assistant's answer and the target; the last user message before it is
+visible; everything before that is written. ``write`` overrides how many leading messages are
+written. A leading system message is written and visible, as in the published recipe.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from deltamem.backbone import Messages
+from deltamem.errors import InvalidInput, Unavailable
+
+__all__ = ["Ask", "Episode", "Episodes", "read_episodes"]
+
+ROLES = ("system", "user", "assistant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What is visible, and the answer that is learnt."""
+
+    visible: Messages
+    answer: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Episode:
+    """One history and one or more questions about it, which share its write pass."""
+
+    id: str
+    written: Messages
+    asks: Sequence[Ask]
+    join: str | None = None
+    """Text between written messages of one role that share a turn; None: a turn each."""
+
+
+class Episodes(Protocol):
+    """A source of episodes: a list of them, or a generator of an endless supply by number."""
+
+    def __len__(self) -> int:
+        """How many there are in one epoch."""
+
+    def __getitem__(self, index: int) -> Episode:
+        """The same episode for the same ``index``, always."""
+
+
+def read_episodes(path: Path) -> list[Episode]:
+    """Read a JSONL file.
+
+    Raises:
+        Unavailable: there is no such file.
+        InvalidInput: the first bad line, with its number and what is wrong with it, and how many
+            there are.
+    """
+    if not path.is_file():
+        raise Unavailable(f"training.path={path}: there is no such file")
+    episodes, faults = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            episodes.append(_episode(json.loads(line), default_id=f"line-{number}"))
+        except (ValueError, TypeError) as fault:
+            faults.append(f"line {number}: {fault}")
+    if faults:
+        more = f" (and {len(faults) - 1} more bad lines)" if len(faults) > 1 else ""
+        raise InvalidInput(f"{path}, {faults[0]}{more}")
+    if not episodes:
+        raise InvalidInput(f"{path} holds no episode")
+    return episodes
+
+
+def _episode(row: Any, *, default_id: str) -> Episode:
+    if not isinstance(row, dict) or not isinstance(row.get("messages"), list):
+        raise ValueError("an episode is an object with a list of messages")
+    messages = [_message(m, position) for position, m in enumerate(row["messages"])]
+    if len(messages) < 2 or messages[-1]["role"] != "assistant":
+        raise ValueError("the last message must be the assistant's answer, after a user's message")
+    visible_from = len(messages) - 2
+    write = row.get("write", visible_from)
+    if not isinstance(write, int) or isinstance(write, bool) or not 0 <= write <= visible_from:
+        raise ValueError(f"write is {write!r}; it must be a number from 0 to {visible_from}")
+    if messages[visible_from]["role"] != "user":
+        raise ValueError("the message before the answer must be the user's")
+    system = [m for m in messages[:1] if m["role"] == "system"]
+    visible = messages[write:-1] if write == 0 else [*system, *messages[write:-1]]
+    return Episode(
+        id=str(row.get("id", default_id)),
+        written=messages[:write],
+        asks=(Ask(visible=visible, answer=messages[-1]["content"]),),
+    )
+
+
+def _message(message: Any, position: int) -> dict[str, str]:
+    if not isinstance(message, dict) or set(message) < {"role", "content"}:
+        raise ValueError(f"message {position} lacks a role or a content")
+    role, content = message["role"], message["content"]
+    if role not in ROLES:
+        raise ValueError(
+            f"message {position} has the role {role!r}; choose among {', '.join(ROLES)}"
+        )
+    if role == "system" and position > 0:
+        raise ValueError(f"message {position} is a system message; only the first can be")
+    if not isinstance(content, str) or not content.strip():
+        raise ValueError(f"message {position} has no text")
+    return {"role": role, "content": content}

@@ -1,0 +1,89 @@
+"""δ-mem as something that is trained: its parameters, its loss, its files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+from deltamem.adapter import DeltaMemory
+from deltamem.adapter_files import save_adapter
+from deltamem.backbone import Backbone
+from deltamem.training.collate import Batch, collate
+from deltamem.training.episodes import Episode
+from deltamem.training.objective import Objective, answer_loss
+
+__all__ = ["DeltaMemLearner", "Learner"]
+
+
+class Learner(Protocol):
+    """What the loop trains: δ-mem, or a baseline with weights of its own."""
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """What the optimiser changes, in a fixed order."""
+
+    def batch(self, episodes: Sequence[Episode]) -> Any:
+        """Tensors of episodes, with ``targets`` and ``tokens`` counted."""
+
+    def loss(self, batch: Any) -> Objective:
+        """Forward of one micro-batch."""
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Weights, for a checkpoint."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+        """Weights from a checkpoint."""
+
+    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+        """The finished product, in its own format, with a card."""
+
+
+class DeltaMemLearner:
+    """An adapter on its backbone, behind :class:`Learner`."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        memory: DeltaMemory,
+        *,
+        write_length: int,
+        read_length: int,
+        gate_target: float,
+    ) -> None:
+        """Lengths in tokens; ``gate_target``: where the sparsity term wants the write gates."""
+        self.backbone, self.memory = backbone, memory.train()
+        self.write_length, self.read_length = write_length, read_length
+        self.gate_target = gate_target
+
+    def parameters(self) -> Iterable[nn.Parameter]:
+        """All weights of the adapter; the backbone is not among them."""
+        return self.memory.parameters()
+
+    def batch(self, episodes: Sequence[Episode]) -> Batch:
+        """Tokenise episodes as the writer needs them."""
+        return collate(
+            self.backbone,
+            episodes,
+            segment_unit=self.memory.config.writer.segment_unit,
+            write_length=self.write_length,
+            read_length=self.read_length,
+        )
+
+    def loss(self, batch: Batch) -> Objective:
+        """Write, drop, read; see :func:`deltamem.training.objective.answer_loss`."""
+        with self.memory.attach(self.backbone.model) as attached:
+            return answer_loss(attached, batch, gate_target=self.gate_target)
+
+    def state_dict(self) -> Mapping[str, Tensor]:
+        """Adapter weights."""
+        return self.memory.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+        """Adapter weights from a checkpoint."""
+        return self.memory.load_state_dict(state)
+
+    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+        """An adapter folder."""
+        return save_adapter(self.memory, folder, backbone=self.backbone, card=card)

@@ -1,0 +1,257 @@
+"""The training loop: AdamW, warm-up and cosine, accumulation, clipping; it can die at any moment.
+
+Nothing random is left to chance: which episodes make step ``s`` follows from the seed and ``s``
+alone, so a resumed run sees what an undisturbed one sees.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deltamem.errors import DeltaMemError, InvalidInput
+from deltamem.training.checkpoint import Checkpoint, Checkpoints
+from deltamem.training.episodes import Episode, Episodes
+from deltamem.training.learner import Learner
+
+__all__ = ["StepReport", "TrainingConfig", "train"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """The published recipe's settings (paper, appendix); defaults are the paper's."""
+
+    epochs: int = 1
+    steps: int | None = None
+    """Optimiser steps; None: as many as the epochs have."""
+    batch_size: int = 32
+    """Episodes per optimiser step."""
+    micro_batch_size: int = 4
+    """Episodes per forward; changes memory and speed, not the result."""
+    learning_rate: float = 2e-4
+    warmup: float = 0.1
+    """Share of the steps over which the learning rate rises."""
+    final_learning_rate: float = 0.0
+    """Where the cosine ends, as a share of ``learning_rate``."""
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    gate_sparsity: float = 0.01
+    """Weight of the term that holds the write gates near ``gate_target``; 0 is off."""
+    gate_target: float = 0.05
+    write_length: int = 8192
+    read_length: int = 512
+    evaluate_every: int = 50
+    """Steps between evaluations on the held-out episodes."""
+    checkpoint_every: int = 50
+    shuffle: bool = True
+    """False takes the episodes in their order, as a curriculum needs."""
+    seed: int = 42
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "micro_batch_size", "write_length", "read_length"):
+            if getattr(self, name) < 1:
+                raise InvalidInput(
+                    f"training.{name} is {getattr(self, name)}; it must be at least 1"
+                )
+        if self.steps is not None and self.steps < 1:
+            raise InvalidInput(f"training.steps is {self.steps}; it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepReport:
+    """One optimiser step, for progress and logs."""
+
+    step: int
+    steps: int
+    loss: float
+    """Mean cross-entropy per answer token."""
+    em: float
+    """Share of the step's answers whose every token is the most likely one."""
+    mean_gate_term: float
+    grad_norm: float
+    learning_rate: float
+    tokens_per_second: float
+    held_out_loss: float | None = None
+    held_out_em: float | None = None
+
+
+def train(
+    learner: Learner,
+    episodes: Episodes,
+    config: TrainingConfig,
+    *,
+    checkpoints: Checkpoints,
+    held_out: Sequence[Episode] = (),
+    on_step: Callable[[StepReport], None] = lambda report: None,
+    on_note: Callable[[str], None] = lambda note: None,
+) -> int:
+    """Train until the last step, from the newest checkpoint on.
+
+    Args:
+        learner: what is trained; its weights are changed.
+        episodes: training data.
+        config: the recipe.
+        checkpoints: where to resume from and save to.
+        held_out: episodes to evaluate on, never trained on.
+        on_step: told after every step.
+        on_note: told what a user should know: where a run resumes, what was damaged.
+
+    Returns:
+        The number of steps of the whole run.
+
+    Raises:
+        DeltaMemError: the loss or the gradient is not finite; names the step and the episodes.
+    """
+    parameters = list(learner.parameters())
+    optimizer = torch.optim.AdamW(
+        parameters,
+        lr=config.learning_rate,
+        betas=(0.9, config.beta2),
+        weight_decay=config.weight_decay,
+        fused=parameters[0].is_cuda,
+    )
+    per_epoch = math.ceil(len(episodes) / config.batch_size)
+    steps = config.steps or config.epochs * per_epoch
+    done = _resume(learner, optimizer, parameters, checkpoints, on_note)
+    try:
+        while done < steps:
+            chosen = _episodes_of_step(episodes, config, done)
+            report = _step(learner, optimizer, parameters, chosen, config, step=done, steps=steps)
+            done += 1
+            last = done == steps
+            if held_out and (last or done % config.evaluate_every == 0):
+                report = _with_held_out(learner, held_out, config, report)
+            on_step(report)
+            if last or done % config.checkpoint_every == 0:
+                _save(learner, optimizer, parameters, checkpoints, done)
+    except KeyboardInterrupt:
+        _save(learner, optimizer, parameters, checkpoints, done)
+        raise
+    return steps
+
+
+def _episodes_of_step(episodes: Episodes, config: TrainingConfig, step: int) -> list[Episode]:
+    """A batch of the epoch's permutation; batches do not reach across epochs."""
+    epoch, number = divmod(step, math.ceil(len(episodes) / config.batch_size))
+    if not config.shuffle:
+        first = number * config.batch_size
+        return [episodes[i] for i in range(first, min(first + config.batch_size, len(episodes)))]
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)
+    order = torch.randperm(len(episodes), generator=generator)
+    chosen = order[number * config.batch_size : (number + 1) * config.batch_size]
+    return [episodes[i] for i in chosen.tolist()]
+
+
+def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
+    """Linear warm-up, then a cosine to the final learning rate."""
+    rising = max(1, round(config.warmup * steps))
+    if step < rising:
+        return config.learning_rate * (step + 1) / rising
+    progress = (step - rising) / max(1, steps - rising)
+    low = config.final_learning_rate
+    return config.learning_rate * (low + (1 - low) * (1 + math.cos(math.pi * progress)) / 2)
+
+
+def _step(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    parameters: Sequence[Tensor],
+    episodes: Sequence[Episode],
+    config: TrainingConfig,
+    *,
+    step: int,
+    steps: int,
+) -> StepReport:
+    started = time.perf_counter()
+    size = config.micro_batch_size
+    batches = [learner.batch(episodes[i : i + size]) for i in range(0, len(episodes), size)]
+    targets = sum(batch.targets for batch in batches)
+    optimizer.zero_grad(set_to_none=True)
+    loss = gates = 0.0
+    exact = asks = 0
+    for batch in batches:
+        objective = learner.loss(batch)
+        sparsity = objective.sparsity / len(episodes)
+        (objective.cross_entropy / targets + config.gate_sparsity * sparsity).backward()
+        loss += float(objective.cross_entropy.detach()) / targets
+        gates += float(sparsity.detach())
+        exact, asks = exact + objective.exact, asks + objective.asks
+    norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.clip))
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise DeltaMemError(
+            f"step {step + 1}: the loss is {loss} and the gradient norm {norm}; the batch held "
+            f"the episodes {', '.join(e.id for e in episodes[:8])}. The last checkpoint is from "
+            "before; try a smaller training.learning_rate"
+        )
+    rate = learning_rate(config, step, steps)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
+    return StepReport(
+        step=step + 1,
+        steps=steps,
+        loss=loss,
+        em=exact / asks,
+        mean_gate_term=gates,
+        grad_norm=norm,
+        learning_rate=rate,
+        tokens_per_second=sum(b.tokens for b in batches) / (time.perf_counter() - started),
+    )
+
+
+@torch.no_grad()
+def _with_held_out(
+    learner: Learner, held_out: Sequence[Episode], config: TrainingConfig, report: StepReport
+) -> StepReport:
+    loss, targets, exact, asks = 0.0, 0, 0, 0
+    for start in range(0, len(held_out), config.micro_batch_size):
+        objective = learner.loss(learner.batch(held_out[start : start + config.micro_batch_size]))
+        loss += float(objective.cross_entropy)
+        targets, exact = targets + objective.targets, exact + objective.exact
+        asks += objective.asks
+    values = {**vars(report), "held_out_loss": loss / targets, "held_out_em": exact / asks}
+    return StepReport(**values)
+
+
+def _save(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    parameters: Sequence[Tensor],
+    checkpoints: Checkpoints,
+    step: int,
+) -> None:
+    moments = {}
+    for index, parameter in enumerate(parameters):
+        for name, value in optimizer.state.get(parameter, {}).items():
+            moments[f"{index}.{name}"] = torch.as_tensor(value)
+    learned = {name: w.detach().cpu() for name, w in learner.state_dict().items()}
+    checkpoints.save(Checkpoint(step=step, learner=learned, optimizer=moments, facts={}))
+
+
+def _resume(
+    learner: Learner,
+    optimizer: torch.optim.Optimizer,
+    parameters: Sequence[Tensor],
+    checkpoints: Checkpoints,
+    on_note: Callable[[str], None],
+) -> int:
+    checkpoint, notes = checkpoints.latest()
+    for note in notes:
+        on_note(note)
+    if checkpoint is None:
+        return 0
+    learner.load_state_dict(checkpoint.learner)
+    for key, value in checkpoint.optimizer.items():
+        index, _, name = key.partition(".")
+        parameter = parameters[int(index)]
+        on_host = name == "step" and not parameter.is_cuda
+        optimizer.state[parameter][name] = value if on_host else value.to(parameter.device)
+    on_note(f"resuming after step {checkpoint.step}")
+    return checkpoint.step

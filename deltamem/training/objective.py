@@ -1,0 +1,79 @@
+"""The loss: cross-entropy of the answer given the question and the state (paper, equation 17)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from deltamem.attach import Attachment
+from deltamem.training.collate import IGNORED, Batch
+
+__all__ = ["Objective", "answer_loss"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Objective:
+    """Sums over a batch, so that micro-batches and processes add up to the same step."""
+
+    cross_entropy: Tensor
+    """Scalar: summed over answer tokens."""
+    sparsity: Tensor
+    """Scalar: summed over histories, the mean over layers of (mean beta - target)^2."""
+    histories: int
+    targets: int
+    """Answer tokens."""
+    exact: int
+    """Asks whose every answer token is the most likely one."""
+    asks: int
+
+
+def answer_loss(attached: Attachment, batch: Batch, *, gate_target: float) -> Objective:
+    """One write pass over the histories, one read pass over the asks with writes off.
+
+    Nothing of a history but its state reaches the read pass.
+
+    Args:
+        attached: the memory on the backbone.
+        batch: B histories, A asks.
+        gate_target: where the sparsity term wants the mean write gate.
+    """
+    state, gates = attached.memory.zeros(len(batch.write_ids)), []
+    if batch.write_ids.shape[1]:
+        _, state = attached.forward(
+            batch.write_ids,
+            batch.write_mask.long(),
+            segments=batch.segments,
+            logits=False,
+            use_cache=False,
+        )
+        assert attached.last is not None
+        gates = list(attached.last.gates.values())
+    output, _ = attached.forward(
+        batch.read_ids,
+        batch.read_mask.long(),
+        state=state.select(batch.episode),
+        write=False,
+        use_cache=False,
+    )
+    return _objective(output, batch, gates, gate_target)
+
+
+def _objective(output: Any, batch: Batch, gates: Sequence[Tensor], target: float) -> Objective:
+    logits, labels = output.logits[:, :-1].float(), batch.labels[:, 1:]
+    loss = cross_entropy(
+        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    right = (logits.argmax(-1) == labels) | (labels == IGNORED)
+    squares = [((gate.to(loss.device) - target) ** 2).sum() for gate in gates]
+    return Objective(
+        cross_entropy=loss,
+        sparsity=sum(squares, loss.new_zeros(())) / max(len(squares), 1),
+        histories=len(batch.write_ids),
+        targets=batch.targets,
+        exact=int(right.all(dim=1).sum()),
+        asks=len(labels),
+    )

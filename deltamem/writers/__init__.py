@@ -1,0 +1,10 @@
+"""The three writers of the paper. A new one is a module here and a yaml in conf/writer."""
+
+from __future__ import annotations
+
+from deltamem.writers.multi_state import MultiStateWriter
+from deltamem.writers.segment import SegmentWriter
+from deltamem.writers.token import TokenWriter
+from deltamem.writers.writer import Writer
+
+__all__ = ["MultiStateWriter", "SegmentWriter", "TokenWriter", "Writer"]

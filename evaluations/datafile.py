@@ -1,0 +1,113 @@
+"""Find a benchmark's file: given, in the data folder, in the cache, or downloaded and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
+
+__all__ = ["PROTOCOLS", "cache_folder", "check_protocol", "locate", "read_json", "sha256_of"]
+
+PROTOCOLS = ("benchmark", "paper")
+TIMEOUT_SECONDS = 30
+BLOCK = 1 << 20
+
+
+def check_protocol(protocol: str) -> None:
+    """Refuse a protocol that is neither the benchmark's nor the paper's.
+
+    Raises:
+        InvalidSetting: naming the choices.
+    """
+    if protocol not in PROTOCOLS:
+        raise InvalidSetting(
+            f"bench.protocol is '{protocol}'; choose one of {', '.join(PROTOCOLS)}"
+        )
+
+
+def cache_folder() -> Path:
+    """``$DELTAMEM_DATA``, or ``deltamem`` in the user's cache folder."""
+    named = os.environ.get("DELTAMEM_DATA")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deltamem"
+
+
+def locate(name: str, *, given: str | None, url: str, sha256: str, licence: str) -> Path:
+    """A file by the path that was given, else from the data folder, else downloaded there.
+
+    Args:
+        name: of the file.
+        given: a path of the user's; whatever is there is taken.
+        url: where it can be downloaded.
+        sha256: of the released file; a download that differs is refused.
+        licence: said when the file is missing.
+
+    Raises:
+        DataUnavailable: there is no such file, and it cannot be fetched.
+    """
+    if given is not None:
+        path = Path(given).expanduser()
+        if not path.is_file():
+            raise DataUnavailable(f"bench.path={given}: there is no such file")
+        return path
+    path = cache_folder() / name
+    if path.is_file():
+        return path
+    offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
+    try:
+        if offline:
+            raise OSError("HF_HUB_OFFLINE is set")
+        content = _download(url)
+    except OSError as fault:
+        raise DataUnavailable(
+            f"{name} ({licence}) is neither in {path.parent} nor can it be fetched from {url} "
+            f"({fault}): give a copy with bench.path=FILE"
+        ) from fault
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise DataUnavailable(
+            f"what {url} serves is not the released {name} (sha256 {found[:12]}, expected "
+            f"{sha256[:12]}): give a copy with bench.path=FILE"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    part.write_bytes(content)
+    part.replace(path)
+    return path
+
+
+def _download(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """The content of a JSON file whose top level is a ``kind``.
+
+    Raises:
+        InvalidData: not JSON, or something else at the top.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as fault:
+        raise InvalidData(f"{path} cannot be read as JSON: {fault}") from fault
+    if not isinstance(content, kind):
+        raise InvalidData(f"{path} holds a {type(content).__name__}, not a {kind.__name__}")
+    return content
+
+
+def sha256_of(path: Path) -> str:
+    """Digest of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()

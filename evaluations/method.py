@@ -1,0 +1,77 @@
+"""The seam: what the runner asks of anything that remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from evaluations.sample import Decoding, History, Prompt
+
+__all__ = ["Answer", "MemoryMethod", "WriteReport"]
+
+
+class WriteReport(Protocol):
+    """What taking in one piece of history took."""
+
+    @property
+    def written_tokens(self) -> int:
+        """Tokens that went into the memory; 0 for a method that writes nothing."""
+
+    @property
+    def original_tokens(self) -> int:
+        """Tokens of the history before any cut."""
+
+    @property
+    def shown_tokens(self) -> int:
+        """Tokens of it that stay in view."""
+
+    @property
+    def cut_side(self) -> str | None:
+        """Which part was cut from view; None when nothing was."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time, a share of the batch's."""
+
+
+class Answer(Protocol):
+    """One answer and what it cost."""
+
+    @property
+    def text(self) -> str:
+        """Without special tokens, stripped."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens in view when the first token was generated."""
+
+    @property
+    def new_tokens(self) -> int:
+        """Generated tokens, the one that stopped it included."""
+
+    @property
+    def seconds(self) -> float:
+        """Wall time, a share of the batch's."""
+
+    @property
+    def finish(self) -> str:
+        """``stop`` or ``length``."""
+
+
+class MemoryMethod(Protocol):
+    """δ-mem, a baseline, or the bare backbone.
+
+    ``write`` never sees a question; ``answer`` leaves the memory as it found it.
+    """
+
+    def describe(self) -> Mapping[str, Any]:
+        """Identity and size: whatever, if it changed, would make the answers others."""
+
+    def reset(self, batch: int = 1) -> None:
+        """Start ``batch`` empty histories."""
+
+    def write(self, histories: Sequence[History]) -> Sequence[WriteReport]:
+        """Append one piece to each history of the batch."""
+
+    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
+        """Answer questions about any of the histories, in the order given."""

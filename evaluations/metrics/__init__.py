@@ -1,0 +1,1 @@
+"""Scores of one answer, and statistics over many."""

@@ -1,0 +1,170 @@
+"""The record of one cell: a number with its uncertainty, its cost and its provenance.
+
+``record.json`` is written atomically. A record with missing or non-finite samples is not complete
+and never reaches a table.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluations.benchmark import Benchmark, Scored
+from evaluations.errors import EvaluationError, InvalidData
+from evaluations.metrics.statistics import Metric
+from evaluations.provenance import environment, peak_memory_mb, timestamp
+
+__all__ = ["RECORD", "Record", "make_record", "read_record", "write_json"]
+
+RECORD = "record.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One (model, method, benchmark, context, control, seed) with what came out."""
+
+    cell: str
+    """Name of the run: what it is, and a hash of all that decides its answers."""
+    model: str
+    method: str
+    writer: str | None
+    bench: str
+    protocol: str
+    context: str
+    """``visible``, ``part`` or ``none``: what of the history the backbone still saw."""
+    control: str
+    seed: int
+    fingerprint: str
+    """Of the benchmark's protocol and data; numbers compare only where it is equal."""
+    complete: bool
+    limited: bool
+    """Only the first samples were asked: not comparable with a full run."""
+    n: Mapping[str, int]
+    """``expected`` and ``scored``."""
+    metrics: Mapping[str, Mapping[str, Any]]
+    primary_metric: str
+    cost: Mapping[str, float | int | None]
+    deviations: Sequence[str]
+    provenance: Mapping[str, Any]
+    config: Mapping[str, Any]
+    date: str
+    path: str
+    schema: int = SCHEMA
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return asdict(self)
+
+
+def make_record(
+    benchmark: Benchmark,
+    scored: Sequence[Scored],
+    rows: Mapping[str, Mapping[str, Any]],
+    *,
+    expected: int,
+    identity: Mapping[str, Any],
+    described: Mapping[str, Any],
+    deviations: Sequence[str],
+    seconds: float,
+) -> Record:
+    """Aggregate a run.
+
+    Args:
+        benchmark: what was asked.
+        scored: the samples with their scores.
+        rows: the stored lines by sample id.
+        expected: number of samples that the run was to answer.
+        identity: the fields of :class:`Record` that name the cell, with ``config`` and ``path``.
+        described: what the method says of itself.
+        deviations: of the run; those of the data are added.
+        seconds: wall time of this process's part.
+    """
+    finite = [s for s in scored if all(math.isfinite(v) for v in s.scores.values())]
+    metrics = {name: _metric(m) for name, m in benchmark.metrics(finite).items()} if finite else {}
+    data = benchmark.data()
+    notes = [*data.deviations, *deviations]
+    cut = sum(rows[s.sample.id]["cut_side"] is not None for s in scored)
+    if cut:
+        notes.append(f"the history did not fit in view for {cut} of {len(scored)} samples")
+    if any(m["resampled"] == "questions" for m in metrics.values()):
+        notes.append("a single history: the interval resamples questions and is too narrow")
+    return Record(
+        **identity,
+        fingerprint=benchmark.fingerprint(),
+        complete=len(finite) == expected,
+        n={"expected": expected, "scored": len(finite)},
+        metrics=metrics,
+        primary_metric=benchmark.primary_metric,
+        cost=_cost([rows[s.sample.id] for s in scored], described, seconds),
+        deviations=notes,
+        provenance={"data": asdict(data), "method": dict(described), **environment()},
+        date=timestamp(),
+    )
+
+
+def _metric(metric: Metric) -> dict[str, Any]:
+    return {**asdict(metric), "ci95": list(metric.ci95)}
+
+
+def _cost(
+    rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any], seconds: float
+) -> dict[str, float | int | None]:
+    """Means per question, sizes, and totals of the run."""
+
+    def mean(name: str) -> float | None:
+        return sum(row[name] for row in rows) / len(rows) if rows else None
+
+    return {
+        "trained_parameters": described.get("trained_parameters", 0),
+        "state_bytes": described.get("state_bytes", 0),
+        "prompt_tokens": mean("prompt_tokens"),
+        "new_tokens": mean("new_tokens"),
+        "written_tokens": mean("written_tokens"),
+        "write_seconds": mean("write_seconds"),
+        "answer_seconds": mean("answer_seconds"),
+        "wall_seconds": seconds,
+        "peak_memory_mb": peak_memory_mb(),
+    }
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a JSON file so that it is there whole or not at all.
+
+    Raises:
+        EvaluationError: it cannot be written; what was there before is untouched.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as fault:
+        raise EvaluationError(f"{path} cannot be written: {fault.strerror}") from fault
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """A record from its file.
+
+    Raises:
+        InvalidData: not a record, or a damaged one.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Record(**content)
+    except (OSError, ValueError, TypeError) as fault:
+        raise InvalidData(
+            f"{path} is not a whole record ({fault}): run the same `deltamem eval` again, it goes "
+            "on from the stored samples"
+        ) from fault

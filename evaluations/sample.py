@@ -1,0 +1,92 @@
+"""What a benchmark consists of: histories, and questions about them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from evaluations.errors import InvalidSetting
+
+__all__ = ["Cut", "Decoding", "History", "Message", "Prompt", "Sample", "sample_seed"]
+
+Message = Mapping[str, str]
+"""``role`` and ``content``, the currency of chat templates."""
+
+SIDES = ("start", "end", "middle")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How a history in view is shortened when it does not fit. What is only written never is."""
+
+    side: str = "start"
+    """Which part goes: the ``start`` (oldest), the ``end`` or the ``middle``."""
+    max_chars: int | None = None
+    """A limit of the benchmark's own, in characters over all contents; None for none."""
+
+    def __post_init__(self) -> None:
+        if self.side not in SIDES:
+            raise InvalidSetting(f"cut.side is '{self.side}'; choose one of {', '.join(SIDES)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How to decode. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What comes before the questions, in chronological order unless the protocol says otherwise."""
+
+    messages: tuple[Message, ...]
+    """A leading system message holds instructions: it stays when the rest is dropped."""
+    join: str | None = None
+    """Text between messages of one role that share a turn, the question's too; None: a turn each."""
+    cut: Cut = field(default_factory=Cut)
+    replaced: tuple[Message, ...] | None = None
+    """Under a control: what is written in place of ``messages``."""
+    reserve: int = 0
+    """Tokens to keep free for the question and the answer."""
+
+    @property
+    def written(self) -> tuple[Message, ...]:
+        """What goes into the memory."""
+        return self.messages if self.replaced is None else self.replaced
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One question with its references."""
+
+    id: str
+    history_id: str
+    """Samples with the same one share a history, and are one cluster in the statistics."""
+    question: str
+    """Text of the user turn that is answered."""
+    references: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+    """Every group under which the scores of this sample are averaged."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """A question as a method is asked it: never with its references."""
+
+    question: str
+    history: int
+    """Which history of the batch it is about."""
+    seed: int
+
+
+def sample_seed(run_seed: int, sample_id: str) -> int:
+    """Seed of one sample's random numbers: no batch, order or resumption can change it."""
+    digest = hashlib.sha256(f"{run_seed}:{sample_id}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
