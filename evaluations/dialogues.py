@@ -29,15 +29,28 @@ __all__ = [
 ]
 
 NAMES = tuple(
-    ["Ada", "Alma", "Amir", "Anna", "Anton", "Ben", "Boris", "Carla", "Carlos", "Clara", "Dana", "Daniel", "David", "Diego", "Dora", "Edith", "Elena", "Eli", "Elsa", "Emil", "Emma", "Eric", "Erik", "Eva", "Felix", "Fiona", "Frank", "Fred", "Gina", "Greta", "Gus", "Hana", "Hans", "Harry", "Helen", "Henry", "Hugo", "Ida", "Igor", "Ines", "Iris", "Isaac", "Ivan", "Jack", "Jana", "Jane", "Jonas", "Julia", "Kai", "Kate", "Kira", "Lara", "Laura", "Lena", "Leo", "Lily", "Linda", "Lisa", "Lola", "Louis", "Luca", "Lucy", "Luis", "Maja", "Maria", "Mark", "Marta", "Max", "Maya", "Mia", "Mike", "Mila", "Mina", "Mona", "Nadia", "Nick", "Nina", "Noah", "Nora", "Olga", "Omar", "Oscar", "Otto", "Owen", "Paul", "Pedro", "Peter", "Petra"]
+    """Ada Alma Amir Anna Anton Ben Boris Carla Carlos Clara Dana Daniel David Diego Dora Edith
+    Elena Eli Elsa Emil Emma Eric Erik Eva Felix Fiona Frank Fred Gina Greta Gus Hana Hans
+    Harry Helen Henry Hugo Ida Igor Ines Iris Isaac Ivan Jack Jana Jane Jonas Julia Kai Kate
+    Kira Lara Laura Lena Leo Lily Linda Lisa Lola Louis Luca Lucy Luis Maja Maria Mark Marta
+    Max Maya Mia Mike Mila Mina Mona Nadia Nick Nina Noah Nora Olga Omar Oscar Otto Owen Paul
+    Pedro Peter Petra""".split()
 )
 UNSEEN_NAMES = tuple(
-    ["Pia", "Rita", "Robin", "Rosa", "Ruth", "Sam", "Sara", "Sofia", "Sven", "Tara", "Theo", "Tim", "Tina", "Tom", "Uma", "Vera", "Victor", "Vito", "Wanda", "Will", "Yara", "Yuki", "Zara", "Zoe"]
+    """Pia Rita Robin Rosa Ruth Sam Sara Sofia Sven Tara Theo Tim Tina Tom Uma Vera Victor Vito
+    Wanda Will Yara Yuki Zara Zoe""".split()
 )
 """Names that occur only in the test split: no adapter is trained on them."""
 
 PLACES = tuple(
-    ["Accra", "Amman", "Ankara", "Athens", "Baku", "Bari", "Basel", "Beirut", "Bergen", "Berlin", "Bern", "Bilbao", "Bogota", "Boston", "Bremen", "Brno", "Cairo", "Cali", "Cardiff", "Chicago", "Cork", "Dakar", "Dallas", "Delhi", "Denver", "Dhaka", "Dijon", "Doha", "Dresden", "Dubai", "Dublin", "Durban", "Essen", "Faro", "Fez", "Genoa", "Geneva", "Ghent", "Graz", "Hanoi", "Harare", "Havana", "Houston", "Izmir", "Jaipur", "Kabul", "Kassel", "Kiel", "Kobe", "Kyoto", "Lagos", "Leeds", "Leipzig", "Lhasa", "Lille", "Lima", "Linz", "Lisbon", "London", "Lyon", "Madrid", "Malaga", "Manila", "Miami", "Milan", "Minsk", "Mumbai", "Munich", "Nairobi", "Nantes", "Naples", "Nice", "Oran", "Osaka", "Oslo", "Padua", "Paris", "Perth", "Porto", "Prague", "Quito", "Rabat", "Reims", "Riga", "Rome", "Rouen", "Salem", "Seoul", "Split", "Sydney", "Tallinn", "Tampa", "Tartu", "Tokyo", "Toledo", "Toronto", "Trier", "Tripoli", "Tunis", "Turin", "Turku", "Ulm", "Utrecht", "Venice", "Verona", "Vienna", "Vilnius", "Warsaw", "York", "Zagreb", "Zurich"]
+    """Accra Amman Ankara Athens Baku Bari Basel Beirut Bergen Berlin Bern Bilbao Bogota Boston
+    Bremen Brno Cairo Cali Cardiff Chicago Cork Dakar Dallas Delhi Denver Dhaka Dijon Doha
+    Dresden Dubai Dublin Durban Essen Faro Fez Genoa Geneva Ghent Graz Hanoi Harare Havana
+    Houston Izmir Jaipur Kabul Kassel Kiel Kobe Kyoto Lagos Leeds Leipzig Lhasa Lille Lima
+    Linz Lisbon London Lyon Madrid Malaga Manila Miami Milan Minsk Mumbai Munich Nairobi
+    Nantes Naples Nice Oran Osaka Oslo Padua Paris Perth Porto Prague Quito Rabat Reims Riga
+    Rome Rouen Salem Seoul Split Sydney Tallinn Tampa Tartu Tokyo Toledo Toronto Trier Tripoli
+    Tunis Turin Turku Ulm Utrecht Venice Verona Vienna Vilnius Warsaw York Zagreb Zurich""".split()
 )
 FILLERS = (
     "The weather is nice.",

@@ -1,0 +1,64 @@
+"""``deltamem pretrain``: make the embedded backbone, resumably."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deltamem_cli.compose import run_config
+from deltamem_cli.console import Console
+from deltamem_cli.identity import config_hash
+from deltamem_cli.instantiate import build, check_types
+
+__all__ = ["pretrain"]
+
+
+def pretrain(overrides: Sequence[str], *, console: Console, show: str | None) -> None:
+    """Train a backbone from scratch on the curriculum and save it as a model folder."""
+    run_config("pretrain", lambda config: _pretrain(config, console), overrides, show=show)
+
+
+def _pretrain(config: Any, console: Console) -> Path:
+    from deltamem.pretraining import BackboneLearner, Curriculum, build_tokenizer, new_backbone
+    from deltamem.training import Checkpoints, StepReport, train
+    from deltamem_cli.world import RecallWorld, tokenizer_texts
+
+    check_types(config)
+    sizes, recipe = build(config.backbone), build(config.training)
+    key = config_hash(config)
+    folder = Path(config.runs_dir) / f"pretrain-{key[:8]}"
+    tokenizer = build_tokenizer(tokenizer_texts(), window=sizes.window)
+    learner = BackboneLearner(new_backbone(sizes, tokenizer), tokenizer)
+    curriculum = Curriculum(
+        tokenizer,
+        RecallWorld(),
+        steps=recipe.steps,
+        copy_steps=config.copy_steps,
+        batch=recipe.batch_size,
+        seed=config.seed,
+    )
+    with console.progress("pretrain") as tick:
+
+        def on_step(report: StepReport) -> None:
+            tick(report.step, report.steps, f"loss {report.loss:.3f}, exact {report.em:.2f}")
+
+        train(
+            learner,
+            curriculum,
+            recipe,
+            checkpoints=Checkpoints(folder / "checkpoints", key=key),
+            on_step=on_step,
+            on_note=console.note,
+        )
+    card = {
+        "command": "`deltamem pretrain`",
+        "parameters": f"{sum(p.numel() for p in learner.parameters()):,}",
+        "vocabulary": f"{len(tokenizer):,}",
+        "steps": f"{recipe.steps:,} of {recipe.batch_size} sequences",
+        "seed": config.seed,
+        "settings (hash)": key,
+    }
+    model = learner.save(folder / "model", card=card)
+    console.wrote(model)
+    return model

@@ -1,0 +1,148 @@
+"""Typer to Hydra: compose, run and sweep without ``sys.argv``; a bad override is one sentence.
+
+Hydra's own object does the work, so sweeps, launchers and ``--cfg`` are Hydra's. It is reached
+through ``GlobalHydra``; nothing else in the project touches Hydra's internals.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from deltamem_cli.errors import UsageError
+
+__all__ = ["choices", "config_folder", "options", "run_config"]
+
+
+def config_folder() -> Path:
+    """``conf`` beside the packages in a checkout, inside this one in an installation."""
+    installed = Path(__file__).parent / "conf"
+    return installed if installed.is_dir() else Path(__file__).parent.parent / "conf"
+
+
+def options(group: str) -> list[str]:
+    """The choices of a config group: its yaml files."""
+    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+
+
+def choices() -> dict[str, str]:
+    """Within a run: which option each group has, such as ``{"model": "tiny"}``."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return {str(group): str(name) for group, name in HydraConfig.get().runtime.choices.items()}
+
+
+def run_config(
+    name: str,
+    task: Callable[[Any], Any],
+    overrides: Sequence[str],
+    *,
+    multirun: bool = False,
+    show: str | None = None,
+) -> Any:
+    """Compose ``conf/NAME.yaml`` with overrides and call ``task`` with it.
+
+    Args:
+        name: of a primary config.
+        task: takes the config; runs once per job of a sweep.
+        overrides: Hydra's own syntax.
+        multirun: sweep over comma-separated values.
+        show: print this part of the config (``job``, ``hydra``, ``all``) and do nothing.
+
+    Returns:
+        What the task returned; for a sweep what its launcher returned.
+
+    Raises:
+        UsageError: an override that does not parse, or names what does not exist.
+    """
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from hydra.types import RunMode
+    from omegaconf.errors import OmegaConfBaseException
+
+    _register_resolvers()
+    # Hydra 1.3 asks for version_base, 1.4 deprecates it
+    version = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
+    folder = str(config_folder().resolve())
+    with hydra.initialize_config_dir(config_dir=folder, job_name=name, **version):
+        engine = GlobalHydra.instance().hydra
+        assert engine is not None
+        mode = RunMode.MULTIRUN if multirun else RunMode.RUN
+        words = list(overrides)
+        try:
+            engine.compose_config(name, words, mode, with_log_configuration=False)
+        except (HydraException, OmegaConfBaseException) as fault:
+            raise UsageError(_explain(fault, engine, name)) from fault
+        if show is not None:
+            engine.show_cfg(name, words, show, package=None, resolve=False)
+            return None
+        words.append(f"hydra.mode={mode.name}")
+        if multirun:
+            return _sweep(engine, name, task, words)
+        return engine.run(name, task, words).return_value
+
+
+def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str]) -> Any:
+    from hydra.errors import ConfigCompositionException, OverrideParseException
+
+    try:
+        jobs = engine.multirun(name, task, words)
+    except (ConfigCompositionException, OverrideParseException) as fault:
+        raise UsageError(_explain(fault, engine, name)) from fault
+    return [job.return_value for batch in jobs for job in batch]
+
+
+def _register_resolvers() -> None:
+    from importlib.resources import files
+
+    from omegaconf import OmegaConf
+
+    def package(path: str) -> str:
+        """A file of an installed package: ``deltamem/tiny`` is where that lies."""
+        root, _, rest = path.partition("/")
+        return str(files(root) / rest)
+
+    OmegaConf.register_new_resolver("package", package, replace=True)
+
+
+def _explain(fault: BaseException, engine: Any, name: str) -> str:
+    """Hydra's exceptions in one sentence, with the choices or the nearest name."""
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    if isinstance(fault, OverrideParseException):
+        return f"cannot read the override '{fault.override}': {fault.message.splitlines()[0]}"
+    if isinstance(fault, MissingConfigException) and fault.options is not None:
+        group, _, bad = (fault.missing_cfg_file or "").rpartition("/")
+        return f"no {group} '{bad}'{_nearest(bad, fault.options)}; choose one of " + ", ".join(
+            sorted(fault.options)
+        )
+    cause = fault.__cause__ or fault
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        bad = str(cause.full_key or cause.key)
+        return f"there is no setting '{bad}'{_nearest(bad, _known(engine, name))}"
+    return (str(fault).strip().splitlines() or [repr(fault)])[0]
+
+
+def _nearest(bad: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(bad, known, n=2, cutoff=0.6)
+    return f" (did you mean {' or '.join(repr(n) for n in near)}?)" if near else ""
+
+
+def _known(engine: Any, name: str) -> list[str]:
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    config = engine.compose_config(name, [], RunMode.RUN, with_log_configuration=False)
+    tree = OmegaConf.to_container(config, resolve=False)
+    return [key for key in _paths(tree) if not key.startswith("hydra")]
+
+
+def _paths(node: Any, prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _paths(value, f"{prefix}{key}.")

@@ -1,0 +1,32 @@
+"""Names and hashes of runs: content, never job numbers or times."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+__all__ = ["config_hash", "content_hash", "plain"]
+
+PLACES = ("runs_dir", "results_dir", "resume", "limit", "hydra")
+"""Settings that change where things go, not what comes out."""
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """The resolved config as plain values, without what only says where things go."""
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(tree, dict)
+    return {str(key): value for key, value in tree.items() if key not in PLACES}
+
+
+def config_hash(config: Any) -> str:
+    """Hash of everything in a config that changes what comes out."""
+    return content_hash(plain(config))
+
+
+def content_hash(content: Any) -> str:
+    """Hash of plain values, whatever the order of their keys."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
