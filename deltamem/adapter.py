@@ -69,7 +69,7 @@ class DeltaMemory(nn.Module):
         """``with memory.attach(model) as attached:`` — see :func:`deltamem.attach.attach`."""
         return attach(self, model, state=state, write=write)
 
-    def attentions(self, model: Any) -> Iterator[tuple[int, nn.Module]]:
+    def attentions(self, model: Any) -> Iterator[tuple[int, Any]]:
         """The attention modules that have (or are to have) a memory, with their layer index."""
         decoder = model.get_decoder()
         wanted = range(len(decoder.layers)) if self.config.layers is None else self.config.layers
@@ -94,8 +94,10 @@ class DeltaMemory(nn.Module):
         n, r, dtype = self.config.writer.num_states, self.config.rank, self.config.torch_state_dtype
         return MemoryState(
             {
-                int(i): torch.zeros(batch, n, r, r, dtype=dtype, device=layer.beta_bias.device)
-                for i, layer in self.layers.items()
+                int(i): torch.zeros(
+                    batch, n, r, r, dtype=dtype, device=self.layer(int(i)).beta_bias.device
+                )
+                for i in self.layers
             },
             self.identity,
         )

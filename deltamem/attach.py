@@ -4,7 +4,7 @@ No attention is re-implemented and no module replaced. One forward of the backbo
 
     base model   pre-hook   a MemoryPass (padding mask, states in) goes down as a keyword
     self_attn    pre-hook   take the pass out; the layer's memory reads, and writes a new state
-    q k v o _proj    hook   output += correction from the reads (before q_norm and RoPE; after o_proj)
+    q k v o _proj    hook   output += correction from the reads (before q_norm and RoPE)
     base model       hook   the new states go up with the KV cache
 
 A pass is made once per forward: activation checkpointing runs the layer hooks twice, and the second

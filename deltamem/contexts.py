@@ -13,20 +13,20 @@ from deltamem.attach import Attachment
 from deltamem.backbone import (
     Backbone,
     DecodingLike,
+    DroppedContext,
     Generation,
     HistoryLike,
     MemoryCache,
     Messages,
     PromptLike,
     VisibleContext,
-    generate,
 )
 from deltamem.backbone.context import Reader, ReadPass
 from deltamem.errors import InvalidInput
 from deltamem.state import MemoryState
 from deltamem.writing import segment_ids, write_windows
 
-__all__ = ["Context", "InView", "Taken", "WrittenOnly", "system_turn"]
+__all__ = ["Context", "InView", "Taken", "WrittenOnly"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class WrittenOnly:
         """``window``: tokens per write pass at most."""
         self.backbone, self.window = backbone, window
         self.state = memory.zeros(batch)
+        self._dropped = DroppedContext(backbone, batch=batch)
         self._messages: list[Messages] = [()] * batch
         self._ids: list[list[int]] = [[] for _ in range(batch)]
 
@@ -77,6 +78,7 @@ class WrittenOnly:
         Raises:
             InvalidInput: the chat template shows earlier turns differently now.
         """
+        self._dropped.read(histories)
         self._messages = [[*m, *h.written] for m, h in zip(self._messages, histories, strict=True)]
         rendered = [
             self.backbone.render_history(messages, join=h.join)
@@ -116,17 +118,7 @@ class WrittenOnly:
         state: MemoryState,
     ) -> list[Generation]:
         """Answer prompts that hold the instructions and the question."""
-        cache = MemoryCache(
-            config=self.backbone.model.config,
-            memory=state.select([prompt.history for prompt in prompts]),
-        )
-        ids = []
-        for prompt in prompts:
-            turn = {"role": "user", "content": prompt.question}
-            system = system_turn(self._messages[prompt.history])
-            ids.append(self.backbone.render([*system, turn], add_generation_prompt=True).ids)
-        seeds = [prompt.seed for prompt in prompts]
-        return generate(self.backbone, ids, decoding, seeds=seeds, cache=cache)
+        return self._dropped.ask(prompts, decoding, memory=state)
 
 
 class InView:
@@ -216,8 +208,3 @@ class InView:
             )
 
         return read
-
-
-def system_turn(messages: Messages) -> Messages:
-    """The instructions that stay in the prompt when the history is dropped: a leading system turn."""
-    return [m for m in messages[:1] if m["role"] == "system"]

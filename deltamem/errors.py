@@ -1,4 +1,4 @@
-"""What can go wrong in a way the user can mend: one sentence each, with the exit code of the verb."""
+"""What a user can mend: one sentence each, with the exit code of the verb."""
 
 from __future__ import annotations
 

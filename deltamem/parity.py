@@ -130,39 +130,38 @@ def _mask(expected: Mapping[str, Tensor]) -> Tensor:
     return torch.ones_like(expected["input_ids"]).bool() if given is None else given.bool()
 
 
-def _segments(settings: Mapping[str, Any], expected: Mapping[str, Tensor]) -> Tensor | None:
-    """Message ids, or sentence ids where there is a message."""
-    unit = settings.get("segments")
-    if unit is None:
+def _segments(
+    settings: Mapping[str, Any], expected: Mapping[str, Tensor], *, part: str = ""
+) -> Tensor | None:
+    """Message ids, or sentence ids where there is a message; of the history with ``part``."""
+    unit, messages = settings.get("segments"), expected.get(f"{part}message_ids")
+    if unit is None or messages is None:
         return None
-    messages = expected["message_ids"]
-    return messages if unit == "message" else expected["sentence_ids"].where(messages >= 0, -1)
+    sentences = expected.get(f"{part}sentence_ids")
+    return (
+        messages if unit == "message" or sentences is None else sentences.where(messages >= 0, -1)
+    )
 
 
 def _forward(
     attached: Attachment, settings: Mapping[str, Any], expected: Mapping[str, Tensor]
 ) -> tuple[Tensor, dict[str, MemoryState]]:
     """Logits of all tokens, and the states by the prefix of their names in ``expected``."""
+    ids, mask = expected["input_ids"], _mask(expected).long()
+    state, write = attached.memory.zeros(len(ids)), not settings.get("readonly", False)
     states: dict[str, MemoryState] = {}
-    state, write = None, not settings.get("readonly", False)
     if "history_ids" in expected:
         _, state = attached.forward(
             expected["history_ids"],
             expected.get("history_mask"),
-            segments=expected.get("history_message_ids"),
+            segments=_segments(settings, expected, part="history_"),
             logits=False,
             use_cache=False,
         )
         states["history_state."] = state
-    ids, mask, segments = (
-        expected["input_ids"],
-        _mask(expected).long(),
-        _segments(settings, expected),
-    )
-    decoded = int(settings.get("decode") or 0)
-    ends = range(ids.shape[1] - decoded, ids.shape[1] + 1)
+    segments, decoded = _segments(settings, expected), int(settings.get("decode") or 0)
     start, cache, logits = 0, None, []
-    for end in ends:
+    for end in range(ids.shape[1] - decoded, ids.shape[1] + 1):
         output, state = attached.forward(
             ids[:, start:end],
             mask[:, :end],

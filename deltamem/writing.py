@@ -83,7 +83,7 @@ def write_windows(
 def segment_ids(
     unit: str | None, rendered: Sequence[Rendered], at: Sequence[slice], *, like: Tensor
 ) -> Tensor | None:
-    """Segment ids (B, T) of the tokens ``at`` of each history, padded as ``like``; None without unit."""
+    """Segment ids (B, T) of the tokens ``at`` of each history, padded left; None without a unit."""
     if unit is None:
         return None
     rows = [r.segments(unit)[s] for r, s in zip(rendered, at, strict=True)]

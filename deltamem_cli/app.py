@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
+
+if TYPE_CHECKING:
+    from deltamem_cli.console import Console
 
 app = typer.Typer(
     name="deltamem",
@@ -36,7 +39,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, no progres
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")]
 
 
-def _console(*, quiet: bool, verbose: bool, as_json: bool = False):  # noqa: ANN202
+def _console(*, quiet: bool, verbose: bool, as_json: bool = False) -> Console:
     from deltamem_cli.console import Console
 
     return Console(quiet=quiet, verbose=verbose, as_json=as_json)

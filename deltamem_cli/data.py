@@ -20,7 +20,7 @@ HELD_OUT_SEED = 1
 class TrainingData:
     """What is trained on, what is held out, and where both come from."""
 
-    episodes: Episodes
+    episodes: Episodes[Episode]
     held_out: Sequence[Episode]
     source: dict[str, Any]
 

@@ -25,8 +25,8 @@ SPECIAL_KINDS_SHARE = 0.5
 class RecallWorld:
     """Names and places of all splits: the backbone has to be able to read every name."""
 
-    names = [*NAMES, *UNSEEN_NAMES]
-    places = list(PLACES)
+    names = (*NAMES, *UNSEEN_NAMES)
+    places = PLACES
 
     def statement(self, name: str, place: str) -> str:
         """Who is where."""

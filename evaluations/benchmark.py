@@ -75,7 +75,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def protocol(self) -> Mapping[str, Any]:
-        """All that decides a number beside the method: templates, counts, cuts, decoding, metrics."""
+        """All that decides a number beside the method: templates, cuts, decoding, metrics."""
 
     def metrics(self, scored: Sequence[Scored]) -> dict[str, Metric]:
         """Means with intervals, over all and by group, for each metric of :meth:`score`."""

@@ -1,4 +1,4 @@
-"""What can go wrong with data, runs and records: one sentence each, with the exit code of the verb."""
+"""Faults of data, runs and records: one sentence each, with the exit code of the verb."""
 
 from __future__ import annotations
 

@@ -43,12 +43,12 @@ class Decoding:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What comes before the questions, in chronological order unless the protocol says otherwise."""
+    """What comes before the questions, in chronological order unless a protocol says otherwise."""
 
     messages: tuple[Message, ...]
     """A leading system message holds instructions: it stays when the rest is dropped."""
     join: str | None = None
-    """Text between messages of one role that share a turn, the question's too; None: a turn each."""
+    """Text between messages of one role that share a turn, the question too; None: a turn each."""
     cut: Cut = field(default_factory=Cut)
     replaced: tuple[Message, ...] | None = None
     """Under a control: what is written in place of ``messages``."""

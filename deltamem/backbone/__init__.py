@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import VisibleContext
+from deltamem.backbone.dropped import DroppedContext
 from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
-from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
+from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
 from deltamem.backbone.loading import Backbone, fingerprint, load_backbone, load_tiny
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.backbone.truncation import fit_messages
@@ -18,6 +19,7 @@ from deltamem.backbone.windows import split_windows
 __all__ = [
     "Backbone",
     "DecodingLike",
+    "DroppedContext",
     "Generation",
     "HistoryLike",
     "MemoryCache",
@@ -35,4 +37,5 @@ __all__ = [
     "render",
     "render_history",
     "split_windows",
+    "system_turn",
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-__all__ = ["CutLike", "DecodingLike", "HistoryLike", "Messages", "PromptLike"]
+__all__ = ["CutLike", "DecodingLike", "HistoryLike", "Messages", "PromptLike", "system_turn"]
 
 Messages = Sequence[Mapping[str, str]]
 """Role and content of each message, in the order in which they were said."""
@@ -84,3 +84,8 @@ class DecodingLike(Protocol):
     @property
     def top_k(self) -> int:
         """Number of most likely tokens to sample from."""
+
+
+def system_turn(messages: Messages) -> Messages:
+    """The instructions that stay when a history is dropped: its leading system message, if any."""
+    return [m for m in messages[:1] if m["role"] == "system"]

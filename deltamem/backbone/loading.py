@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -139,7 +139,7 @@ def load_backbone(
         model = AutoModelForCausalLM.from_pretrained(id, dtype=kind, **options)
     except (OSError, ValueError) as fault:
         raise _explain(id, revision, fault) from fault
-    model = model.to(where).eval().requires_grad_(False)
+    model = cast(Any, model).to(where).eval().requires_grad_(False)
     text = model.config.get_text_config()
     return Backbone(
         model=model,

@@ -31,7 +31,7 @@ def delta_rule_chunked(
     chunk: int = CHUNK,
 ) -> tuple[Tensor | None, Tensor]:
     """Chunk-parallel form of :func:`deltamem.delta_rule.naive.delta_rule_naive`; same contract."""
-    batch, time, states, rank = k.shape
+    batch, time, states, _ = k.shape
     if time == 0:
         return (None if q is None else torch.zeros_like(q)), state
     if mask is not None:

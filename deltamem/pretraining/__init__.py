@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deltamem.pretraining.curriculum import Curriculum, Sequence, World
+from deltamem.pretraining.curriculum import Curriculum, TokenSequence, World
 from deltamem.pretraining.learner import BackboneConfig, BackboneLearner, new_backbone
 from deltamem.pretraining.tokenizer import build_tokenizer
 
@@ -10,7 +10,7 @@ __all__ = [
     "BackboneConfig",
     "BackboneLearner",
     "Curriculum",
-    "Sequence",
+    "TokenSequence",
     "World",
     "build_tokenizer",
     "new_backbone",

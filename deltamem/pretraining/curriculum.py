@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Curriculum", "Sequence", "World"]
+__all__ = ["Curriculum", "TokenSequence", "World"]
 
 COPY_LENGTH = 48
 COPIED = (4, 16)
@@ -34,7 +34,7 @@ BLANK = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sequence:
+class TokenSequence:
     """Token ids, and which of them are learnt."""
 
     id: str
@@ -70,11 +70,11 @@ class World(Protocol):
     """Where names, places and dialogues come from."""
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """Who can be somewhere."""
 
     @property
-    def places(self) -> list[str]:
+    def places(self) -> tuple[str, ...]:
         """Where one can be."""
 
     def statement(self, name: str, place: str) -> str:
@@ -98,7 +98,7 @@ class Curriculum:
     def __len__(self) -> int:
         return self.steps * self.batch
 
-    def __getitem__(self, index: int) -> Sequence:
+    def __getitem__(self, index: int) -> TokenSequence:
         step = index // self.batch
         plan = random.Random(f"{self.seed} step {step}")
         rng = random.Random(f"{self.seed} sequence {index}")
@@ -111,7 +111,7 @@ class Curriculum:
         for part, flags in parts:
             ids += part
             learnt += flags
-        return Sequence(id=f"step {step}, sequence {index}", ids=ids, learnt=learnt)
+        return TokenSequence(id=f"step {step}, sequence {index}", ids=ids, learnt=learnt)
 
     def _copy(self, rng: random.Random, step: int) -> Iterator[tuple[list[int], list[bool]]]:
         doublings = max(0, step - STEADY_ALPHABET) / ALPHABET_DOUBLES

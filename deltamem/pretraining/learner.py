@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from deltamem.backbone import left_pad
-from deltamem.pretraining.curriculum import Sequence as TokenSequence
+from deltamem.pretraining.curriculum import TokenSequence
 from deltamem.training.collate import IGNORED
 from deltamem.training.objective import Objective
 

@@ -89,7 +89,7 @@ class Checkpoints:
         Raises:
             InvalidInput: the checkpoints belong to another configuration.
         """
-        notes = []
+        notes: list[str] = []
         for path in reversed(self._all()):
             try:
                 return self._read(path), notes

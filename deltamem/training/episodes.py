@@ -15,7 +15,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from deltamem.backbone import Messages
 from deltamem.errors import InvalidInput, Unavailable
@@ -44,14 +44,17 @@ class Episode:
     """Text between written messages of one role that share a turn; None: a turn each."""
 
 
-class Episodes(Protocol):
-    """A source of episodes: a list of them, or a generator of an endless supply by number."""
+Item = TypeVar("Item", covariant=True)
+
+
+class Episodes(Protocol[Item]):
+    """A source of training items: a list of them, or a generator of an endless supply by number."""
 
     def __len__(self) -> int:
         """How many there are in one epoch."""
 
-    def __getitem__(self, index: int) -> Episode:
-        """The same episode for the same ``index``, always."""
+    def __getitem__(self, index: int, /) -> Item:
+        """The same item for the same ``index``, always."""
 
 
 def read_episodes(path: Path) -> list[Episode]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
@@ -18,13 +18,16 @@ from deltamem.training.objective import Objective, answer_loss
 __all__ = ["DeltaMemLearner", "Learner"]
 
 
-class Learner(Protocol):
-    """What the loop trains: δ-mem, or a baseline with weights of its own."""
+Item = TypeVar("Item", contravariant=True)
+
+
+class Learner(Protocol[Item]):
+    """What the loop trains, from items of one kind: δ-mem, a baseline, a backbone."""
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """What the optimiser changes, in a fixed order."""
 
-    def batch(self, episodes: Sequence[Episode]) -> Any:
+    def batch(self, episodes: Sequence[Item]) -> Any:
         """Tensors of episodes, with ``targets`` and ``tokens`` counted."""
 
     def loss(self, batch: Any) -> Objective:

@@ -10,13 +10,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from deltamem.errors import DeltaMemError, InvalidInput
 from deltamem.training.checkpoint import Checkpoint, Checkpoints
-from deltamem.training.episodes import Episode, Episodes
+from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
 
 __all__ = ["StepReport", "TrainingConfig", "train"]
@@ -83,12 +84,12 @@ class StepReport:
 
 
 def train(
-    learner: Learner,
-    episodes: Episodes,
+    learner: Learner[Any],
+    episodes: Episodes[Any],
     config: TrainingConfig,
     *,
     checkpoints: Checkpoints,
-    held_out: Sequence[Episode] = (),
+    held_out: Sequence[Any] = (),
     on_step: Callable[[StepReport], None] = lambda report: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> int:
@@ -137,7 +138,7 @@ def train(
     return steps
 
 
-def _episodes_of_step(episodes: Episodes, config: TrainingConfig, step: int) -> list[Episode]:
+def _episodes_of_step(episodes: Episodes[Any], config: TrainingConfig, step: int) -> list[Any]:
     """A batch of the epoch's permutation; batches do not reach across epochs."""
     epoch, number = divmod(step, math.ceil(len(episodes) / config.batch_size))
     if not config.shuffle:
@@ -160,10 +161,10 @@ def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
 
 
 def _step(
-    learner: Learner,
+    learner: Learner[Any],
     optimizer: torch.optim.Optimizer,
     parameters: Sequence[Tensor],
-    episodes: Sequence[Episode],
+    episodes: Sequence[Any],
     config: TrainingConfig,
     *,
     step: int,
@@ -208,7 +209,7 @@ def _step(
 
 @torch.no_grad()
 def _with_held_out(
-    learner: Learner, held_out: Sequence[Episode], config: TrainingConfig, report: StepReport
+    learner: Learner[Any], held_out: Sequence[Any], config: TrainingConfig, report: StepReport
 ) -> StepReport:
     loss, targets, exact, asks = 0.0, 0, 0, 0
     for start in range(0, len(held_out), config.micro_batch_size):
@@ -221,7 +222,7 @@ def _with_held_out(
 
 
 def _save(
-    learner: Learner,
+    learner: Learner[Any],
     optimizer: torch.optim.Optimizer,
     parameters: Sequence[Tensor],
     checkpoints: Checkpoints,
@@ -236,7 +237,7 @@ def _save(
 
 
 def _resume(
-    learner: Learner,
+    learner: Learner[Any],
     optimizer: torch.optim.Optimizer,
     parameters: Sequence[Tensor],
     checkpoints: Checkpoints,

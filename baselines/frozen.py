@@ -1,0 +1,61 @@
+"""The backbone alone: no memory. The reference row of every table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltamem.backbone import (
+    Backbone,
+    DecodingLike,
+    DroppedContext,
+    Generation,
+    HistoryLike,
+    PromptLike,
+    VisibleContext,
+)
+from deltamem.backbone.context import ReadReport
+from deltamem.errors import check_choice
+
+__all__ = ["Frozen", "Shown"]
+
+CONTEXTS = ("visible", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown(ReadReport):
+    """What of a piece of history came into view; nothing is written anywhere else."""
+
+    written_tokens: int = 0
+
+
+class Frozen:
+    """``context=visible``: the history is in the prompt; ``none``: only its instructions are."""
+
+    def __init__(self, backbone: Backbone, *, context: str = "visible") -> None:
+        """A method over one backbone.
+
+        Raises:
+            InvalidInput: another context.
+        """
+        check_choice("context", context, CONTEXTS)
+        self.backbone, self.context = backbone, context
+        self.reset()
+
+    def describe(self) -> dict[str, Any]:
+        """Nothing is trained and nothing kept."""
+        return {"trained_parameters": 0, "state_bytes": 0}
+
+    def reset(self, batch: int = 1) -> None:
+        """Start ``batch`` empty histories."""
+        kind = VisibleContext if self.context == "visible" else DroppedContext
+        self._view = kind(self.backbone, batch=batch)
+
+    def write(self, histories: Sequence[HistoryLike]) -> list[Shown]:
+        """Read one piece more of each history into the KV cache, or drop it."""
+        return [Shown(**vars(report)) for report in self._view.read(histories)]
+
+    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+        """Answer each prompt after a copy of its history's KV cache, or on its own."""
+        return self._view.ask(prompts, decoding)
