@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
@@ -39,10 +40,98 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, no progres
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")]
 
 
-def _console(*, quiet: bool, verbose: bool, as_json: bool = False) -> Console:
+def _console(*, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Console:
     from deltamem_cli.console import Console
 
     return Console(quiet=quiet, verbose=verbose, as_json=as_json)
+
+
+@app.command()
+def train(
+    overrides: Overrides = None,
+    multirun: Multirun = False,
+    cfg: Cfg = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train an adapter: deltamem train model=tiny writer=msw."""
+    from deltamem_cli.commands.train import train as verb
+
+    console = _console(quiet=quiet, verbose=verbose, as_json=as_json)
+    verb(overrides or [], console=console, show=cfg, multirun=multirun)
+
+
+@app.command("eval")
+def evaluate(
+    overrides: Overrides = None,
+    limit: Annotated[
+        Optional[int], typer.Option("--limit", min=1, help="Only the first samples.")
+    ] = None,
+    multirun: Multirun = False,
+    cfg: Cfg = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Evaluate a method: deltamem eval bench=locomo method=delta_mem context=none."""
+    from deltamem_cli.commands.evaluate import evaluate as verb
+
+    words = [*(overrides or []), *([] if limit is None else [f"limit={limit}"])]
+    console = _console(quiet=quiet, verbose=verbose, as_json=as_json)
+    verb(words, console=console, show=cfg, multirun=multirun)
+
+
+@app.command()
+def report(
+    folders: Annotated[
+        Optional[list[Path]],
+        typer.Argument(metavar="[FOLDER]...", help="Of records; results/ if none is named."),
+    ] = None,
+    runs: Annotated[bool, typer.Option("--runs", help="Look into runs/ as well.")] = False,
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="File to write, else README.md beside them.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Render the table of all complete records."""
+    from deltamem_cli.commands.report import report as verb
+
+    verb(folders or [], console=_console(quiet=quiet, as_json=as_json), out=out, with_runs=runs)
+
+
+@app.command("list")
+def list_(
+    what: Annotated[
+        Optional[str],
+        typer.Argument(help="models, writers, methods, benchmarks, ... or runs; all if left out."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List what there is to choose from."""
+    from deltamem_cli.commands.list import list_choices
+
+    list_choices(what, console=_console(as_json=as_json))
+
+
+@app.command()
+def show(overrides: Overrides = None, as_json: Json = False) -> None:
+    """Show what an evaluation would ask, without a model: deltamem show bench=locomo."""
+    from deltamem_cli.commands.show import show as verb
+
+    verb(overrides or [], console=_console(as_json=as_json))
+
+
+@app.command()
+def parity(
+    folder: Annotated[Path, typer.Argument(help="Of case folders, or one case.")],
+    as_json: Json = False,
+) -> None:
+    """Check agreement with the authors' implementation on stored cases."""
+    from deltamem_cli.commands.parity import parity as verb
+
+    raise typer.Exit(verb(folder, console=_console(as_json=as_json)))
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,17 +83,46 @@ def run_config(
         words.append(f"hydra.mode={mode.name}")
         if multirun:
             return _sweep(engine, name, task, words)
-        return engine.run(name, task, words).return_value
+        return engine.run(name, _Job(task), words).return_value.get()
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What a job returned or raised; Hydra would print a line of its own about the latter."""
+
+    value: Any = None
+    fault: BaseException | None = None
+
+    def get(self) -> Any:
+        if self.fault is not None:
+            raise self.fault
+        return self.value
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A task that never raises what a user can mend."""
+
+    task: Callable[[Any], Any]
+
+    def __call__(self, config: Any) -> _Outcome:
+        try:
+            return _Outcome(value=self.task(config))
+        except Exception as fault:
+            if getattr(fault, "exit_code", None) is None:
+                raise
+            return _Outcome(fault=fault)
 
 
 def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str]) -> Any:
+    """All jobs run; the first that failed is raised at the end."""
     from hydra.errors import ConfigCompositionException, OverrideParseException
 
     try:
-        jobs = engine.multirun(name, task, words)
+        jobs = engine.multirun(name, _Job(task), words)
     except (ConfigCompositionException, OverrideParseException) as fault:
         raise UsageError(_explain(fault, engine, name)) from fault
-    return [job.return_value for batch in jobs for job in batch]
+    return [job.return_value.get() for job in jobs]
 
 
 def _register_resolvers() -> None:

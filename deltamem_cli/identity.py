@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 __all__ = ["config_hash", "content_hash", "plain"]
@@ -18,7 +19,16 @@ def plain(config: Any) -> dict[str, Any]:
 
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
-    return {str(key): value for key, value in tree.items() if key not in PLACES}
+    return {str(k): _without_folders(v) for k, v in tree.items() if k not in PLACES}
+
+
+def _without_folders(value: Any) -> Any:
+    """Absolute paths by their last part: a record names no folder of one machine."""
+    if isinstance(value, dict):
+        return {key: _without_folders(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(v) for v in value]
+    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
 
 
 def config_hash(config: Any) -> str:

@@ -19,7 +19,7 @@ from evaluations.errors import EvaluationError, InvalidData
 from evaluations.metrics.statistics import Metric
 from evaluations.provenance import environment, peak_memory_mb, timestamp
 
-__all__ = ["RECORD", "Record", "make_record", "read_record", "write_json"]
+__all__ = ["RECORD", "Record", "make_record", "read_record", "write_json", "write_text"]
 
 RECORD = "record.json"
 SCHEMA = 1
@@ -140,12 +140,21 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     Raises:
         EvaluationError: it cannot be written; what was there before is untouched.
     """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    return write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file so that it is there whole or not at all.
+
+    Raises:
+        EvaluationError: it cannot be written; what was there before is untouched.
+    """
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("w", encoding="utf-8") as file:
-            json.dump(content, file, indent=2, ensure_ascii=False, allow_nan=False)
-            file.write("\n")
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

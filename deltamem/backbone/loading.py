@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -14,12 +15,13 @@ import torch
 
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem.errors import InvalidInput, Unavailable, check_choice
 
 __all__ = ["Backbone", "fingerprint", "load_backbone", "load_tiny", "tiny_folder"]
 
 
 SAMPLED_ROWS = 64
+DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,15 +131,17 @@ def load_backbone(
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    where = torch.device(_device(device))
-    kind: Any = dtype if dtype != "auto" else ("auto" if where.type == "cuda" else "float32")
-    options: dict[str, Any] = {"revision": revision} if revision else {}
-    if attention != "auto":
-        options["attn_implementation"] = attention
+    where = _device(device)
+    check_choice("dtype", dtype, DTYPES)
+    kind = dtype if dtype != "auto" else ("auto" if where.type == "cuda" else "float32")
+    options: dict[str, Any] = {} if attention == "auto" else {"attn_implementation": attention}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(id, revision=revision)
-        model = AutoModelForCausalLM.from_pretrained(id, dtype=kind, **options)
-    except (OSError, ValueError) as fault:
+        with _no_bars():
+            tokenizer = AutoTokenizer.from_pretrained(id, revision=revision)
+            model = AutoModelForCausalLM.from_pretrained(
+                id, revision=revision, dtype=kind, use_safetensors=True, **options
+            )
+    except (OSError, ValueError, ImportError) as fault:
         raise _explain(id, revision, fault) from fault
     model = cast(Any, model).to(where).eval().requires_grad_(False)
     text = model.config.get_text_config()
@@ -157,22 +161,44 @@ def tiny_folder() -> Path:
     return Path(str(files("deltamem"))) / "tiny"
 
 
-def load_tiny(*, device: str = "cpu", attention: str = "auto") -> Backbone:
+def load_tiny(*, device: str = "cpu", dtype: str = "float32", attention: str = "auto") -> Backbone:
     """The embedded backbone: no download, under a second."""
-    return load_backbone(str(tiny_folder()), device=device, attention=attention, name="tiny")
+    kind = "float32" if dtype == "auto" else dtype
+    return load_backbone(
+        str(tiny_folder()), device=device, dtype=kind, attention=attention, name="tiny"
+    )
 
 
-def _device(device: str) -> str:
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+def _device(device: str) -> torch.device:
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device(next((name for name, here in present.items() if here), "cpu"))
+    try:
+        where = torch.device(device)
+    except RuntimeError as fault:
+        raise InvalidInput(f"device is '{device}'; use auto, cpu, mps, cuda or cuda:N") from fault
+    if not present.get(where.type, True):
+        raise InvalidInput(f"device is '{device}', and there is none here; use runtime=cpu")
+    return where
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the progress bars of transformers off: loading is ours to report."""
+    from transformers.utils import logging
+
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
 
 
 def _explain(id: str, revision: str | None, fault: Exception) -> Exception:
+    reason = str(fault).strip().splitlines()[0] if str(fault).strip() else repr(fault)
     if Path(id).is_dir():
-        reason = str(fault).splitlines()[0]
         return InvalidInput(f"the folder {id} holds no model that can be loaded: {reason}")
     at = f" --revision {revision}" if revision else ""
     if "gated" in str(fault).lower() or "401" in str(fault):

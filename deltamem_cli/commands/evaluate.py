@@ -1,0 +1,133 @@
+"""``deltamem eval``: one method on one benchmark, to a record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.assemble import assemble_method, context_mode, load_model
+from deltamem_cli.compose import choices, run_config
+from deltamem_cli.console import Console
+from deltamem_cli.identity import content_hash, plain
+from deltamem_cli.instantiate import build, check_types
+
+if TYPE_CHECKING:
+    from evaluations.record import Record
+
+__all__ = ["evaluate", "evaluate_config"]
+
+
+def evaluate(
+    overrides: Sequence[str], *, console: Console, show: str | None, multirun: bool
+) -> None:
+    """Compose, run, and print the record (several for a sweep)."""
+    done = run_config(
+        "eval",
+        lambda config: evaluate_config(config, console),
+        overrides,
+        multirun=multirun,
+        show=show,
+    )
+    if done is None:
+        return
+    records = done if multirun else [done]
+    if multirun:
+        console.json({"rows": [record.to_json() for record in records]})
+    else:
+        console.json(done.to_json())
+    for record in records:
+        console.result(_line(record))
+        for deviation in record.deviations:
+            console.note(f"note: {deviation}")
+        console.wrote(record.path)
+
+
+def evaluate_config(config: Any, console: Console) -> Record:
+    """Run one composed evaluation, going on from what is stored, and write its record."""
+    from evaluations.record import RECORD, make_record, write_json
+    from evaluations.runner import Plan, plan_samples, run
+    from evaluations.store import SampleStore
+
+    check_types(config)
+    benchmark = build(config.bench)
+    benchmark.load()
+    expected = len(plan_samples(benchmark, config.limit))
+    backbone = load_model(config)
+    method = assemble_method(config, backbone)
+    described = {
+        "model": backbone.name,
+        "model_revision": backbone.revision,
+        "model_fingerprint": backbone.fingerprint,
+        **method.describe(),
+    }
+    identity = _identity(config, benchmark.fingerprint(), described)
+    folder = Path(config.runs_dir) / identity["cell"]
+    started = time.monotonic()
+    with SampleStore(folder, key=content_hash(identity["cell"])) as store:
+        if len(store.rows) == expected:
+            console.note(f"{folder} is complete already")
+        with console.progress(identity["cell"].rpartition("__")[0]) as tick:
+            plan = Plan(
+                writes=config.control.writes,
+                seed=config.seed,
+                limit=config.limit,
+                batch_size=config.runtime.batch_size,
+            )
+            scored = run(benchmark, method, store, plan=plan, progress=tick)
+        record = make_record(
+            benchmark,
+            scored,
+            store.rows,
+            expected=expected,
+            identity={
+                **identity,
+                "limited": config.limit is not None,
+                "path": str(folder / RECORD),
+            },
+            described=described,
+            deviations=_deviations(config),
+            seconds=time.monotonic() - started,
+        )
+    write_json(folder / RECORD, record.to_json())
+    if record.complete and not record.limited and config.results_dir is not None:
+        write_json(Path(config.results_dir) / f"{record.cell}.json", record.to_json())
+    return record
+
+
+def _identity(config: Any, fingerprint: str, described: dict[str, Any]) -> dict[str, Any]:
+    """The names of a cell, and a hash of all that decides its answers."""
+    named = choices()
+    names = {
+        "model": named["model"],
+        "method": named["method"],
+        "writer": named["writer"] if config.method.needs_adapter else None,
+        "bench": named["bench"],
+        "protocol": str(config.bench.get("protocol", "benchmark")),
+        "context": context_mode(config),
+        "control": named["control"],
+        "seed": int(config.seed),
+    }
+    key = content_hash([names, fingerprint, described, config.limit])
+    shown = ("bench", "model", "method", "writer", "context", "control")
+    parts = [str(names[part]) for part in shown if names[part] is not None]
+    cell = "__".join([*parts, key[:8]])
+    return {"cell": cell, **names, "config": plain(config)}
+
+
+def _deviations(config: Any) -> list[str]:
+    limited = config.limit is not None
+    return [f"limited to the first {config.limit} samples: not comparable"] if limited else []
+
+
+def _line(record: Record) -> str:
+    metric = record.metrics.get(record.primary_metric)
+    if metric is None:
+        return f"{record.cell}: no {record.primary_metric} (no sample of its kind)"
+    low, high = metric["ci95"]
+    what = f"{metric['n']} questions, {metric['clusters']} histories"
+    return (
+        f"{record.cell}: {record.primary_metric} {metric['mean']:.4f} "
+        f"[{low:.4f}, {high:.4f}] ({what})"
+    )

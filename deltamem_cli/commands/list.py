@@ -1,0 +1,71 @@
+"""``deltamem list``: what there is to choose from, and what has been run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deltamem_cli.compose import config_folder, options
+from deltamem_cli.console import Console
+from deltamem_cli.errors import UsageError
+
+__all__ = ["GROUPS", "list_choices"]
+
+GROUPS = {
+    "models": "model",
+    "writers": "writer",
+    "steers": "steer",
+    "methods": "method",
+    "benchmarks": "bench",
+    "trainings": "training",
+    "contexts": "context",
+    "controls": "control",
+    "runtimes": "runtime",
+    "experiments": "experiment",
+}
+"""Plural on the command line -> config group."""
+
+
+def list_choices(what: str | None, *, console: Console) -> None:
+    """Print the options of one group, of all groups, or the runs.
+
+    Raises:
+        UsageError: there is nothing of that name to list.
+    """
+    if what == "runs":
+        _list_runs(console)
+        return
+    if what is not None and what not in GROUPS:
+        raise UsageError(f"nothing to list by '{what}'; choose one of {', '.join(GROUPS)}, runs")
+    rows = [
+        {"kind": kind, "name": name, "about": _about(group, name)}
+        for kind, group in GROUPS.items()
+        if what in (None, kind)
+        for name in options(group)
+    ]
+    console.json({"rows": rows})
+    width = max((len(row["name"]) for row in rows), default=0)
+    kind = None
+    for row in rows:
+        if row["kind"] != kind and what is None:
+            kind = row["kind"]
+            console.result(f"\n{kind} ({GROUPS[kind]}=…)")
+        console.result(f"  {row['name']:{width}}  {row['about']}".rstrip())
+
+
+def _about(group: str, name: str) -> str:
+    """The comment at the top of an option's yaml, or on its only line."""
+    first = (config_folder() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    return first.partition("#")[2].strip()
+
+
+def _list_runs(console: Console) -> None:
+    rows = []
+    for folder in sorted(Path("runs").glob("*__*")):
+        adapter, record = folder / "adapter" / "README.md", folder / "record.json"
+        done = adapter.is_file() or record.is_file()
+        rows.append({"name": folder.name, "finished": done, "path": str(folder)})
+    console.json({"rows": rows})
+    for row in rows:
+        console.result(f"{'finished ' if row['finished'] else 'resumable'}  {row['path']}")
+    if not rows:
+        console.note("no runs here yet")

@@ -1,0 +1,148 @@
+"""``deltamem train``: an adapter for a frozen backbone, resumably."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from deltamem_cli.assemble import load_model
+from deltamem_cli.compose import choices, run_config
+from deltamem_cli.console import Console, Ticker
+from deltamem_cli.identity import content_hash, plain
+from deltamem_cli.instantiate import build, check_types
+
+__all__ = ["train", "train_config"]
+
+LOG = "train.jsonl"
+
+
+def train(overrides: Sequence[str], *, console: Console, show: str | None, multirun: bool) -> None:
+    """Compose, train, and print where the adapter lies."""
+    done = run_config(
+        "train",
+        lambda config: train_config(config, console),
+        overrides,
+        multirun=multirun,
+        show=show,
+    )
+    if done is None:
+        return
+    summaries = done if multirun else [done]
+    console.json({"rows": summaries} if multirun else done)
+    for summary in summaries:
+        console.result(_line(summary))
+        console.wrote(summary["path"])
+
+
+def train_config(config: Any, console: Console) -> dict[str, Any]:
+    """Train one composed configuration from its last checkpoint on; return its summary."""
+    from deltamem import DeltaMemory
+    from deltamem.training import Checkpoints, DeltaMemLearner
+    from deltamem.training import train as train_loop
+
+    check_types(config)
+    backbone = load_model(config)
+    recipe = build({k: v for k, v in config.training.items() if k != "data"})
+    memory = DeltaMemory(build(config.memory), backbone.model)
+    memory.initialise(backbone.model, seed=config.seed)
+    data = _data(config, recipe)
+    key = content_hash([plain(config), backbone.fingerprint, data.source])
+    folder = _folder(config, key)
+    adapter = folder / "adapter"
+    if (adapter / "README.md").is_file():
+        console.note(f"{folder} is complete already")
+        return _summary(folder)
+    learner = DeltaMemLearner(
+        backbone,
+        memory,
+        write_length=recipe.write_length,
+        read_length=recipe.read_length,
+        gate_target=recipe.gate_target,
+    )
+    checkpoints = Checkpoints(folder / "checkpoints", key=key)
+    with console.progress(folder.name.rpartition("__")[0]) as tick:
+        log = _Log(folder / LOG, tick)
+        train_loop(
+            learner,
+            data.episodes,
+            recipe,
+            checkpoints=checkpoints,
+            held_out=data.held_out,
+            on_step=log,
+            on_note=console.note,
+        )
+    command = f"deltamem train model={choices()['model']} writer={choices()['writer']}"
+    card = {"command": f"`{command}`", **data.source, **_card(recipe, log.last)}
+    learner.save(adapter, card=card)
+    return _summary(folder)
+
+
+class _Log:
+    """Progress, and one line per step in a file; lines beyond a resumed step are written anew."""
+
+    def __init__(self, path: Path, tick: Ticker) -> None:
+        self.path, self.tick, self.last = path, tick, _last(path) or {}
+
+    def __call__(self, report: Any) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        row = {name: value for name, value in vars(report).items() if value is not None}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        self.last = {**self.last, **row}
+        held = self.last.get("held_out_em")
+        words = [f"loss {report.loss:.3f}", f"{report.tokens_per_second:,.0f} tokens/s"]
+        words += [] if held is None else [f"held-out EM {held:.2f}"]
+        self.tick(report.step, report.steps, ", ".join(words))
+
+
+def _last(path: Path) -> dict[str, Any] | None:
+    """What the log knows so far, latest values first; a broken last line is passed over."""
+    if not path.is_file():
+        return None
+    known: dict[str, Any] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            known.update(json.loads(line))
+        except ValueError:
+            continue
+    return known
+
+
+def _data(config: Any, recipe: Any) -> Any:
+    """The training data; a generated source is told how much is needed."""
+    node = config.training.data
+    if node.get("endless", False):
+        size = (recipe.steps or 1) * recipe.batch_size
+        arguments = {k: v for k, v in node.items() if k != "endless"}
+        return build(arguments, size=size, seed=int(config.seed))
+    return build({k: v for k, v in node.items() if k != "endless"})
+
+
+def _folder(config: Any, key: str) -> Path:
+    named = choices()
+    return Path(config.runs_dir) / f"train__{named['model']}__{named['writer']}__{key[:8]}"
+
+
+def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:
+    facts = {
+        "steps": f"{last.get('steps')} of {recipe.batch_size} episodes",
+        "learning rate": recipe.learning_rate,
+        "seed": recipe.seed,
+        "final loss": f"{last['loss']:.4f}" if "loss" in last else None,
+    }
+    if "held_out_em" in last:
+        facts["held-out exact match (teacher-forced)"] = f"{last['held_out_em']:.4f}"
+    return facts
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    return {"path": str(folder / "adapter"), **(_last(folder / LOG) or {})}
+
+
+def _line(summary: dict[str, Any]) -> str:
+    held = summary.get("held_out_em")
+    words = [f"{summary.get('step', 0)} steps", f"loss {summary.get('loss', float('nan')):.4f}"]
+    words += [] if held is None else [f"held-out EM {held:.4f}"]
+    return f"{summary['path']}: {', '.join(words)}"

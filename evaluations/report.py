@@ -1,0 +1,127 @@
+"""Records to tables. Numbers of different protocols never share a column unmarked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluations.errors import InvalidData
+from evaluations.record import RECORD, Record, read_record
+
+__all__ = ["Table", "collect", "markdown", "results_table"]
+
+MARKS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Cells as text, and what has to be said below them."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
+
+
+def collect(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
+    """All complete records below some folders, oldest first, each cell once.
+
+    Returns:
+        The records, and a sentence for each file that was left out and why.
+    """
+    found: dict[str, Record] = {}
+    left_out = []
+    for folder in folders:
+        paths = [*folder.glob("*__*.json"), *folder.glob(f"*/{RECORD}")]
+        for path in sorted(paths):
+            try:
+                record = read_record(path)
+            except InvalidData as fault:
+                left_out.append(str(fault))
+                continue
+            if record.complete:
+                found.setdefault(record.cell, record)
+            else:
+                n = record.n
+                left_out.append(f"{path} has {n['scored']} of {n['expected']} samples: left out")
+    return sorted(found.values(), key=lambda record: record.date), left_out
+
+
+def results_table(records: Sequence[Record]) -> Table:
+    """Methods and writers down, benchmarks across; mean ± 95 % interval and n in each cell."""
+    columns = _columns(records)
+    rows: dict[tuple[str, ...], dict[tuple[str, str], Record]] = {}
+    for record in records:
+        key = (record.model, _method(record), record.context, _control(record))
+        rows.setdefault(key, {})[record.bench, record.fingerprint] = record
+    notes = [
+        f"{title}: protocol {record.protocol}, fingerprint {record.fingerprint}"
+        for title, record in columns.values()
+    ]
+    limited = [r for r in records if r.limited]
+    if limited:
+        notes.append("†: only the first samples; not comparable with a full run")
+    deviations = dict.fromkeys(f"{r.cell}: {d}" for r in records for d in r.deviations)
+    return Table(
+        columns=[
+            "model",
+            "method",
+            "context",
+            "control",
+            *(title for title, _ in columns.values()),
+        ],
+        rows=[
+            [*key, *(_cell(cells.get(column)) for column in columns)]
+            for key, cells in sorted(rows.items())
+        ],
+        notes=[*notes, *deviations],
+    )
+
+
+def _columns(records: Sequence[Record]) -> dict[tuple[str, str], tuple[str, Record]]:
+    """(bench, fingerprint) -> title and one record; a bench with several protocols is marked."""
+    first: dict[tuple[str, str], Record] = {}
+    for record in sorted(records, key=lambda r: (r.bench, r.date)):
+        first.setdefault((record.bench, record.fingerprint), record)
+    columns = {}
+    for (bench, fingerprint), record in first.items():
+        alike = [f for b, f in first if b == bench]
+        mark = f" ({MARKS[alike.index(fingerprint) % len(MARKS)]})" if len(alike) > 1 else ""
+        columns[bench, fingerprint] = (f"{bench} {record.primary_metric}{mark}", record)
+    return columns
+
+
+def _method(record: Record) -> str:
+    return f"{record.method} {record.writer}" if record.writer else record.method
+
+
+def _control(record: Record) -> str:
+    return "" if record.control == "none" else record.control
+
+
+def _cell(record: Record | None) -> str:
+    if record is None:
+        return "–"
+    metric = record.metrics.get(record.primary_metric)
+    if metric is None:
+        return "–"
+    low, high = metric["ci95"]
+    half = 100 * max(metric["mean"] - low, high - metric["mean"])
+    mark = " †" if record.limited else ""
+    return f"{100 * metric['mean']:.1f} ± {half:.1f} (n={metric['n']}){mark}"
+
+
+def markdown(table: Table, *, title: str | None = None) -> str:
+    """A GitHub table whose source is aligned, with its notes below."""
+    lines = [list(table.columns), *[list(row) for row in table.rows]]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        return "| " + " | ".join(padded) + " |"
+
+    head = [f"# {title}", ""] if title else []
+    rule = line(["-" * width for width in widths])
+    body = [line(lines[0]), rule, *(line(row) for row in lines[1:])]
+    notes = ["", *(f"- {note}" for note in table.notes)] if table.notes else []
+    return "\n".join([*head, *body, *notes]) + "\n"
