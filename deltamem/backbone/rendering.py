@@ -12,22 +12,34 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from deltamem.backbone.inputs import Messages
 from deltamem.errors import InvalidInput
 
 __all__ = ["Rendered", "render", "render_history"]
 
-Span = tuple[int, int, int]
-"""Start and end in the text, and the number of what stands there."""
 
-SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+|\n+")
+SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|[。！？]+|\n+")
+"""Before the white space, because tokens carry the space in front of a word."""
+
 OUTSIDE = -1
 MARK = "\ue000{}\ue001"
 """Stands for the content of a message; private-use characters that no template treats specially."""
 PROBES = ("Where", "a", "7")
 """Questions with nothing in common, to find what of a rendered history does not depend on them."""
+
+
+class Span(NamedTuple):
+    """Where something stands in the text."""
+
+    start: int
+    """Of its header."""
+    content: int
+    """Of what was said."""
+    end: int
+    """Its end of turn and white space after it included."""
+    number: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +125,7 @@ def render_history(
         spans = _spans(tokenizer, text, probe, join, options)
         rendered, starts = _tokenise(tokenizer, text, spans)
         if whole is None:
-            end = _skip_space(text, spans[-2][1])
+            end = _skip_space(text, spans[-2].end)
             whole, shared = rendered, sum(start < end for start in starts)
         agree = (a == b for a, b in zip(whole.ids, rendered.ids, strict=False))
         shared = min(shared, next((i for i, same in enumerate(agree) if not same), shared))
@@ -169,9 +181,9 @@ def _spans(
                 f"the chat template does not show message {position} as it is; its tokens cannot "
                 "be told from those of its neighbours"
             )
-        closing = after.find(eos) + len(eos) if eos and eos in after else 0
+        closing = _skip_space(after, after.find(eos) + len(eos)) if eos and eos in after else 0
         system = message["role"] == "system"
-        spans.append((start, ends[0] + closing, OUTSIDE if system else number))
+        spans.append(Span(start, at, ends[0] + closing, OUTSIDE if system else number))
         number += not system
         start = ends[0] + _after_last(after, eos)
         at = ends[0] + len(after)
@@ -192,7 +204,8 @@ def _pieces(
 
 
 def _after_last(piece: str, eos: str) -> int:
-    return piece.rfind(eos) + len(eos) if eos and eos in piece else 0
+    """Where the next header starts: after the last end of turn and its white space."""
+    return _skip_space(piece, piece.rfind(eos) + len(eos)) if eos and eos in piece else 0
 
 
 def _skip_space(text: str, at: int) -> int:
@@ -215,26 +228,26 @@ def _tokenise(tokenizer: Any, text: str, spans: Sequence[Span]) -> tuple[Rendere
 
 
 def _sentences(text: str, spans: Sequence[Span]) -> Iterator[Span]:
+    """Cut contents into sentences; a header goes with the first, an end of turn with the last."""
     number = 0
-    for start, end, message in spans:
-        if message == OUTSIDE:
+    for span in spans:
+        if span.number == OUTSIDE:
             continue
-        cut = start
-        for match in SENTENCE_END.finditer(text, start, end):
-            if text[cut : match.end()].strip():
-                yield cut, match.end(), number
+        cut = span.start
+        for match in SENTENCE_END.finditer(text, span.content, span.end):
+            if match.end() < span.end and text[max(cut, span.content) : match.end()].strip():
+                yield Span(cut, cut, match.end(), number)
                 number, cut = number + 1, match.end()
-        if text[cut:end].strip():
-            yield cut, end, number
-            number += 1
+        yield Span(cut, cut, span.end, number)
+        number += 1
 
 
 def _label(starts: Sequence[int], spans: Sequence[Span]) -> list[int]:
     """The number of the span in which each token starts, -1 for none; both are ascending."""
     labels, at = [], 0
     for start in starts:
-        while at < len(spans) and spans[at][1] <= start:
+        while at < len(spans) and spans[at].end <= start:
             at += 1
-        inside = at < len(spans) and spans[at][0] <= start
-        labels.append(spans[at][2] if inside else OUTSIDE)
+        inside = at < len(spans) and spans[at].start <= start
+        labels.append(spans[at].number if inside else OUTSIDE)
     return labels

@@ -59,11 +59,13 @@ def fit_messages(
 
 def _shorten(messages: Messages, chars: int, side: str) -> list[Mapping[str, str]]:
     """At most ``chars`` characters of contents; whole messages unless one alone is longer."""
+    if not chars:
+        return []
     if sum(len(m["content"]) for m in messages) <= chars:
         return list(messages)
     if len(messages) == 1:
         only = messages[0]
-        return [{**only, "content": clip_text(only["content"], chars, side)}] if chars else []
+        return [{**only, "content": clip_text(only["content"], chars, side)}]
     if side == "middle":
         head, tail = _take(messages, int(chars * HEAD_SHARE)), []
         left = chars - sum(len(m["content"]) for m in head)

@@ -1,0 +1,33 @@
+"""Chat templates with the habits that real ones have, in our own words."""
+
+from __future__ import annotations
+
+CHATML = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+DEFAULT_SYSTEM = (
+    "{% if messages[0]['role'] != 'system' %}"
+    "<|im_start|>system\nBe brief. Today is a day.<|im_end|>\n{% endif %}" + CHATML
+)
+DROPS_THINKING = (
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n"
+    "{% if m['role'] == 'assistant' and loop.last %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n\n</think>\n\n{% endif %}"
+)
+ALTERNATES = (
+    "{% for m in messages %}"
+    "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{% if m['role'] == 'user' %}[INST] {{ m['content'] | trim }} [/INST]"
+    "{% else %} {{ m['content'] | trim }}<|im_end|>{% endif %}{% endfor %}"
+)
+REWRITES = "{% for m in messages %}{{ m['content'] | upper }}<|im_end|>{% endfor %}"
+
+TEMPLATES = {
+    "chatml": CHATML,
+    "default_system": DEFAULT_SYSTEM,
+    "drops_thinking": DROPS_THINKING,
+    "alternates": ALTERNATES,
+}

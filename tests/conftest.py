@@ -1,0 +1,62 @@
+"""Fixtures: small real models and tokenizers, and the data that lies beside a checkout."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from random_models import random_model
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """Small tensors gain nothing from threads, and workers share two cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Where real data lies: ``DELTAMEM_DATA``, or ``shared/data`` beside the checkout."""
+    return Path(os.environ.get("DELTAMEM_DATA") or ROOT.parent / "shared" / "data")
+
+
+@pytest.fixture(scope="session")
+def locomo_file(data_folder: Path) -> Path:
+    path = data_folder / "locomo10.json"
+    if not path.is_file():
+        pytest.skip(f"the real LoCoMo file is not in {data_folder}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def parity_folder() -> Path:
+    return ROOT / "tests" / "data" / "parity"
+
+
+@pytest.fixture
+def make_model() -> Callable[..., Any]:
+    return random_model
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Any:
+    """The embedded backbone."""
+    from deltamem import load_tiny
+
+    return load_tiny()
+
+
+@pytest.fixture
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh working folder."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path

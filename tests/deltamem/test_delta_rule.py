@@ -1,0 +1,200 @@
+"""Every fast form equals the recurrence: reads, states and gradients, whatever the length."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from deltamem.delta_rule import (
+    delta_rule,
+    delta_rule_chunked,
+    delta_rule_naive,
+    delta_rule_step,
+    read_state,
+)
+from deltamem.delta_rule.chunked import CHUNK
+
+DOUBLE = 1e-10
+"""float64 against float64: only the order of sums differs."""
+SINGLE = 2e-5
+"""float32 against a float64 loop, relative to the largest entry (the parity tolerance)."""
+LENGTHS = (1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 100)
+NAMES = ("q", "k", "v", "keep", "erase", "write", "state")
+
+
+def inputs(
+    batch: int,
+    time: int,
+    states: int,
+    rank: int,
+    *,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    shape = (batch, time, states, rank)
+    unit = torch.nn.functional.normalize
+    return {
+        "q": unit(normal(*shape), dim=-1),
+        "k": unit(normal(*shape), dim=-1),
+        "v": normal(*shape),
+        "keep": torch.sigmoid(normal(*shape)),
+        "erase": torch.sigmoid(normal(*shape)),
+        "write": torch.sigmoid(normal(*shape)),
+        "state": normal(batch, states, rank, rank),
+    }
+
+
+def with_gradients(form, tensors: dict[str, Tensor], mask: Tensor | None, **options):  # noqa: ANN001, ANN003, ANN202
+    leaves = {name: x.clone().requires_grad_() for name, x in tensors.items()}
+    reads, state = form(*leaves.values(), mask, **options)
+    weights = torch.linspace(-1, 1, reads.numel(), dtype=reads.dtype).view_as(reads)
+    ((reads * weights).sum() + (state * state).sum()).backward()
+    return reads.detach(), state.detach(), {name: x.grad for name, x in leaves.items()}
+
+
+def close(got: Tensor, wanted: Tensor, tolerance: float) -> None:
+    scale = max(float(wanted.abs().max()), 1.0)
+    assert float((got.double() - wanted.double()).abs().max()) <= tolerance * scale
+
+
+@pytest.mark.parametrize("time", LENGTHS)
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+def test_chunked_equals_naive(time: int, masked: bool) -> None:
+    tensors = inputs(2, time, 3, 4, seed=time)
+    mask = torch.rand(2, time, generator=torch.Generator().manual_seed(1)) > 0.3 if masked else None
+    reads, state, grads = with_gradients(delta_rule_chunked, tensors, mask)
+    wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, mask)
+    close(reads, wanted_reads, DOUBLE)
+    close(state, wanted_state, DOUBLE)
+    for name in NAMES:
+        close(grads[name], wanted_grads[name], DOUBLE)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    batch=st.integers(1, 3),
+    time=st.integers(1, 70),
+    states=st.integers(1, 3),
+    rank=st.integers(1, 9),
+    chunk=st.integers(1, 40),
+    seed=st.integers(0, 10_000),
+)
+def test_any_shape_and_chunk(
+    batch: int, time: int, states: int, rank: int, chunk: int, seed: int
+) -> None:
+    tensors = inputs(batch, time, states, rank, seed=seed)
+    mask = torch.rand(batch, time, generator=torch.Generator().manual_seed(seed)) > 0.5
+    reads, state = delta_rule_chunked(*tensors.values(), mask, chunk=chunk)
+    wanted_reads, wanted_state = delta_rule_naive(*tensors.values(), mask)
+    close(reads, wanted_reads, DOUBLE)
+    close(state, wanted_state, DOUBLE)
+
+
+@pytest.mark.parametrize("time", [1, 100, 1000])
+def test_single_precision_stays_near_a_double_loop(time: int) -> None:
+    tensors = inputs(1, time, 1, 8, seed=3)
+    wanted_reads, wanted_state = delta_rule_naive(*tensors.values())
+    reads, state = delta_rule(*(x.float() for x in tensors.values()))
+    assert reads.dtype == state.dtype == torch.float32
+    close(reads, wanted_reads, SINGLE)
+    close(state, wanted_state, SINGLE)
+
+
+@pytest.mark.parametrize("gate", [0.0, 1.0])
+def test_saturated_gates(gate: float) -> None:
+    tensors = inputs(1, 50, 1, 8)
+    tensors["keep"] = torch.full_like(tensors["keep"], 1 - gate)
+    tensors["erase"] = tensors["write"] = torch.full_like(tensors["write"], gate)
+    reads, state, grads = with_gradients(delta_rule_chunked, tensors, None)
+    wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, None)
+    close(reads, wanted_reads, DOUBLE)
+    close(state, wanted_state, DOUBLE)
+    for name in NAMES:
+        close(grads[name], wanted_grads[name], DOUBLE)
+
+
+@pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
+def test_masked_positions_may_hold_nan(form) -> None:  # noqa: ANN001
+    tensors = inputs(2, 40, 2, 4)
+    mask = torch.rand(2, 40, generator=torch.Generator().manual_seed(0)) > 0.4
+    clean_reads, clean_state = form(*tensors.values(), mask)
+    for name in NAMES[:-1]:
+        tensors[name][~mask] = torch.nan
+    reads, state = form(*tensors.values(), mask)
+    assert torch.equal(reads, clean_reads)
+    assert torch.equal(state, clean_state)
+    assert not reads[~mask].any()
+
+
+def test_step_by_step_equals_one_call() -> None:
+    tensors = inputs(2, 20, 2, 4)
+    wanted_reads, wanted_state = delta_rule_naive(*tensors.values())
+    state, reads = tensors["state"], []
+    for t in range(20):
+        at = [tensors[name][:, t : t + 1] for name in NAMES[:-1]]
+        read, state = delta_rule_step(*at, state)
+        reads.append(read)
+    close(torch.cat(reads, dim=1), wanted_reads, DOUBLE)
+    close(state, wanted_state, DOUBLE)
+
+
+def test_pieces_equal_the_whole() -> None:
+    tensors = inputs(1, 90, 1, 8)
+    wanted_reads, wanted_state = delta_rule(*tensors.values())
+    state, reads = tensors["state"], []
+    for start, end in ((0, 7), (7, 50), (50, 90)):
+        read, state = delta_rule(*(tensors[n][:, start:end] for n in NAMES[:-1]), state)
+        reads.append(read)
+    close(torch.cat(reads, dim=1), wanted_reads, DOUBLE)
+    close(state, wanted_state, DOUBLE)
+
+
+@pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
+def test_without_queries_only_the_state_is_made(form) -> None:  # noqa: ANN001
+    tensors = inputs(1, 45, 2, 4)
+    _, wanted = form(*tensors.values())
+    reads, state = form(None, *list(tensors.values())[1:])
+    assert reads is None
+    close(state, wanted, DOUBLE)
+
+
+@pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
+def test_no_tokens(form) -> None:  # noqa: ANN001
+    tensors = inputs(2, 0, 1, 4)
+    reads, state = form(*tensors.values())
+    assert reads.shape == (2, 0, 1, 4)
+    assert torch.equal(state, tensors["state"])
+
+
+def test_low_precision_state_goes_token_by_token() -> None:
+    tensors = {name: x.bfloat16() for name, x in inputs(1, 10, 1, 4).items()}
+    _, state = delta_rule(*tensors.values())
+    assert state.dtype == torch.bfloat16
+    assert torch.equal(state, delta_rule_naive(*tensors.values())[1])
+
+
+def test_reading_is_a_product() -> None:
+    tensors = inputs(2, 5, 3, 4)
+    wanted = torch.einsum("bnij,btnj->btni", tensors["state"], tensors["q"])
+    close(read_state(tensors["q"], tensors["state"]), wanted, DOUBLE)
+
+
+def test_one_write_by_hand() -> None:
+    """S = [[1, 2], [3, 4]], k = (1, 0), v = (5, 6): row 0 keeps half, row 1 is overwritten."""
+    one = torch.ones(1, 1, 1, 2)
+    state = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+    key = torch.tensor([1.0, 0.0]).view(1, 1, 1, 2)
+    value = torch.tensor([5.0, 6.0]).view(1, 1, 1, 2)
+    keep = torch.tensor([0.5, 0.0]).view(1, 1, 1, 2)
+    reads, after = delta_rule_naive(one, key, value, keep, 1 - keep, 1 - keep, state)
+    assert reads.flatten().tolist() == [3.0, 7.0]
+    # row 0: 0.5 (1, 2) + 0.5 (5 - 1) (1, 0); row 1: 0 (3, 4) + 1 (6 - 3) (1, 0)
+    assert after.flatten().tolist() == [2.5, 1.0, 3.0, 0.0]
