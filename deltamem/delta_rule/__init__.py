@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,13 @@ __all__ = [
     "delta_rule_step",
     "read_state",
 ]
+
+
+Form = Callable[..., tuple[Tensor | None, Tensor]]
+
+WIDE, SHORT = 64, 512
+"""From this many independent states on, over at most so many tokens, a CPU is kept busy by one
+token at a time, and the chunks' larger matrices only cost memory traffic (benchmarks/README.md)."""
 
 
 def delta_rule(
@@ -38,7 +47,12 @@ def delta_rule(
     forms serve float32 and float64; a lower precision (``state_dtype`` of the configuration,
     as in the authors' release) goes token by token, as it does there.
     """
+    batch, time, states, _ = k.shape
+    form: Form = delta_rule_chunked
     if state.dtype not in (torch.float32, torch.float64):
-        return delta_rule_naive(q, k, v, keep, erase, write, state, mask)
-    form = delta_rule_step if k.shape[1] == 1 else delta_rule_chunked
+        form = delta_rule_naive
+    elif time == 1:
+        form = delta_rule_step
+    elif not state.is_cuda and batch * states >= WIDE and time <= SHORT:
+        form = delta_rule_naive
     return form(q, k, v, keep, erase, write, state, mask)

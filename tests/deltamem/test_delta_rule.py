@@ -52,7 +52,7 @@ def inputs(
     }
 
 
-def with_gradients(form, tensors: dict[str, Tensor], mask: Tensor | None, **options):  # noqa: ANN001, ANN003, ANN202
+def with_gradients(form, tensors: dict[str, Tensor], mask: Tensor | None, **options):
     leaves = {name: x.clone().requires_grad_() for name, x in tensors.items()}
     reads, state = form(*leaves.values(), mask, **options)
     weights = torch.linspace(-1, 1, reads.numel(), dtype=reads.dtype).view_as(reads)
@@ -122,7 +122,7 @@ def test_saturated_gates(gate: float) -> None:
 
 
 @pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
-def test_masked_positions_may_hold_nan(form) -> None:  # noqa: ANN001
+def test_masked_positions_may_hold_nan(form) -> None:
     tensors = inputs(2, 40, 2, 4)
     mask = torch.rand(2, 40, generator=torch.Generator().manual_seed(0)) > 0.4
     clean_reads, clean_state = form(*tensors.values(), mask)
@@ -158,7 +158,7 @@ def test_pieces_equal_the_whole() -> None:
 
 
 @pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
-def test_without_queries_only_the_state_is_made(form) -> None:  # noqa: ANN001
+def test_without_queries_only_the_state_is_made(form) -> None:
     tensors = inputs(1, 45, 2, 4)
     _, wanted = form(*tensors.values())
     reads, state = form(None, *list(tensors.values())[1:])
@@ -167,7 +167,7 @@ def test_without_queries_only_the_state_is_made(form) -> None:  # noqa: ANN001
 
 
 @pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
-def test_no_tokens(form) -> None:  # noqa: ANN001
+def test_no_tokens(form) -> None:
     tensors = inputs(2, 0, 1, 4)
     reads, state = form(*tensors.values())
     assert reads.shape == (2, 0, 1, 4)

@@ -1,0 +1,365 @@
+"""The recipe: what the loss sees, and that a run can die and be resumed to the same weights."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from deltamem import DeltaMemConfig, DeltaMemError, DeltaMemory, InvalidInput
+from deltamem.training import (
+    Ask,
+    Checkpoints,
+    DeltaMemLearner,
+    Episode,
+    StepReport,
+    TrainingConfig,
+    train,
+)
+from deltamem.training.collate import IGNORED, collate, encode_ask
+from deltamem.training.loop import learning_rate
+from deltamem.writers import SegmentWriter, TokenWriter
+
+SAME = 1e-5
+"""Gradients summed in another order, float32."""
+
+PLACES = ("Oslo", "Rome", "Bern", "Kiel", "Lima", "Riga")
+NAMES = ("Ada", "Ben", "Eva", "Hugo", "Ida", "Kai")
+
+
+def episode(number: int) -> Episode:
+    first, second = NAMES[number % 6], NAMES[(number + 1) % 6]
+    here, there = PLACES[number % 6], PLACES[(number + 2) % 6]
+    written = [
+        {"role": "user", "content": f"Today {first} is in {here}."},
+        {"role": "assistant", "content": f"Today {second} is in {there}."},
+    ][: 1 + number % 2]
+    asks = [
+        Ask(
+            visible=[{"role": "user", "content": f"Where is {first} today?"}],
+            answer=f"Today {first} is in {here}.",
+        )
+    ]
+    if number % 2:
+        asks.append(
+            Ask(
+                visible=[{"role": "user", "content": f"Where is {second} today?"}],
+                answer=f"Today {second} is in {there}.",
+            )
+        )
+    return Episode(id=f"e{number}", written=written, asks=tuple(asks))
+
+
+EPISODES = [episode(i) for i in range(10)]
+
+
+def learner_for(backbone: Any, writer: Any = None, seed: int = 0) -> DeltaMemLearner:
+    config = DeltaMemConfig(writer=writer or TokenWriter(), rank=4)
+    memory = DeltaMemory(config, backbone.model).initialise(backbone.model, seed=seed)
+    return DeltaMemLearner(backbone, memory, write_length=512, read_length=128, gate_target=0.05)
+
+
+def config(**changes: Any) -> TrainingConfig:
+    settings = {
+        "steps": 6,
+        "batch_size": 4,
+        "micro_batch_size": 4,
+        "learning_rate": 1e-2,
+        "checkpoint_every": 2,
+        "evaluate_every": 3,
+        "seed": 1,
+    }
+    return TrainingConfig(**{**settings, **changes})
+
+
+def weights(learner: DeltaMemLearner) -> dict[str, torch.Tensor]:
+    return {name: w.clone() for name, w in learner.state_dict().items()}
+
+
+def test_a_batch_holds_what_the_paper_says(tiny: Any) -> None:
+    batch = collate(tiny, EPISODES[:2], segment_unit="message", write_length=512, read_length=128)
+    assert batch.episode.tolist() == [0, 1, 1]
+    for row, number in enumerate((0, 1)):
+        written = tiny.tokenizer.decode(batch.write_ids[row][batch.write_mask[row]])
+        assert written == "".join(
+            f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in EPISODES[number].written
+        )
+        assert batch.segments is not None
+        ids = set(batch.segments[row].tolist())
+        assert ids - {-1} == set(range(len(EPISODES[number].written)))
+    read = tiny.tokenizer.decode(batch.read_ids[2][batch.read_mask[2]])
+    assert read == (
+        "<|im_start|>user\nWhere is Eva today?<|im_end|>\n<|im_start|>assistant\n"
+        "Today Eva is in Kiel.<|im_end|>"
+    )
+    learnt = batch.labels[2][batch.labels[2] != IGNORED]
+    assert tiny.tokenizer.decode(learnt) == "Today Eva is in Kiel.<|im_end|>"
+    assert batch.targets == int((batch.labels != IGNORED).sum())
+
+
+def test_the_tail_of_a_long_history_is_kept(tiny: Any) -> None:
+    batch = collate(tiny, EPISODES[1:2], segment_unit=None, write_length=5, read_length=128)
+    assert tiny.tokenizer.decode(batch.write_ids[0]).endswith("<|im_end|>\n")
+    assert batch.write_ids.shape == (1, 5)
+    with pytest.raises(
+        InvalidInput, match="episode e1: question and answer have .* training.read_length is 9"
+    ):
+        collate(tiny, EPISODES[1:2], segment_unit=None, write_length=5, read_length=9)
+
+
+def test_answers_end_the_turn(tiny: Any) -> None:
+    prompt, answer = encode_ask(tiny, EPISODES[0].asks[0])
+    assert answer[-1] in tiny.stop_ids
+    assert tiny.tokenizer.decode(prompt).endswith("assistant\n")
+
+
+@pytest.mark.parametrize("writer", [TokenWriter(), SegmentWriter()], ids=["tsw", "ssw"])
+def test_the_loss_by_hand(writer: Any, tiny: Any) -> None:
+    """Write alone, one episode at a time; read with that state; sum over answer tokens."""
+    learner = learner_for(tiny, writer)
+    objective = learner.loss(learner.batch(EPISODES[:3]))
+    total, exact, sparsity = 0.0, 0, 0.0
+    with learner.memory.attach(tiny.model) as attached, torch.no_grad():
+        for item in EPISODES[:3]:
+            rendered = tiny.render_history(item.written)
+            _, state = attached.forward(
+                torch.tensor([rendered.ids]), segments=torch.tensor([rendered.message_ids])
+            )
+            gates = torch.stack(list(attached.last.gates.values()))
+            sparsity += float(((gates - 0.05) ** 2).mean())
+            for ask in item.asks:
+                prompt, answer = encode_ask(tiny, ask)
+                output, _ = attached.forward(
+                    torch.tensor([prompt + answer]), state=state, write=False
+                )
+                logits = output.logits[0, len(prompt) - 1 : -1]
+                total += float(cross_entropy(logits, torch.tensor(answer), reduction="sum"))
+                exact += logits.argmax(-1).tolist() == answer
+    assert float(objective.cross_entropy.detach()) == pytest.approx(total, rel=1e-4)
+    assert float(objective.sparsity.detach()) == pytest.approx(sparsity, rel=1e-4)
+    assert (objective.exact, objective.asks, objective.histories) == (exact, 4, 3)
+
+
+def test_only_the_adapter_gets_gradients(tiny: Any) -> None:
+    learner = learner_for(tiny)
+    before = {name: w.clone() for name, w in tiny.model.state_dict().items()}
+    learner.loss(learner.batch(EPISODES[:2])).cross_entropy.backward()
+    assert all(p.grad is not None for p in learner.parameters())
+    assert all(p.grad is None for p in tiny.model.parameters())
+    assert all(torch.equal(w, before[name]) for name, w in tiny.model.state_dict().items())
+
+
+def test_micro_batches_change_nothing(tiny: Any, tmp_path: Path) -> None:
+    results = []
+    for size in (1, 3, 4):
+        learner = learner_for(tiny)
+        checkpoints = Checkpoints(tmp_path / str(size), key="k")
+        settings = config(steps=1, micro_batch_size=size, gate_sparsity=0.5)
+        train(learner, EPISODES, settings, checkpoints=checkpoints)
+        results.append([p.grad for p in learner.parameters()])
+    for other in results[1:]:
+        for got, wanted in zip(other, results[0], strict=True):
+            torch.testing.assert_close(got, wanted, atol=SAME, rtol=SAME)
+
+
+def test_training_learns_and_reports(tiny: Any, tmp_path: Path) -> None:
+    reports: list[StepReport] = []
+    steps = train(
+        learner_for(tiny),
+        EPISODES,
+        config(steps=40, evaluate_every=20),
+        checkpoints=Checkpoints(tmp_path, key="k"),
+        held_out=EPISODES[:4],
+        on_step=reports.append,
+    )
+    assert steps == len(reports) == 40
+    assert [r.step for r in reports if r.held_out_em is not None] == [20, 40]
+    assert reports[-1].loss < 0.7 * reports[0].loss
+    assert reports[0].learning_rate < reports[5].learning_rate > reports[-1].learning_rate
+    assert all(r.tokens_per_second > 0 and r.grad_norm > 0 for r in reports)
+
+
+def test_every_epoch_sees_every_episode_once() -> None:
+    from deltamem.training.loop import _episodes_of_step
+
+    settings = config(steps=None, epochs=2, batch_size=4)
+    seen = [e.id for step in range(6) for e in _episodes_of_step(EPISODES, settings, step)]
+    assert sorted(seen[:10]) == sorted(seen[10:]) == sorted(e.id for e in EPISODES)
+    assert seen[:10] != seen[10:]
+    ordered = config(shuffle=False, batch_size=4)
+    assert [e.id for e in _episodes_of_step(EPISODES, ordered, 2)] == ["e8", "e9"]
+
+
+def test_the_schedule() -> None:
+    settings = config(learning_rate=1.0, warmup=0.1, final_learning_rate=0.1)
+    rates = [learning_rate(settings, step, 100) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.1 * (i + 1) for i in range(10)])
+    assert max(rates) == rates[9] == pytest.approx(1.0)
+    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+
+
+def test_a_resumed_run_ends_in_the_same_weights(tiny: Any, tmp_path: Path) -> None:
+    undisturbed = learner_for(tiny)
+    train(undisturbed, EPISODES, config(), checkpoints=Checkpoints(tmp_path / "a", key="k"))
+
+    class Stop(Exception):
+        pass
+
+    def stop_at(step: int) -> Any:
+        def on_step(report: StepReport) -> None:
+            if report.step == step:
+                raise Stop
+
+        return on_step
+
+    checkpoints = Checkpoints(tmp_path / "b", key="k")
+    for step in (1, 3, 5):
+        with pytest.raises(Stop):
+            train(
+                learner_for(tiny),
+                EPISODES,
+                config(),
+                checkpoints=checkpoints,
+                on_step=stop_at(step),
+            )
+    resumed = learner_for(tiny, seed=99)  # its start is overwritten by the checkpoint
+    notes: list[str] = []
+    train(resumed, EPISODES, config(), checkpoints=checkpoints, on_note=notes.append)
+    assert notes == ["resuming after step 4"]
+    for name, value in weights(undisturbed).items():
+        assert torch.equal(resumed.state_dict()[name], value)
+
+
+def test_ctrl_c_saves_where_it_is(tiny: Any, tmp_path: Path) -> None:
+    def interrupt(report: StepReport) -> None:
+        if report.step == 3:
+            raise KeyboardInterrupt
+
+    checkpoints = Checkpoints(tmp_path, key="k")
+    with pytest.raises(KeyboardInterrupt):
+        train(learner_for(tiny), EPISODES, config(), checkpoints=checkpoints, on_step=interrupt)
+    found, _ = checkpoints.latest()
+    assert found is not None
+    assert found.step == 3
+
+
+def test_nan_stops_with_the_step_and_the_batch(tiny: Any, tmp_path: Path) -> None:
+    learner = learner_for(tiny)
+
+    def poison(report: StepReport) -> None:
+        if report.step == 3:
+            next(iter(learner.parameters())).data.fill_(torch.nan)
+
+    with pytest.raises(DeltaMemError, match=r"step 4: the loss is nan .* the episodes e\d, e\d"):
+        train(
+            learner, EPISODES, config(), checkpoints=Checkpoints(tmp_path, key="k"), on_step=poison
+        )
+    found, _ = Checkpoints(tmp_path, key="k").latest()
+    assert found is not None
+    assert found.step == 2
+    assert all(torch.isfinite(w).all() for w in found.learner.values())
+
+
+def run_steps(tiny: Any, folder: Path) -> Checkpoints:
+    checkpoints = Checkpoints(folder, key="k")
+    train(learner_for(tiny), EPISODES, config(), checkpoints=checkpoints)
+    return checkpoints
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "json"])
+def test_a_damaged_checkpoint_is_passed_over(damage: str, tiny: Any, tmp_path: Path) -> None:
+    checkpoints = run_steps(tiny, tmp_path)
+    newest = tmp_path / "step-00000006"
+    weights_file, facts = newest / "learner.safetensors", newest / "trainer.json"
+    content = weights_file.read_bytes()
+    if damage == "truncated":
+        weights_file.write_bytes(content[: len(content) // 2])
+    elif damage == "flipped":
+        weights_file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    elif damage == "missing":
+        weights_file.unlink()
+    else:
+        facts.write_text(facts.read_text()[:20])
+    found, notes = checkpoints.latest()
+    assert found is not None
+    assert found.step == 4
+    assert len(notes) == 1
+    assert "step-00000006 is damaged and was passed over" in notes[0]
+
+
+def test_only_the_last_checkpoints_are_kept(tiny: Any, tmp_path: Path) -> None:
+    run_steps(tiny, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000004", "step-00000006"]
+
+
+def test_checkpoints_of_another_run_are_refused(tiny: Any, tmp_path: Path) -> None:
+    run_steps(tiny, tmp_path)
+    with pytest.raises(InvalidInput, match="of another configuration"):
+        Checkpoints(tmp_path, key="other").latest()
+
+
+def test_a_folder_that_cannot_be_written(tiny: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DeltaMemError, match="cannot be written"):
+        run_steps(tiny, tmp_path / "file" / "below")
+
+
+def test_settings_that_make_no_sense() -> None:
+    with pytest.raises(InvalidInput, match=r"training.batch_size is 0"):
+        config(batch_size=0)
+    with pytest.raises(InvalidInput, match=r"training.steps is 0"):
+        config(steps=0)
+
+
+TRAIN = [
+    "training.steps=6",
+    "training.batch_size=4",
+    "training.micro_batch_size=4",
+    "training.checkpoint_every=1",
+    "training.data.held_out=2",
+    "training.data.max_facts=2",
+]
+
+
+def run_verb(folder: Path, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "deltamem_cli", "train", *TRAIN, *words]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_kill_9_and_resume(tmp_path: Path) -> None:
+    """A real process, really killed after a checkpoint, ends in the bytes of an undisturbed one."""
+    for name in ("calm", "killed"):
+        (tmp_path / name).mkdir()
+    calm = run_verb(tmp_path / "calm", [])
+    calm.communicate(timeout=300)
+    assert calm.returncode == 0
+    killed = run_verb(tmp_path / "killed", [])
+    deadline = time.monotonic() + 300
+    while not list((tmp_path / "killed").glob("runs/*/checkpoints/step-*")):
+        assert time.monotonic() < deadline
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    resumed = run_verb(tmp_path / "killed", [])
+    _, notes = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0
+    assert b"resuming after step" in notes
+    adapters = [next((tmp_path / n).glob("runs/*/adapter")) for n in ("calm", "killed")]
+    for name in ("delta_mem_adapter.safetensors", "delta_mem_config.json", "README.md"):
+        assert (adapters[0] / name).read_bytes() == (adapters[1] / name).read_bytes()
+    steps = [
+        json.loads(x)["step"] for x in (adapters[1].parent / "train.jsonl").read_text().splitlines()
+    ]
+    assert set(steps) == set(range(1, 7))
