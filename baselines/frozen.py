@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,3 +59,12 @@ class Frozen:
     def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
         """Answer each prompt after a copy of its history's KV cache, or on its own."""
         return self._view.ask(prompts, decoding)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The messages in view, or the instructions that were kept."""
+        return self._view.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self.reset(len(state["messages"]))
+        self._view.load_state_dict(state)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -59,6 +59,12 @@ class Context(Protocol):
         state: MemoryState,
     ) -> list[Generation]:
         """Answer prompts from ``state``, which need not be the one that was left behind."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Messages and states, as plain values and tensors."""
+
+    def load_state_dict(self, attached: Attachment, content: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
 
 
 class WrittenOnly:
@@ -119,6 +125,21 @@ class WrittenOnly:
     ) -> list[Generation]:
         """Answer prompts that hold the instructions and the question."""
         return self._dropped.ask(prompts, decoding, memory=state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Messages and states."""
+        return {
+            "messages": [list(messages) for messages in self._messages],
+            "ids": self._ids,
+            "kept": self._dropped.state_dict(),
+            "layers": dict(self.state.clone().layers),
+        }
+
+    def load_state_dict(self, attached: Attachment, content: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self._messages, self._ids = list(content["messages"]), list(content["ids"])
+        self._dropped.load_state_dict(content["kept"])
+        self.state = MemoryState(content["layers"], attached.memory.identity).clone()
 
 
 class InView:
@@ -187,6 +208,22 @@ class InView:
             return output.logits[:, -1].float()
 
         return self._view.ask(prompts, decoding, next_logits=step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Messages and states; the KV cache is read again when they are loaded."""
+        return {
+            "view": self._view.state_dict(),
+            "aside": self._aside.state_dict(),
+            "layers": dict(self.state.clone().layers),
+        }
+
+    def load_state_dict(self, attached: Attachment, content: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self._aside.load_state_dict(attached, content["aside"])
+        self.state = MemoryState(content["layers"], attached.memory.identity).clone()
+        together = not any(content["aside"]["messages"])
+        reader = self._reader(attached, write=together)
+        self._view.load_state_dict(content["view"], reader=reader)
 
     def _reader(self, attached: Attachment, *, write: bool) -> Reader:
         unit = attached.memory.config.writer.segment_unit

@@ -8,7 +8,7 @@ and fills the KV cache. Every question starts from the state that the history le
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,3 +131,15 @@ class DeltaMemMethod:
             state = state.shuffled(self._seed)
         with self.memory.attach(self.backbone.model, write=False) as attached:
             return self._held.ask(attached, prompts, decoding, state=state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Messages and states, as plain values and tensors."""
+        return self._held.state_dict()
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave, of the same adapter and context."""
+        batch = len(next(iter(state["layers"].values())))
+        self.reset(batch)
+        with self.memory.attach(self.backbone.model) as attached:
+            self._held.load_state_dict(attached, state)

@@ -126,7 +126,7 @@ class Locomo(Benchmark):
         if self._paper:
             sessions.reverse()
         turns: list[Message] = [{"role": "system", "content": SYSTEM.format(**speakers)}]
-        turns += [{"role": "user", "content": text} for session in sessions for text in session]
+        turns += [message for session in sessions for message in session]
         cut = Cut(side="end" if self._paper else "start")
         return History(messages=tuple(turns), join="\n", cut=cut)
 
@@ -172,17 +172,25 @@ def _field(row: Any, name: str, where: str, kind: Any) -> Any:
     return value
 
 
-def _sessions(conversation: Mapping[str, Any]) -> Iterator[list[str]]:
-    """Texts of each session that was held, oldest first; the first carries the date."""
+def _sessions(conversation: Mapping[str, Any]) -> Iterator[list[Message]]:
+    """Messages of each session that was held, oldest first; the first one carries the date."""
     numbers = sorted(
         int(match[1]) for key in conversation if (match := re.fullmatch(r"session_(\d+)", key))
     )
     for number in numbers:
-        turns = [_turn(turn) for turn in conversation[f"session_{number}"]]
-        if turns:
-            date = conversation.get(f"session_{number}_date_time", "unknown")
-            turns[0] = f"DATE: {date}\nCONVERSATION:\n{turns[0]}"
-            yield turns
+        date = conversation.get(f"session_{number}_date_time", "unknown")
+        preamble = f"DATE: {date}\nCONVERSATION:\n"
+        yield [
+            {
+                "role": "user",
+                "content": ("" if position else preamble) + _turn(turn),
+                "speaker": turn["speaker"],
+                "session": str(number),
+                "preamble": preamble,
+                "dia_id": turn.get("dia_id", ""),
+            }
+            for position, turn in enumerate(conversation[f"session_{number}"])
+        ]
 
 
 def _turn(turn: Mapping[str, Any]) -> str:

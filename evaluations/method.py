@@ -75,3 +75,9 @@ class MemoryMethod(Protocol):
 
     def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
         """Answer questions about any of the histories, in the order given."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that the histories left behind."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave: the same questions get the same answers."""

@@ -12,7 +12,12 @@ from evaluations.errors import InvalidSetting
 __all__ = ["Cut", "Decoding", "History", "Message", "Prompt", "Sample", "sample_seed"]
 
 Message = Mapping[str, str]
-"""``role`` and ``content``, the currency of chat templates."""
+"""``role`` and ``content``, the currency of chat templates.
+
+A benchmark may say more of a message for methods that pick single ones: ``title`` of a passage,
+``speaker``, ``session`` (a number) and ``preamble`` (what has to stand before the first message of
+a session that is shown, such as its date; the session's first message has it in its content).
+"""
 
 SIDES = ("start", "end", "middle")
 

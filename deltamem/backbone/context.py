@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -128,6 +129,23 @@ class VisibleContext:
                 next_logits=next_logits,
             )
         return answers
+
+    def state_dict(self) -> dict[str, Any]:
+        """The messages in view; their keys and values are read again when they are loaded."""
+        return {
+            "messages": [list(messages) for messages in self._messages],
+            "shown": [list(messages) for messages in self._shown],
+            "join": self._join,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], *, reader: Reader | None = None) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self._messages, self._shown = list(state["messages"]), list(state["shown"])
+        self._join = state["join"]
+        self._ids = [[] for _ in self._messages]
+        self._mask = self._mask.new_zeros(len(self._messages), 0)
+        self.cache = MemoryCache(config=self.backbone.model.config)
+        self._fill([self._render(shown) for shown in self._shown], reader or self._read_bare)
 
     def question_ids(self, prompt: PromptLike) -> list[int]:
         """Tokens of a prompt after those of its history, generation prompt included.

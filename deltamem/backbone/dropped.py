@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import ReadReport
@@ -58,6 +59,14 @@ class DroppedContext:
         )
         seeds = [prompt.seed for prompt in prompts]
         return generate(self.backbone, ids, decoding, seeds=seeds, cache=cache)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The instructions that were kept."""
+        return {"messages": [list(messages) for messages in self._messages]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self._messages = list(state["messages"])
 
     def prompt_ids(self, prompt: PromptLike) -> list[int]:
         """Tokens of the instructions and the question, generation prompt included."""

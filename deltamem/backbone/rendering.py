@@ -140,7 +140,7 @@ def _apply_template(
 
     if tokenizer.chat_template is None:
         raise InvalidInput(f"the tokenizer of {tokenizer.name_or_path} has no chat template")
-    turns = [dict(message) for message in messages]
+    turns = [{"role": m["role"], "content": m["content"]} for m in messages]
     if join is not None:
         turns = [
             {"role": role, "content": join.join(message["content"] for message in group)}

@@ -185,3 +185,18 @@ def test_settings_that_do_not_exist(tiny: Any, memory: DeltaMemory) -> None:
         DeltaMemMethod(tiny, memory, context="part")
     with pytest.raises(InvalidInput, match=r"control.state is 'random'"):
         DeltaMemMethod(tiny, memory, state_control="random")
+
+
+def test_a_state_dict_round_trip(make: Callable[..., Any]) -> None:
+    method, other = make(), make()
+    method.reset(2)
+    method.write([History(messages=TALK), History(messages=OTHER)])
+    other.write([History(messages=OTHER)])
+    saved, before = method.state_dict(), method.state.clone()
+    other.load_state_dict(saved)
+    same(other.state, method.state)
+    for history in (0, 1):
+        assert texts(other, history) == texts(method, history)
+    other.write([History(messages=OTHER), History(messages=TALK)])
+    method.load_state_dict(saved)
+    same(method.state, before)

@@ -1,0 +1,241 @@
+"""Rows of a data set: from a local file or folder, from what `deltamem fetch` left, or the hub.
+
+A folder made by ``deltamem fetch`` holds the files of one hub revision and a ``manifest.json``
+with the resolved commit and the sha256 of every file. Rows come with words that say where they
+stand (``file, line 3``), so that a row of the wrong shape can be named.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluations.benchmark import Data
+from evaluations.datafile import cache_folder, sha256_of
+from evaluations.errors import DataUnavailable, InvalidData
+
+__all__ = ["MANIFEST", "HubSource", "Row", "fetched_folder", "field", "load_rows", "read_rows"]
+
+MANIFEST = "manifest.json"
+SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of a data set and where it stands."""
+
+    where: str
+    split: str
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubSource:
+    """A data set on the Hugging Face hub, and how it is asked for."""
+
+    id: str
+    splits: Sequence[str]
+    config: str | None = None
+    revision: str | None = None
+    """Commit; None takes the newest and stores which that was."""
+    files: Sequence[str] = ("*.parquet", "*.json", "*.jsonl", "*.csv")
+    """Patterns of the files that `deltamem fetch` downloads."""
+    licence: str = ""
+    gated: bool = False
+
+    @property
+    def folder_name(self) -> str:
+        """Of the fetched files in the data folder."""
+        return self.id.replace("/", "__")
+
+
+def load_rows(source: HubSource, *, given: str | None) -> tuple[list[Row], Data]:
+    """All rows of all splits.
+
+    Args:
+        source: where the data set is published.
+        given: a local file or folder of the user's, taken in place of the hub.
+
+    Raises:
+        DataUnavailable: it is not here and cannot be fetched, or is gated.
+        InvalidData: a file that cannot be read.
+    """
+    if given is not None:
+        path = Path(given).expanduser()
+        if not path.exists():
+            raise DataUnavailable(f"bench.path={given}: there is no such file or folder")
+        return read_rows(path, source)
+    folder = fetched_folder(source)
+    if (folder / MANIFEST).is_file():
+        return read_rows(folder, source)
+    return _from_hub(source)
+
+
+def fetched_folder(source: HubSource) -> Path:
+    """Where `deltamem fetch` puts this data set."""
+    return cache_folder() / source.folder_name
+
+
+def read_rows(path: Path, source: HubSource) -> tuple[list[Row], Data]:
+    """Rows of a file, or of all data files below a folder in the order of their names."""
+    files = (
+        [path]
+        if path.is_file()
+        else sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.name != MANIFEST)
+    )
+    if not files:
+        raise InvalidData(f"{path} holds no data file ({', '.join(SUFFIXES)})")
+    rows = [row for file in files for row in _read_file(file, _split_of(file, source))]
+    manifest = path / MANIFEST
+    revision = None
+    if manifest.is_file():
+        revision = json.loads(manifest.read_text(encoding="utf-8")).get("revision")
+    digests = [sha256_of(file) for file in files]
+    digest = (
+        digests[0] if len(files) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    )
+    return rows, Data(source=source.id, revision=revision, sha256=digest)
+
+
+def _split_of(file: Path, source: HubSource) -> str:
+    """The split that a file's name starts with; the only or first one where it names none."""
+    return next((s for s in source.splits if file.name.startswith(s)), source.splits[0])
+
+
+def _read_file(path: Path, split: str) -> Iterator[Row]:
+    readers: dict[str, Callable[[Path], Iterator[tuple[str, Any]]]] = {
+        ".json": _json_rows,
+        ".jsonl": _jsonl_rows,
+        ".csv": _csv_rows,
+        ".parquet": _parquet_rows,
+    }
+    if path.suffix not in readers:
+        raise InvalidData(f"{path} is not one of {', '.join(SUFFIXES)}")
+    try:
+        for where, values in readers[path.suffix](path):
+            if not isinstance(values, Mapping):
+                raise InvalidData(f"{where} holds a {type(values).__name__}, not a row")
+            yield Row(where=where, split=split, values=values)
+    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        raise InvalidData(f"{path} cannot be read: {fault}") from fault
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """A list of rows, or an object whose values are rows and whose keys are their ids."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as fault:
+        if path.suffix == ".json":
+            raise InvalidData(f"{path} cannot be read as JSON: {fault}") from fault
+        raise
+    if isinstance(content, Mapping):
+        content = [
+            {"id": key, **row} if isinstance(row, Mapping) else row for key, row in content.items()
+        ]
+    if not isinstance(content, list):
+        raise InvalidData(f"{path} holds a {type(content).__name__}, not a list of rows")
+    for number, row in enumerate(content, 1):
+        yield f"{path}, row {number}", row
+
+
+def _jsonl_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                yield f"{path}, line {number}", json.loads(line)
+            except ValueError as fault:
+                raise InvalidData(f"{path}, line {number} is not JSON: {fault}") from fault
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        for row in reader:
+            yield f"{path}, line {reader.line_num}", row
+
+
+def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
+    try:
+        file = pq.ParquetFile(path)
+        number = 0
+        for batch in file.iter_batches(batch_size=64):
+            for row in batch.to_pylist():
+                number += 1
+                yield f"{path}, row {number}", row
+    except ArrowException as fault:
+        raise InvalidData(f"{path} cannot be read as parquet: {fault}") from fault
+
+
+def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
+    """Through the hub's cache, or the network where there is one."""
+    from datasets import load_dataset
+
+    rows: list[Row] = []
+    revision = source.revision
+    try:
+        for split in source.splits:
+            data = load_dataset(source.id, source.config, split=split, revision=source.revision)
+            revision = revision or _commit(data)
+            rows += [
+                Row(where=f"{source.id}, {split}, row {i + 1}", split=split, values=values)
+                for i, values in enumerate(data)
+            ]
+    except (OSError, ValueError, RuntimeError) as fault:
+        raise DataUnavailable(_unavailable(source, fault)) from fault
+    digest = hashlib.sha256()
+    for row in rows:
+        text = json.dumps(row.values, sort_keys=True, ensure_ascii=False, default=str)
+        digest.update(text.encode())
+    return rows, Data(source=source.id, revision=revision, sha256=digest.hexdigest())
+
+
+def _commit(data: Any) -> str | None:
+    """The commit that a data set of `datasets` came from, where it tells."""
+    for url in getattr(data.info, "download_checksums", None) or {}:
+        _, at, rest = str(url).partition("@")
+        if at:
+            return rest.partition("/")[0]
+    return None
+
+
+def _unavailable(source: HubSource, fault: Exception) -> str:
+    bench = "bench.path=FILE"
+    if source.gated or "gated" in str(fault).lower():
+        return (
+            f"{source.id} is gated and not on this machine: accept its terms on "
+            f"https://huggingface.co/datasets/{source.id}, run `hf auth login`, then `deltamem "
+            f"fetch`; or give a copy with {bench}"
+        )
+    offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
+    why = "HF_HUB_OFFLINE is set" if offline else str(fault).strip().splitlines()[0]
+    return (
+        f"{source.id} is not on this machine and cannot be fetched ({why}): run `deltamem fetch` "
+        f"where there is a network, or give a copy with {bench}"
+    )
+
+
+def field(row: Row, name: str, kind: Any) -> Any:
+    """A field of a row that has to be there.
+
+    Args:
+        row: of the data set.
+        name: of the field.
+        kind: a type, or a union of types.
+
+    Raises:
+        InvalidData: it is missing or of another kind; names the file and the line.
+    """
+    value = row.values.get(name)
+    if not isinstance(value, kind):
+        found = "is missing" if name not in row.values else f"is a {type(value).__name__}"
+        raise InvalidData(f"{row.where}: '{name}' {found}")
+    return value
