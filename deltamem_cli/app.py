@@ -47,6 +47,18 @@ def _console(*, quiet: bool = False, verbose: bool = False, as_json: bool = Fals
 
 
 @app.command()
+def demo(
+    overrides: Overrides = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """See the whole toolkit work on the embedded backbone, without a download."""
+    from deltamem_cli.commands.demo import demo as verb
+
+    verb(overrides or [], console=_console(quiet=quiet, as_json=as_json))
+
+
+@app.command()
 def train(
     overrides: Overrides = None,
     multirun: Multirun = False,

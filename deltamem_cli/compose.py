@@ -119,10 +119,10 @@ def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str])
     from hydra.errors import ConfigCompositionException, OverrideParseException
 
     try:
-        jobs = engine.multirun(name, _Job(task), words)
+        batches = engine.multirun(name, _Job(task), words)
     except (ConfigCompositionException, OverrideParseException) as fault:
         raise UsageError(_explain(fault, engine, name)) from fault
-    return [job.return_value.get() for job in jobs]
+    return [job.return_value.get() for batch in batches for job in batch]
 
 
 def _register_resolvers() -> None:

@@ -17,6 +17,10 @@ ROOT_TYPES: dict[str, Any] = {
     "runs_dir": str,
     "results_dir": str | None,
     "resume": bool,
+    "copy_steps": int,
+    "live_writer": str,
+    "live_steps": int,
+    "dialogues": int,
 }
 """Settings that belong to no class."""
 

@@ -53,6 +53,10 @@ class Benchmark(ABC):
             InvalidData: a file of the wrong shape.
         """
 
+    def sources(self) -> Sequence[Any]:
+        """What `deltamem fetch` downloads: hub data sets and released files; none by default."""
+        return ()
+
     @abstractmethod
     def data(self) -> Data:
         """Provenance of what was loaded."""

@@ -7,12 +7,21 @@ import json
 import os
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 
-__all__ = ["PROTOCOLS", "cache_folder", "check_protocol", "locate", "read_json", "sha256_of"]
+__all__ = [
+    "PROTOCOLS",
+    "UrlSource",
+    "cache_folder",
+    "check_protocol",
+    "locate",
+    "read_json",
+    "sha256_of",
+]
 
 PROTOCOLS = ("benchmark", "paper")
 TIMEOUT_SECONDS = 30
@@ -39,15 +48,24 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deltamem"
 
 
-def locate(name: str, *, given: str | None, url: str, sha256: str, licence: str) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class UrlSource:
+    """A single released file."""
+
+    name: str
+    url: str
+    sha256: str
+    """A download that differs is refused."""
+    licence: str
+    """Said when the file is missing."""
+
+
+def locate(source: UrlSource, *, given: str | None) -> Path:
     """A file by the path that was given, else from the data folder, else downloaded there.
 
     Args:
-        name: of the file.
+        source: the released file.
         given: a path of the user's; whatever is there is taken.
-        url: where it can be downloaded.
-        sha256: of the released file; a download that differs is refused.
-        licence: said when the file is missing.
 
     Raises:
         DataUnavailable: there is no such file, and it cannot be fetched.
@@ -57,24 +75,23 @@ def locate(name: str, *, given: str | None, url: str, sha256: str, licence: str)
         if not path.is_file():
             raise DataUnavailable(f"bench.path={given}: there is no such file")
         return path
-    path = cache_folder() / name
+    path = cache_folder() / source.name
     if path.is_file():
         return path
-    offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
     try:
-        if offline:
+        if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
             raise OSError("HF_HUB_OFFLINE is set")
-        content = _download(url)
+        content = _download(source.url)
     except OSError as fault:
         raise DataUnavailable(
-            f"{name} ({licence}) is neither in {path.parent} nor can it be fetched from {url} "
-            f"({fault}): give a copy with bench.path=FILE"
+            f"{source.name} ({source.licence}) is neither in {path.parent} nor can it be fetched "
+            f"from {source.url} ({fault}): give a copy with bench.path=FILE"
         ) from fault
     found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    if found != source.sha256:
         raise DataUnavailable(
-            f"what {url} serves is not the released {name} (sha256 {found[:12]}, expected "
-            f"{sha256[:12]}): give a copy with bench.path=FILE"
+            f"what {source.url} serves is not the released {source.name} (sha256 {found[:12]}, "
+            f"expected {source.sha256[:12]}): give a copy with bench.path=FILE"
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")

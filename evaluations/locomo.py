@@ -27,16 +27,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from evaluations.benchmark import Benchmark, Data
-from evaluations.datafile import check_protocol, locate, read_json, sha256_of
+from evaluations.datafile import UrlSource, check_protocol, locate, read_json, sha256_of
 from evaluations.errors import InvalidData, InvalidSetting
 from evaluations.metrics.text import best_part_f1, stem_tokens, token_f1
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
-__all__ = ["CATEGORIES", "Locomo"]
+__all__ = ["CATEGORIES", "COUNTS", "SOURCE", "Locomo"]
 
-URL = "https://raw.githubusercontent.com/snap-research/locomo/main/data/locomo10.json"
-SHA256 = "79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4"
-LICENCE = "CC BY-NC 4.0, non-commercial"
+SOURCE = UrlSource(
+    name="locomo10.json",
+    url="https://raw.githubusercontent.com/snap-research/locomo/main/data/locomo10.json",
+    sha256="79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4",
+    licence="CC BY-NC 4.0, non-commercial",
+)
 
 CATEGORIES = {1: "multi_hop", 2: "temporal", 3: "open_domain", 4: "single_hop", 5: "adversarial"}
 COUNTS = {1: 282, 2: 321, 3: 96, 4: 841, 5: 446}
@@ -89,7 +92,7 @@ class Locomo(Benchmark):
 
     def load(self) -> None:
         """Read the file and check its categories against their published counts."""
-        path = locate("locomo10.json", given=self._path, url=URL, sha256=SHA256, licence=LICENCE)
+        path = locate(SOURCE, given=self._path)
         self._conversations: dict[str, Mapping[str, Any]] = {}
         self._samples: list[Sample] = []
         for i, row in enumerate(read_json(path, list)):
@@ -100,12 +103,16 @@ class Locomo(Benchmark):
         self._counts = Counter(sample.metadata["category"] for sample in self._samples)
         self._samples = [s for s in self._samples if s.metadata["category"] in self.categories]
         digest, deviations = sha256_of(path), []
-        if digest != SHA256:
+        if digest != SOURCE.sha256:
             deviations.append("locomo10.json is not the released file (sha256 differs)")
         if dict(self._counts) != COUNTS:
             counts = ", ".join(f"{c}: {self._counts[c]}" for c in CATEGORIES)
             deviations.append(f"questions by category are {counts} instead of the released counts")
-        self._data = Data(source="locomo10.json", sha256=digest, deviations=tuple(deviations))
+        self._data = Data(source=SOURCE.name, sha256=digest, deviations=tuple(deviations))
+
+    def sources(self) -> Sequence[UrlSource]:
+        """The released file."""
+        return [SOURCE]
 
     def data(self) -> Data:
         """The file by its sha256."""

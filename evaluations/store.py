@@ -6,13 +6,14 @@ broken last line, which the next run drops; nothing else is ever rewritten.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from evaluations.errors import EvaluationError, InvalidData
 
@@ -34,7 +35,7 @@ class SampleStore:
         self.path, self.key = folder / SAMPLES, key
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = self.path.open("ab+")
+            self._file = self.path.open("ab+", buffering=0)
         except OSError as fault:
             raise EvaluationError(f"the run folder {folder} cannot be written: {fault}") from fault
         try:
@@ -42,7 +43,11 @@ class SampleStore:
         except OSError as fault:
             self._file.close()
             raise EvaluationError(f"another process is writing {self.path}") from fault
-        self.rows = {row["id"]: row for row in self._recover()}
+        try:
+            self.rows = {row["id"]: row for row in self._recover()}
+        except InvalidData:
+            self._file.close()
+            raise
 
     def __enter__(self) -> SampleStore:
         return self
@@ -62,10 +67,11 @@ class SampleStore:
             EvaluationError: they cannot be written; what was written before is kept.
         """
         lines = [json.dumps({"key": self.key, **row}, ensure_ascii=False) + "\n" for row in rows]
+        content = "".join(lines).encode()
         end = self._file.seek(0, os.SEEK_END)
         try:
-            self._file.write("".join(lines).encode())
-            self._file.flush()
+            if self._file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             os.fsync(self._file.fileno())
         except OSError as fault:
             os.truncate(self.path, end)
@@ -76,8 +82,7 @@ class SampleStore:
         self.rows.update({row["id"]: dict(row) for row in rows})
 
     def _recover(self) -> list[dict[str, Any]]:
-        self._file.seek(0)
-        content = self._file.read()
+        content = self.path.read_bytes()
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             self._file.truncate(whole)

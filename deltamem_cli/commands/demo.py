@@ -1,0 +1,158 @@
+"""``deltamem demo``: a frozen model answers from an 8×8 memory, and the controls that prove it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.commands.evaluate import evaluate_config
+from deltamem_cli.commands.train import train_config
+from deltamem_cli.compose import options, run_config
+from deltamem_cli.console import Console
+from deltamem_cli.instantiate import check_types
+
+if TYPE_CHECKING:
+    from evaluations.record import Record
+    from evaluations.report import Table
+
+__all__ = ["demo"]
+
+FACTS = ("1", "2", "4", "8", "16")
+STYLES = ("C0o-", "C1s-", "C2^-")
+CONTROLS = ("foreign", "zero", "shuffled", "no_write")
+"""The first is drawn; the others coincide with it."""
+EVALUATION = ("model=tiny", "bench=recall", "results_dir=null")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the demo's table."""
+
+    label: str
+    words: tuple[str, ...]
+    """Settings of `deltamem eval` that make it."""
+    style: str | None = None
+    """How it is drawn; None leaves it out of the figure."""
+
+
+def demo(overrides: Sequence[str], *, console: Console) -> None:
+    """Train one adapter, evaluate all rows, print the table and draw the figure."""
+    settings = run_config("demo", _checked, overrides)
+    adapter = _train_live(settings, console)
+    rows = _rows(adapter, settings.live_writer)
+    records = []
+    for number, row in enumerate(rows, 1):
+        console.note(f"[{number}/{len(rows)}] {row.label}")
+        records.append(_evaluate(row, settings, console))
+    _show(rows, records, Path(settings.runs_dir), console)
+
+
+def _checked(config: Any) -> Any:
+    check_types(config)
+    return config
+
+
+def _train_live(settings: Any, console: Console) -> Path:
+    """Train the adapter that the demo makes itself, or find it made."""
+    words = [
+        "model=tiny",
+        f"writer={settings.live_writer}",
+        f"training.steps={settings.live_steps}",
+        f"runs_dir={settings.runs_dir}",
+    ]
+    console.note(f"training an adapter: deltamem train {' '.join(words)}")
+    summary = run_config("train", lambda config: train_config(config, console), words)
+    return Path(summary["path"])
+
+
+def _rows(live: Path, live_writer: str) -> list[Row]:
+    """The reference with and without the dialogue in view, then the memory, then its controls."""
+    rows = [
+        Row(
+            label="frozen, dialogue in view",
+            words=("method=frozen", "context=visible"),
+            style="k--",
+        ),
+        Row(label="frozen, dialogue gone", words=("method=frozen", "context=none"), style="k:"),
+    ]
+    for writer, style in zip(options("writer"), STYLES, strict=False):
+        rows.append(Row(label=f"δ-mem {writer}", words=_memory(writer), style=style))
+    trained = ("method=delta_mem", "context=none", f"writer={live_writer}", f"adapter={live}")
+    rows.append(Row(label=f"δ-mem {live_writer}, trained just now", words=trained))
+    controlled = options("writer")[0]
+    for control in CONTROLS:
+        words = (*_memory(controlled), f"control={control}")
+        rows.append(Row(label=f"δ-mem {controlled}, control={control}", words=words, style="C3x-"))
+    return [*rows[:-3], *(replace(row, style=None) for row in rows[-3:])]
+
+
+def _memory(writer: str) -> tuple[str, ...]:
+    """The shipped adapter of a writer, answering from its state alone."""
+    adapter = "adapter=${model.adapters." + writer + "}"
+    return ("method=delta_mem", "context=none", f"writer={writer}", adapter)
+
+
+def _evaluate(row: Row, settings: Any, console: Console) -> Record:
+    words = [
+        *EVALUATION,
+        *row.words,
+        f"runs_dir={settings.runs_dir}",
+        f"seed={settings.seed}",
+        f"bench.dialogues={settings.dialogues}",
+    ]
+    return run_config("eval", lambda config: evaluate_config(config, console), words)
+
+
+def _show(rows: Sequence[Row], records: Sequence[Record], folder: Path, console: Console) -> None:
+    from evaluations.figures import draw_by_number
+    from evaluations.record import write_text
+    from evaluations.report import markdown
+
+    text = markdown(_table(rows, records))
+    lines = [(r.label, record, r.style) for r, record in zip(rows, records, strict=True) if r.style]
+    figures = draw_by_number(
+        lines,
+        prefix="single_hop",
+        title="Who is where? Answers without the dialogue",
+        path=folder / "recall",
+    )
+    console.json({"rows": [record.to_json() for record in records]})
+    console.result(text)
+    console.wrote(write_text(folder / "README.md", text), *figures)
+
+
+def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
+    from evaluations.report import Table
+
+    kinds = [f"single_hop/{n}" for n in FACTS] + ["two_hop", "update"]
+    columns = ["exact match, %", *(f"{n} facts" if n != "1" else "1 fact" for n in FACTS)]
+    columns += ["two hops", "updates", "tokens in prompt", "trained", "state bytes"]
+    lines = []
+    for row, record in zip(rows, records, strict=True):
+        groups = record.metrics["em"]["groups"]
+        cost = record.cost
+        lines.append(
+            [
+                row.label,
+                *(_percent(groups[kind]) for kind in kinds),
+                f"{cost['prompt_tokens']:.0f}",
+                f"{cost['trained_parameters']:,}",
+                f"{cost['state_bytes']:,}",
+            ]
+        )
+    n = records[0].metrics["em"]["groups"]
+    sizes = ", ".join(f"{kind} {n[kind]['n']}" for kind in kinds)
+    notes = [
+        f"± is a 95 % interval over dialogues; questions: {sizes}",
+        "δ-mem rows hold nothing of the dialogue but the state; zero, foreign, shuffled and "
+        "no_write are the same adapter with an empty, another dialogue's, a permuted and an "
+        "unwritten state",
+    ]
+    return Table(columns=columns, rows=lines, notes=notes)
+
+
+def _percent(group: Any) -> str:
+    half = 100 * max(group["mean"] - group["lo"], group["hi"] - group["mean"])
+    return f"{100 * group['mean']:.0f} ± {half:.0f}"

@@ -1,0 +1,52 @@
+"""Score stored answers again: a better scorer never costs a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from evaluations.benchmark import Benchmark, Scored
+from evaluations.errors import InvalidData
+from evaluations.provenance import git_commit, timestamp
+from evaluations.record import Record
+
+__all__ = ["rescore"]
+
+
+def rescore(record: Record, rows: Sequence[Mapping[str, Any]], benchmark: Benchmark) -> Record:
+    """The record with the scores of ``benchmark`` beside its own, which stay as they are.
+
+    Args:
+        record: of the run.
+        rows: its stored answers.
+        benchmark: loaded; scores them.
+
+    Raises:
+        InvalidData: an answer to a question that this benchmark does not ask.
+    """
+    samples = {sample.id: sample for sample in benchmark.samples()}
+    unknown = [row["id"] for row in rows if row["id"] not in samples]
+    if unknown:
+        raise InvalidData(
+            f"the run has {len(unknown)} answers to questions that are not in this data, the first "
+            f"is {unknown[0]}: give the data of the run with bench.path=FILE"
+        )
+    scored = [
+        Scored(
+            sample=samples[row["id"]], scores=benchmark.score(samples[row["id"]], row["prediction"])
+        )
+        for row in rows
+    ]
+    metrics = {
+        name: {**asdict(metric), "ci95": list(metric.ci95)}
+        for name, metric in benchmark.metrics(scored).items()
+    }
+    entry = {
+        "date": timestamp(),
+        "fingerprint": benchmark.fingerprint(),
+        "metrics": metrics,
+        **git_commit(),
+    }
+    earlier = list(record.extra.get("rescored", []))
+    return replace(record, extra={**record.extra, "rescored": [*earlier, entry]})

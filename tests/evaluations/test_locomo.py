@@ -1,0 +1,195 @@
+"""LoCoMo: the released file, files of its format, and its scorer worked by hand."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
+from evaluations.locomo import COUNTS, SOURCE, Locomo
+
+
+def conversation(**changes: Any) -> dict[str, Any]:
+    content = {
+        "speaker_a": "Ann",
+        "speaker_b": "Bo",
+        "session_1_date_time": "1 May 2023",
+        "session_1": [
+            {"speaker": "Ann", "dia_id": "D1:1", "text": "Hi Bo!"},
+            {"speaker": "Bo", "dia_id": "D1:2", "text": "Look", "blip_caption": "a red kite"},
+        ],
+        "session_2_date_time": "2 May 2023",
+        "session_10_date_time": "9 May 2023",
+        "session_10": [{"speaker": "Ann", "dia_id": "D10:1", "text": "Bye"}],
+        "session_3_date_time": "3 May 2023",
+        "session_3": [],
+    }
+    questions = [
+        {"question": "Multi?", "answer": "kite, boat", "evidence": ["D1:2"], "category": 1},
+        {"question": "When?", "answer": 2022, "evidence": [], "category": 2},
+        {"question": "Open?", "answer": "Likely yes; she said so", "category": 3},
+        {"question": "Single?", "answer": "a red kite", "evidence": ["D1:2"], "category": 4},
+        {"question": "Trap?", "adversarial_answer": "blue kite", "category": 5},
+    ]
+    return {"sample_id": "c1", "conversation": {**content, **changes}, "qa": questions}
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Callable[..., Locomo]:
+    def make(*rows: Any, **settings: Any) -> Locomo:
+        path = tmp_path / "locomo.json"
+        path.write_text(json.dumps(list(rows) or [conversation()]), encoding="utf-8")
+        benchmark = Locomo(path=str(path), **settings)
+        benchmark.load()
+        return benchmark
+
+    return make
+
+
+def contents(benchmark: Locomo) -> list[str]:
+    return [m["content"] for m in benchmark.history("c1").messages]
+
+
+def test_the_released_file(locomo_file: Path) -> None:
+    benchmark = Locomo(path=str(locomo_file))
+    benchmark.load()
+    counts = Counter(sample.metadata["category"] for sample in benchmark.samples())
+    assert counts == COUNTS
+    assert sum(counts.values()) == 1986
+    assert benchmark.data().sha256 == SOURCE.sha256
+    assert benchmark.data().deviations == ()
+    assert len({s.history_id for s in benchmark.samples()}) == 10
+    turns = [
+        len(benchmark.history(h).messages) for h in {s.history_id for s in benchmark.samples()}
+    ]
+    assert min(turns) == 369 + 1
+    assert max(turns) == 689 + 1
+
+
+def test_what_we_add_to_a_question_knows_no_answer(locomo_file: Path) -> None:
+    """Within a category the words around the file's question are the same for every question."""
+    benchmark = Locomo(path=str(locomo_file))
+    benchmark.load()
+    asked = [q for row in json.loads(locomo_file.read_text()) for q in row["qa"]]
+    added: dict[int, set[str]] = {}
+    for sample, row in zip(benchmark.samples(), asked, strict=True):
+        if row["category"] != 5:
+            around = sample.question.replace(row["question"], "")
+            added.setdefault(row["category"], set()).add(around)
+            assert sample.references == (str(row["answer"]),)
+    assert {category: len(texts) for category, texts in added.items()} == {1: 1, 2: 1, 3: 1, 4: 1}
+
+
+def test_perfect_answers_score_one(locomo_file: Path) -> None:
+    benchmark = Locomo(path=str(locomo_file))
+    benchmark.load()
+    for sample in benchmark.samples():
+        best = sample.references[0]
+        if sample.metadata["category"] == 3:
+            best = best.split(";")[0]
+        (score,) = benchmark.score(sample, best).values()
+        assert score == pytest.approx(1.0), sample
+
+
+def test_histories_are_chronological(made: Callable[..., Locomo]) -> None:
+    assert contents(made())[1:] == [
+        'DATE: 1 May 2023\nCONVERSATION:\nAnn said, "Hi Bo!"',
+        'Bo said, "Look" and shared a red kite.',
+        'DATE: 9 May 2023\nCONVERSATION:\nAnn said, "Bye"',
+    ]
+    assert "Ann and Bo" in contents(made())[0]
+
+
+def test_the_paper_shows_the_newest_session_first(made: Callable[..., Locomo]) -> None:
+    shown = contents(made(protocol="paper"))
+    assert ["Bye" in text for text in shown] == [False, True, False, False]
+    assert made().fingerprint() != made(protocol="paper").fingerprint()
+    assert made(protocol="paper").decoding(made().samples()[0]).temperature == 0.4
+    assert made().decoding(made().samples()[0]).temperature == 0.0
+
+
+@pytest.mark.parametrize(
+    ("number", "prediction", "scores"),
+    [
+        (0, "A kite", {"f1": 0.5}),
+        (0, "boats, kites", {"f1": 1.0}),
+        (1, "2022", {"f1": 1.0}),
+        (2, "likely yes", {"f1": 1.0}),
+        (2, "likely yes; she said so", {"f1": 4 / 7}),
+        (3, "\n\nThe RED kites.\nand more", {"f1": 1.0}),
+        (3, "", {"f1": 0.0}),
+        (4, "No information available", {"adversarial": 1.0}),
+        (4, "That is not mentioned.", {"adversarial": 1.0}),
+        (4, "blue kite", {"adversarial": 0.0}),
+    ],
+)
+def test_scores_by_hand(
+    number: int, prediction: str, scores: dict[str, float], made: Callable[..., Locomo]
+) -> None:
+    """(2, "likely yes; she said so"): gold "Likely yes" is 2 of 5 tokens, F1 = 2·.4·1/1.4."""
+    benchmark = made()
+    assert benchmark.score(benchmark.samples()[number], prediction) == pytest.approx(scores)
+
+
+def test_adversarial_letters(made: Callable[..., Locomo]) -> None:
+    benchmark = made()
+    trap = benchmark.samples()[4]
+    right = trap.metadata["not_told_letter"]
+    wrong = {"a": "b", "b": "a"}[right]
+    assert f"({right}) No information available" in trap.question
+    assert f"({wrong}) blue kite" in trap.question
+    for text in (f"({right})", right, f"{right})", f"({right.upper()}) No"):
+        assert benchmark.score(trap, text) == {"adversarial": 1.0}
+    for text in (f"({wrong})", "blue", "apple", "Both"):
+        assert benchmark.score(trap, text) == {"adversarial": 0.0}
+
+
+def test_another_file_is_marked(made: Callable[..., Locomo]) -> None:
+    deviations = made().data().deviations
+    assert any("sha256 differs" in d for d in deviations)
+    assert any("1: 1, 2: 1" in d for d in deviations)
+
+
+def test_category_selection(made: Callable[..., Locomo]) -> None:
+    assert [s.metadata["category"] for s in made(categories=[2, 4]).samples()] == [2, 4]
+    with pytest.raises(InvalidSetting, match="bench.categories has 6"):
+        Locomo(categories=[6])
+    with pytest.raises(InvalidSetting, match="bench.protocol is 'mine'"):
+        Locomo(protocol="mine")
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ({"conversation": {}, "qa": []}, "conversation 1: 'sample_id'"),
+        ({"sample_id": "x", "qa": []}, "conversation 1: 'conversation'"),
+        ({"sample_id": "x", "conversation": {}}, "conversation 1: 'qa'"),
+        ({**conversation(), "qa": [{"category": 1}]}, "question 1: 'question'"),
+        ({**conversation(), "qa": [{"question": "q", "category": 9, "answer": ""}]}, "category 9"),
+        ({**conversation(), "qa": [{"question": "q", "category": 4}]}, "'answer' is missing"),
+        ("text", "conversation 1: 'sample_id'"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_rows_of_the_wrong_shape(row: Any, sentence: str, made: Callable[..., Locomo]) -> None:
+    with pytest.raises(InvalidData, match=sentence):
+        made(row)
+
+
+def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(
+        DataUnavailable, match="CC BY-NC 4.0.*HF_HUB_OFFLINE is set.*bench.path=FILE"
+    ):
+        Locomo().load()
+    with pytest.raises(DataUnavailable, match="nowhere.json: there is no such file"):
+        Locomo(path="nowhere.json").load()
+    (tmp_path / "locomo10.json").write_text("{}")
+    with pytest.raises(InvalidData, match="holds a dict, not a list"):
+        Locomo().load()

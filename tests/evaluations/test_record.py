@@ -1,0 +1,147 @@
+"""Records and the table: complete or not shown, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toys import Letters, Parrot
+
+from evaluations.benchmark import Scored
+from evaluations.errors import EvaluationError, InvalidData
+from evaluations.record import Record, make_record, read_record, write_json
+from evaluations.report import collect, markdown, results_table
+from evaluations.runner import Plan, run
+from evaluations.store import SampleStore
+
+IDENTITY: dict[str, Any] = {
+    "cell": "letters__parrot__1",
+    "model": "none",
+    "method": "parrot",
+    "writer": None,
+    "bench": "letters",
+    "protocol": "benchmark",
+    "context": "none",
+    "control": "none",
+    "seed": 0,
+    "limited": False,
+    "config": {"a": 1},
+    "path": "runs/letters/record.json",
+}
+
+
+def record_of(tmp_path: Path, *, expected: int = 15, change: Any = None, **identity: Any) -> Record:
+    benchmark = Letters()
+    with SampleStore(tmp_path / "run", key="k") as store:
+        scored = run(benchmark, Parrot(), store, plan=Plan())
+        if change is not None:
+            scored = [change(s) for s in scored]
+        return make_record(
+            benchmark,
+            scored,
+            store.rows,
+            expected=expected,
+            identity={**IDENTITY, **identity},
+            described={"trained_parameters": 7, "state_bytes": 8},
+            deviations=["by hand"],
+            seconds=1.5,
+        )
+
+
+def test_what_a_record_holds(tmp_path: Path) -> None:
+    record = record_of(tmp_path)
+    assert record.complete
+    assert record.n == {"expected": 15, "scored": 15}
+    assert record.metrics["em"]["mean"] == 1.0
+    assert record.metrics["em"]["ci95"] == [1.0, 1.0]
+    assert record.metrics["em"]["groups"]["q1"]["n"] == 5
+    assert record.cost["trained_parameters"] == 7
+    assert record.cost["written_tokens"] == 6
+    assert record.cost["peak_memory_mb"] > 1
+    assert record.provenance["versions"]["numpy"]
+    assert record.fingerprint == Letters().fingerprint()
+    assert "by hand" in record.deviations
+
+
+def test_missing_and_non_finite_samples_are_not_complete(tmp_path: Path) -> None:
+    assert not record_of(tmp_path / "a", expected=16).complete
+
+    def poison(scored: Scored) -> Scored:
+        return replace(scored, scores={"em": math.nan}) if scored.sample.id == "2-1" else scored
+
+    record = record_of(tmp_path / "b", change=poison)
+    assert not record.complete
+    assert record.n["scored"] == 14
+    assert record.metrics["em"]["mean"] == 1.0
+
+
+def test_round_trip_and_atomic_writing(tmp_path: Path) -> None:
+    record = record_of(tmp_path)
+    path = write_json(tmp_path / "deep" / "record.json", record.to_json())
+    assert read_record(path).to_json() == json.loads(path.read_text())
+    assert [p.name for p in path.parent.iterdir()] == ["record.json"]
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"bad": math.nan})
+    assert read_record(path).complete
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        write_json(tmp_path / "file" / "record.json", {})
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"cell": "x"}', '{"unknown": 1}'])
+def test_damaged_records_are_named(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(content)
+    with pytest.raises(InvalidData, match="is not a whole record .* run the same `deltamem eval`"):
+        read_record(path)
+
+
+def write_all(folder: Path, *records: Record) -> Path:
+    for record in records:
+        write_json(folder / f"{record.cell}.json", record.to_json())
+    return folder
+
+
+def test_only_complete_records_reach_a_table(tmp_path: Path) -> None:
+    whole = record_of(tmp_path / "a")
+    part = record_of(tmp_path / "b", expected=99, cell="letters__parrot__2")
+    folder = write_all(tmp_path / "results", whole, part)
+    (folder / "x__y.json").write_text("{")
+    records, left_out = collect([folder])
+    assert [r.cell for r in records] == [whole.cell]
+    assert len(left_out) == 2
+    assert any("15 of 99 samples: left out" in sentence for sentence in left_out)
+
+
+def test_the_table(tmp_path: Path) -> None:
+    base = record_of(tmp_path / "a")
+    other = replace(base, cell="l__2", fingerprint="f2", date="2030")
+    control = replace(base, cell="l__3", control="foreign", limited=True)
+    text = markdown(results_table([base, other, control]), title="T")
+    assert "| letters em (a)" in text
+    assert "| letters em (b)" in text
+    assert "100.0 ± 0.0 (n=15)" in text
+    assert "(n=15) †" in text
+    assert "- †: only the first samples" in text
+    assert f"- letters em (a): protocol benchmark, fingerprint {base.fingerprint}" in text
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(line) for line in rows}) == 1
+    assert [line.count("|") for line in rows] == [7] * 4
+
+
+def test_one_protocol_needs_no_mark(tmp_path: Path) -> None:
+    text = markdown(results_table([record_of(tmp_path)]))
+    assert "| letters em  " in text
+    assert "(a)" not in text
+
+
+def test_the_same_cell_counts_once(tmp_path: Path) -> None:
+    record = record_of(tmp_path)
+    results = write_all(tmp_path / "results", record)
+    write_json(tmp_path / "runs" / record.cell / "record.json", record.to_json())
+    records, _ = collect([results, tmp_path / "runs"])
+    assert len(records) == 1

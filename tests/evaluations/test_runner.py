@@ -1,0 +1,166 @@
+"""The loop: one write per history, every answer stored, nothing asked twice."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from toys import Letters, Parrot
+
+from evaluations.errors import EvaluationError, InvalidData, InvalidSetting
+from evaluations.runner import LONG_HISTORY_CHARS, Plan, run
+from evaluations.sample import sample_seed
+from evaluations.store import SampleStore, read_samples
+
+
+def evaluate(folder: Path, method: Parrot | None = None, benchmark: Letters | None = None, **plan):
+    ticks: list[tuple[int, int]] = []
+    with SampleStore(folder, key="k") as store:
+        scored = run(
+            benchmark or Letters(),
+            method or Parrot(),
+            store,
+            plan=Plan(**plan),
+            progress=lambda done, total: ticks.append((done, total)),
+        )
+    return scored, ticks
+
+
+def test_everything_is_answered_and_stored(tmp_path: Path) -> None:
+    scored, ticks = evaluate(tmp_path, batch_size=2)
+    assert [s.sample.id for s in scored] == [s.id for s in Letters().samples()]
+    assert all(s.scores == {"em": 1.0} for s in scored)
+    assert ticks[0] == (0, 15)
+    assert ticks[-1] == (15, 15)
+    rows = read_samples(tmp_path)
+    assert sorted(r["id"] for r in rows) == sorted(s.sample.id for s in scored)
+    first = rows[0]
+    assert first["prediction"] == first["references"][0]
+    assert {
+        "question",
+        "history_tokens",
+        "written_tokens",
+        "shown_tokens",
+        "cut_side",
+        "decoding",
+        "prompt_tokens",
+        "new_tokens",
+        "write_seconds",
+        "answer_seconds",
+        "groups",
+    } <= set(first)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 16])
+def test_one_write_for_each_history(size: int, tmp_path: Path) -> None:
+    method = Parrot()
+    scored, _ = evaluate(tmp_path, method, batch_size=size)
+    writes = [int(word.split()[1]) for word in method.log if word.startswith("write")]
+    answers = [int(word.split()[1]) for word in method.log if word.startswith("answer")]
+    assert sum(writes) == 5
+    assert sum(answers) == 15
+    assert max(writes + answers) <= size
+    assert all(s.scores["em"] == 1.0 for s in scored)
+
+
+def test_long_histories_are_written_alone(tmp_path: Path) -> None:
+    method = Parrot()
+    evaluate(tmp_path, method, Letters(length=LONG_HISTORY_CHARS), batch_size=16)
+    assert method.log.count("write 1") == 5
+
+
+def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    evaluate(tmp_path, limit=4)
+    method = Parrot()
+    scored, ticks = evaluate(tmp_path, method)
+    assert ticks[0] == (4, 15)
+    assert sum(int(w.split()[1]) for w in method.log if w.startswith("answer")) == 11
+    assert len(scored) == len(read_samples(tmp_path)) == 15
+    method = Parrot()
+    evaluate(tmp_path, method)
+    assert method.log == ["reset 1"]
+
+
+@pytest.mark.parametrize("cut", [1, 20, 60])
+def test_a_broken_last_line_is_asked_again(cut: int, tmp_path: Path) -> None:
+    """What kill -9 leaves: whole lines, and perhaps a piece of one."""
+    evaluate(tmp_path)
+    path = tmp_path / "samples.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    scored, ticks = evaluate(tmp_path)
+    assert ticks[0] == (14, 15)
+    assert len(scored) == len(read_samples(tmp_path)) == 15
+    ids = [r["id"] for r in read_samples(tmp_path)]
+    assert len(set(ids)) == 15
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    evaluate(tmp_path)
+    path = tmp_path / "samples.jsonl"
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3][:10]
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InvalidData, match=r"samples.jsonl, line 4 is not JSON"):
+        evaluate(tmp_path)
+
+
+def test_samples_of_another_configuration_are_refused(tmp_path: Path) -> None:
+    evaluate(tmp_path)
+    with pytest.raises(InvalidData, match="belongs to another configuration"):
+        SampleStore(tmp_path, key="other")
+
+
+def test_two_processes_cannot_share_a_run(tmp_path: Path) -> None:
+    with SampleStore(tmp_path, key="k"), pytest.raises(EvaluationError, match="another process"):
+        SampleStore(tmp_path, key="k")
+
+
+def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    """/dev/full fails on write as a full disk does; the store must not lose or break a line."""
+    evaluate(tmp_path, limit=3)
+    with SampleStore(tmp_path, key="k") as store:
+        store._file.close()
+        store._file = Path("/dev/full").open("ab+", buffering=0)  # noqa: SIM115
+        with pytest.raises(EvaluationError, match="the 3 samples before are kept"):
+            store.append([{"id": "x"}])
+    scored, _ = evaluate(tmp_path)
+    assert len(scored) == 15
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        SampleStore(tmp_path / "file" / "run", key="k")
+
+
+def test_foreign_histories_and_none(tmp_path: Path) -> None:
+    foreign, _ = evaluate(tmp_path / "foreign", writes="foreign")
+    nothing, _ = evaluate(tmp_path / "nothing", writes="nothing")
+    assert all(s.scores["em"] == 0.0 for s in foreign + nothing)
+    said = {r["id"]: r["prediction"] for r in read_samples(tmp_path / "foreign")}
+    assert said["0-1"] == "v1.1"
+    assert said["4-2"] == "v0.2"
+    with pytest.raises(InvalidSetting, match="has only one"):
+        evaluate(tmp_path / "one", benchmark=Letters(1), writes="foreign")
+    with pytest.raises(InvalidSetting, match="control.writes is 'mine'"):
+        evaluate(tmp_path / "mine", writes="mine")
+
+
+def test_a_limit_that_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSetting, match="limit=0 leaves none of 15"):
+        evaluate(tmp_path, limit=0)
+
+
+def test_seeds_belong_to_samples() -> None:
+    seeds = {sample_seed(run, sample) for run in (0, 1) for sample in ("a", "b", "c")}
+    assert len(seeds) == 6
+    assert sample_seed(0, "a") == sample_seed(0, "a")
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_lines_are_json_with_their_key(tmp_path: Path) -> None:
+    evaluate(tmp_path, limit=1)
+    (line,) = (tmp_path / "samples.jsonl").read_text().splitlines()
+    assert json.loads(line)["key"] == "k"

@@ -1,0 +1,103 @@
+"""A method and a benchmark small enough to know every answer by heart; real classes, no mocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from evaluations.benchmark import Benchmark, Data
+from evaluations.sample import Decoding, History, Prompt, Sample
+
+
+@dataclass(frozen=True)
+class Report:
+    written_tokens: int
+    original_tokens: int
+    shown_tokens: int = 0
+    cut_side: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Said:
+    text: str
+    prompt_tokens: int = 1
+    new_tokens: int = 1
+    seconds: float = 0.0
+    finish: str = "stop"
+
+
+class Parrot:
+    """Remembers what was written and answers with the words that follow the question's."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.reset()
+
+    def describe(self) -> Mapping[str, Any]:
+        return {"trained_parameters": 0, "state_bytes": 0}
+
+    def reset(self, batch: int = 1) -> None:
+        self.log.append(f"reset {batch}")
+        self.held = [""] * batch
+
+    def write(self, histories: Sequence[History]) -> list[Report]:
+        texts = [" ".join(m["content"] for m in h.written) for h in histories]
+        self.held = [f"{old} {new}".strip() for old, new in zip(self.held, texts, strict=True)]
+        self.log.append(f"write {len(histories)}")
+        return [Report(len(t.split()), len(t.split())) for t in texts]
+
+    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Said]:
+        self.log.append(f"answer {len(prompts)}")
+        return [
+            Said(self.held[p.history].partition(p.question)[2].strip().partition(" ")[0])
+            for p in prompts
+        ]
+
+    def state_dict(self) -> Mapping[str, Any]:
+        return {"held": list(self.held)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.held = list(state["held"])
+
+
+class Letters(Benchmark):
+    """History ``h``: "a0 x a1 y ..."; question ``a1``: what follows it."""
+
+    primary_metric: ClassVar[str] = "em"
+
+    def __init__(self, histories: int = 5, questions: int = 3, *, length: int = 0) -> None:
+        self.size, self.questions, self.length = histories, questions, length
+
+    def load(self) -> None:
+        pass
+
+    def data(self) -> Data:
+        return Data(source="letters")
+
+    def samples(self) -> list[Sample]:
+        return [
+            Sample(
+                id=f"{h}-{q}",
+                history_id=str(h),
+                question=f"a{q}",
+                references=(f"v{h}.{q}",),
+                groups=(f"q{q}",),
+            )
+            for h in range(self.size)
+            for q in range(self.questions)
+        ]
+
+    def history(self, history_id: str) -> History:
+        text = " ".join(f"a{q} v{history_id}.{q}" for q in range(self.questions))
+        return History(messages=({"role": "user", "content": text + " " * self.length},))
+
+    def decoding(self, sample: Sample) -> Decoding:
+        return Decoding(max_new_tokens=4)
+
+    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+        return {"em": float(prediction in sample.references)}
+
+    def protocol(self) -> Mapping[str, Any]:
+        return {"benchmark": "letters", "size": self.size, "questions": self.questions}

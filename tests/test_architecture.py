@@ -1,0 +1,132 @@
+"""The arrows between packages, and the habits that keep the tree readable."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+PACKAGES = ("deltamem", "baselines", "evaluations", "deltamem_cli")
+ALLOWED = {
+    "deltamem": {"deltamem"},
+    "evaluations": {"evaluations"},
+    "baselines": {"baselines", "deltamem.backbone", "deltamem.errors", "deltamem.training"},
+    "deltamem_cli": set(PACKAGES),
+}
+FORBIDDEN_ANYWHERE = {"hydra", "omegaconf", "typer", "rich"}
+"""Only the command line may know these."""
+LONGEST_FILE = 300
+MOST_ARGUMENTS = 12
+VAGUE = re.compile(
+    r"utils|helpers|common|misc|impl|compat|experimental|official|manager|(^|_)new(_|$)"
+)
+
+MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
+
+
+def config_names() -> set[str]:
+    """Names of benchmarks, methods and writers: files of their config groups."""
+    groups = ("bench", "method", "writer")
+    return {p.stem for group in groups for p in (ROOT / "conf" / group).glob("*.yaml")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_arrows(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    for module in imports(ast.parse(path.read_text(encoding="utf-8"))):
+        top = module.partition(".")[0]
+        if top in PACKAGES:
+            allowed = ALLOWED[package]
+            assert any(module == a or module.startswith(f"{a}.") for a in allowed), module
+        if package != "deltamem_cli":
+            assert top not in FORBIDDEN_ANYWHERE, module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_size_names_and_docstrings(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST_FILE
+    assert not VAGUE.search(path.stem)
+    tree = ast.parse(text)
+    assert path.name == "__init__.py" or ast.get_docstring(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            assert len([a for a in arguments if a.arg != "self"]) <= MOST_ARGUMENTS, node.name
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_names_are_listed_and_documented(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    listed = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+    defined = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    if path.name in ("__main__.py", "app.py") or (path.name == "__init__.py" and not listed):
+        return
+    assert listed, "no __all__"
+    for name in listed[0]:
+        if name in defined:
+            assert ast.get_docstring(defined[name]), name
+    for function in ast.walk(tree):
+        if isinstance(function, ast.ClassDef) and function.name in listed[0]:
+            for method in function.body:
+                if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                    assert ast.get_docstring(method), f"{function.name}.{method.name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_comparison_with_a_name_of_the_registry(path: Path) -> None:
+    """A benchmark, method or writer is chosen by its yaml, never by an `if` on its name."""
+    names = config_names()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Compare):
+            constants = [c.value for c in ast.walk(node) if isinstance(c, ast.Constant)]
+            assert not names & {c for c in constants if isinstance(c, str)}, ast.unparse(node)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_nothing_prints_but_the_console(path: Path) -> None:
+    if path.name == "console.py":
+        return
+    calls = [
+        node.func.id
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    assert "print" not in calls
+
+
+def test_nothing_runs_code_from_files() -> None:
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"pickle\.loads?\(|trust_remote_code=True|weights_only=False", text)
+        for call in re.findall(r"torch\.load\([^)]*\)", text):
+            assert "weights_only=True" in call
+
+
+def test_no_path_of_one_machine() -> None:
+    for folder in (*PACKAGES, "conf", "results", "benchmarks"):
+        for path in (ROOT / folder).rglob("*"):
+            if path.suffix in (".py", ".yaml", ".json", ".md"):
+                text = path.read_text(encoding="utf-8")
+                assert str(ROOT) not in text, path
+                assert "../shared" not in text, path

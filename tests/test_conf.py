@@ -1,0 +1,141 @@
+"""Every yaml composes, its types agree with its class, and what is light is built."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+from deltamem_cli.compose import config_folder, options, run_config
+from deltamem_cli.errors import UsageError
+from deltamem_cli.instantiate import build, check_types
+
+GROUPS = {
+    "train": ("model", "writer", "steer", "training", "runtime"),
+    "eval": ("model", "writer", "method", "bench", "context", "control", "runtime"),
+}
+CASES = [
+    (primary, group, option)
+    for primary, groups in GROUPS.items()
+    for group in groups
+    for option in options(group)
+]
+NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"]}
+"""Settings that an option cannot have a default for."""
+
+
+def compose(primary: str, *words: str) -> Any:
+    seen: list[Any] = []
+    run_config(primary, seen.append, list(words))
+    return seen[0]
+
+
+def test_conf_is_the_one_of_the_checkout() -> None:
+    assert config_folder() == ROOT / "conf"
+
+
+def test_every_yaml_is_reached() -> None:
+    reached = {f"{group}/{option}" for _, group, option in CASES}
+    found = {
+        f"{path.parent.name}/{path.stem}"
+        for path in (ROOT / "conf").glob("*/*.yaml")
+        if path.parent.name != "experiment"
+    }
+    assert found == reached
+
+
+@pytest.mark.parametrize(("primary", "group", "option"), CASES, ids=str)
+def test_every_option_composes_and_has_the_right_types(
+    primary: str, group: str, option: str
+) -> None:
+    config = compose(primary, f"{group}={option}", *NEEDED.get(option, []))
+    check_types(config)
+
+
+@pytest.mark.parametrize("option", options("writer"))
+def test_writers_are_built(option: str) -> None:
+    from deltamem import DeltaMemConfig
+
+    config = compose("train", f"writer={option}")
+    made = build(config.memory)
+    assert isinstance(made, DeltaMemConfig)
+    assert made.writer == build(config.writer)
+    assert made.heads == ("q", "o")
+
+
+@pytest.mark.parametrize("option", options("steer"))
+def test_steers_are_built(option: str) -> None:
+    config = compose("train", f"steer={option}")
+    assert "".join(build(config.memory).heads) == option
+
+
+@pytest.mark.parametrize("option", options("bench"))
+def test_benchmarks_are_built(option: str) -> None:
+    from evaluations.benchmark import Benchmark
+
+    assert isinstance(build(compose("eval", f"bench={option}").bench), Benchmark)
+
+
+@pytest.mark.parametrize("primary", ["pretrain", "demo"])
+def test_other_primary_configs(primary: str) -> None:
+    check_types(compose(primary))
+
+
+def test_the_papers_recipe_is_the_default_of_the_class() -> None:
+    from deltamem.training import TrainingConfig
+
+    recipe = TrainingConfig()
+    assert (recipe.batch_size, recipe.learning_rate, recipe.warmup) == (32, 2e-4, 0.1)
+    assert (recipe.write_length, recipe.read_length, recipe.gate_sparsity) == (8192, 512, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("primary", "words", "sentence"),
+    [
+        (
+            "train",
+            ["writer=tws"],
+            r"no writer 'tws' \(did you mean 'tsw'.*; choose one of msw, ssw",
+        ),
+        (
+            "train",
+            ["training.learning_rat=1"],
+            r"no setting 'training.learning_rat' \(did you mean",
+        ),
+        ("train", ["nothing=1"], "there is no setting 'nothing'"),
+        ("train", ["training.steps=[1"], r"cannot read the override 'training.steps=\[1'"),
+        ("train", ["model=tiny,qwen3-4b"], "."),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_overrides_that_do_not_compose(primary: str, words: list[str], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        compose(primary, *words)
+
+
+@pytest.mark.parametrize(
+    ("primary", "word", "sentence"),
+    [
+        ("train", "training.steps=abc", "training.steps is 'abc': input should be a valid integer"),
+        ("train", "training.learning_rate=fast", "training.learning_rate is 'fast'"),
+        ("train", "memory.rank=8.5", "memory.rank is 8.5"),
+        ("train", "memory.own_retention=perhaps", "memory.own_retention is 'perhaps'"),
+        ("train", "seed=x", "seed is 'x'"),
+        ("eval", "limit=many", "limit is 'many'"),
+        ("eval", "bench.facts=four", "bench.facts is 'four'"),
+        ("train", "training=jsonl", "training.data.path must be given"),
+    ],
+)
+def test_values_of_the_wrong_type(primary: str, word: str, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        check_types(compose(primary, word))
+
+
+def test_sweeps_run_every_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_config(
+        "train", lambda config: build(config.writer).granularity, ["writer=tsw,ssw"], multirun=True
+    )
+    assert done == ["token", "message_mean"]
