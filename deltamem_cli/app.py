@@ -147,6 +147,43 @@ def parity(
 
 
 @app.command()
+def audit(
+    overrides: Overrides = None,
+    limit: Annotated[
+        Optional[int], typer.Option("--limit", min=2, help="Histories to check, 4 if left out.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check that nothing leaks between samples: deltamem audit bench=recall."""
+    from deltamem_cli.commands.audit import audit as verb
+
+    console = _console(quiet=quiet, as_json=as_json)
+    raise typer.Exit(verb(overrides or [], console=console, samples=limit))
+
+
+@app.command()
+def fetch(overrides: Overrides = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Download data once, with checksums: deltamem fetch bench=all."""
+    from deltamem_cli.commands.fetch import fetch as verb
+
+    raise typer.Exit(verb(overrides or [], console=_console(quiet=quiet, as_json=as_json)))
+
+
+@app.command()
+def score(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished or interrupted run.")],
+    overrides: Overrides = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score the stored answers of a run again, without a model."""
+    from deltamem_cli.commands.score import score as verb
+
+    verb(run, overrides or [], console=_console(quiet=quiet, as_json=as_json))
+
+
+@app.command()
 def pretrain(
     overrides: Overrides = None,
     cfg: Cfg = None,

@@ -125,8 +125,10 @@ def _check_lfs(file: Any, digest: str, path: Path) -> None:
 
 
 def _explain(source: HubSource, fault: Exception) -> str:
+    from huggingface_hub.errors import GatedRepoError
+
     reason = (str(fault).strip().splitlines() or [repr(fault)])[0]
-    if source.gated or "gated" in str(fault).lower() or "401" in reason or "403" in reason:
+    if source.gated or isinstance(fault, GatedRepoError):
         return (
             f"{source.id} is gated: accept its terms on "
             f"https://huggingface.co/datasets/{source.id} and run `hf auth login` (or set HF_TOKEN)"

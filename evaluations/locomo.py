@@ -212,14 +212,18 @@ def _questions(sample_id: str, rows: Sequence[Any], where: str) -> Iterator[Samp
         question, category = _field(row, "question", at, str), _field(row, "category", at, int)
         if category not in CATEGORIES:
             raise InvalidData(f"{at}: category {category} does not exist")
-        metadata: dict[str, Any] = {"category": category, "evidence": row.get("evidence", [])}
+        metadata: dict[str, Any] = {
+            "asked": question,
+            "category": category,
+            "evidence": row.get("evidence", []),
+        }
         reference = row.get("answer")
         if category == 5:
             other = row.get("answer") or row.get("adversarial_answer") or ""
             question, metadata["not_told_letter"] = _with_choice(
                 f"{sample_id}-{number}", question, str(other)
             )
-            reference = NOT_TOLD
+            reference, metadata["options"] = NOT_TOLD, (NOT_TOLD, str(other))
         elif category == 2:
             question += DATE_HINT
         if reference is None:

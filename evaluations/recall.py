@@ -110,7 +110,7 @@ class Recall(Benchmark):
                     question=question.text,
                     references=(question.place,),
                     groups=(kind, f"{kind}/{facts}", "unseen" if unseen else "seen"),
-                    metadata={"kind": kind, "facts": facts},
+                    metadata={"asked": question.text, "kind": kind, "facts": facts},
                 )
             )
 

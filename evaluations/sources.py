@@ -209,7 +209,7 @@ def _commit(data: Any) -> str | None:
 
 def _unavailable(source: HubSource, fault: Exception) -> str:
     bench = "bench.path=FILE"
-    if source.gated or "gated" in str(fault).lower():
+    if source.gated or "is a gated dataset" in str(fault):
         return (
             f"{source.id} is gated and not on this machine: accept its terms on "
             f"https://huggingface.co/datasets/{source.id}, run `hf auth login`, then `deltamem "

@@ -1,0 +1,57 @@
+"""``deltamem audit``: does anything leak between the samples of an evaluation?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from deltamem_cli.assemble import assemble_method, load_model
+from deltamem_cli.compose import run_config
+from deltamem_cli.console import Console
+from deltamem_cli.errors import OK, VERDICT_NOT_MET
+from deltamem_cli.instantiate import build, check_types
+
+__all__ = ["audit"]
+
+SAMPLES = 4
+
+
+def audit(overrides: Sequence[str], *, console: Console, samples: int | None) -> int:
+    """Run the checks on the first questions of a few histories; the exit code is the verdict."""
+    return int(
+        run_config("eval", lambda config: _audit(config, console, samples or SAMPLES), overrides)
+    )
+
+
+def _audit(config: Any, console: Console, samples: int) -> int:
+    from evaluations.audit import CHECKS
+    from evaluations.audit import audit as run_audit
+
+    check_types(config)
+    benchmark = build(config.bench)
+    benchmark.load()
+    backbone = load_model(config)
+    method = assemble_method(config, backbone)
+    chosen = {s.history_id: s for s in reversed(benchmark.samples())}
+    few = list(reversed(chosen.values()))[:samples]
+    found = run_audit(
+        benchmark,
+        method,
+        few,
+        count_tokens=lambda h: len(backbone.render_history(h.messages, join=h.join).ids),
+        seed=config.seed,
+    )
+    failed = {finding.check for finding in found}
+    console.json(
+        {
+            "samples": [sample.id for sample in few],
+            "checks": [{"name": name, "passed": name not in failed} for name in CHECKS],
+            "findings": [vars(finding) for finding in found],
+            "passed": not found,
+        }
+    )
+    for name, meaning in CHECKS.items():
+        console.result(f"{'FAIL' if name in failed else 'pass'}  {name:11} {meaning}")
+    for finding in found:
+        console.result(f"  {finding.check}: sample {finding.sample}: {finding.what}")
+    return VERDICT_NOT_MET if found else OK

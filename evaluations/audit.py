@@ -1,0 +1,221 @@
+"""State hygiene: does anything leak between samples, and is what is written what should be?
+
+Every check answers a few samples in more than one way that must not matter. A finding names the
+check and the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from evaluations.benchmark import Benchmark
+from evaluations.method import MemoryMethod
+from evaluations.sample import History, Prompt, Sample, sample_seed
+
+__all__ = ["CHECKS", "Finding", "audit"]
+
+SAME_STATE = 1e-4
+"""Largest difference of a state that was written alone or in a batch, relative to its largest
+entry: sums in another order, float32 over thousands of tokens."""
+
+CHECKS = {
+    "reset": "the memory is empty when a sample starts",
+    "repeat": "asking a question twice gives one answer and changes nothing",
+    "order": "answers do not depend on what was asked before",
+    "neighbours": "answers and states do not depend on what shares the batch",
+    "tokens": "every token of the history is written or shown, and none twice",
+    "restore": "a state that was saved and loaded gives the same answers",
+    "gold": "no reference occurs in what the benchmark adds to a question",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is wrong."""
+
+    check: str
+    sample: str
+    what: str
+
+
+def audit(
+    benchmark: Benchmark,
+    method: MemoryMethod,
+    samples: Sequence[Sample],
+    *,
+    count_tokens: Callable[[History], int],
+    seed: int = 0,
+) -> list[Finding]:
+    """Run all checks on a few samples.
+
+    Args:
+        benchmark: loaded.
+        method: is reset and used; what it held before is gone.
+        samples: at least two, of two histories where the benchmark has them.
+        count_tokens: length of a history, counted independently of the method.
+        seed: of the run.
+
+    Returns:
+        What is wrong, in the order of :data:`CHECKS`; empty when nothing is.
+    """
+    asked = _Asker(benchmark, method, seed)
+    found: list[Finding] = []
+    found += _check_reset(asked, samples)
+    found += _check_repeat(asked, samples)
+    found += _check_order(asked, samples)
+    found += _check_neighbours(asked, samples)
+    found += _check_tokens(asked, samples, count_tokens)
+    found += _check_restore(asked, samples)
+    found += _check_gold(samples)
+    return found
+
+
+class _Asker:
+    """Writes and asks the way the runner does."""
+
+    def __init__(self, benchmark: Benchmark, method: MemoryMethod, seed: int) -> None:
+        self.benchmark, self.method, self.seed = benchmark, method, seed
+
+    def write(self, *samples: Sample) -> Sequence[Any]:
+        self.method.reset(len(samples))
+        return self.method.write([self.benchmark.history(s.history_id) for s in samples])
+
+    def ask(self, *samples: Sample, history: int | None = None) -> list[str]:
+        """Answers of samples whose histories stand in the batch in their order."""
+        prompts = [
+            Prompt(
+                question=s.question,
+                history=i if history is None else history,
+                seed=sample_seed(self.seed, s.id),
+            )
+            for i, s in enumerate(samples)
+        ]
+        decoding = self.benchmark.decoding(samples[0])
+        return [answer.text for answer in self.method.answer(prompts, decoding)]
+
+    def alone(self, sample: Sample) -> str:
+        self.write(sample)
+        return self.ask(sample)[0]
+
+
+def _check_reset(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
+    for sample in samples[:2]:
+        asked.write(sample)
+        asked.ask(sample)
+        asked.method.reset(1)
+        for name, values in _arrays(asked.method.state_dict()):
+            if np.any(values):
+                yield Finding(check="reset", sample=sample.id, what=f"{name} is not zero")
+                break
+
+
+def _check_repeat(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
+    for sample in samples:
+        asked.write(sample)
+        before = _copies(asked.method.state_dict())
+        first, second = asked.ask(sample)[0], asked.ask(sample)[0]
+        if first != second:
+            what = f"'{_short(first)}', then '{_short(second)}'"
+            yield Finding(check="repeat", sample=sample.id, what=what)
+        after = _copies(asked.method.state_dict())
+        if not _equal(before, after, tolerance=0.0):
+            yield Finding(check="repeat", sample=sample.id, what="answering changed the state")
+
+
+def _check_order(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
+    forward = {s.id: asked.alone(s) for s in samples}
+    for sample in reversed(samples):
+        again = asked.alone(sample)
+        if again != forward[sample.id]:
+            what = f"'{_short(forward[sample.id])}' or '{_short(again)}' by the order of samples"
+            yield Finding(check="order", sample=sample.id, what=what)
+
+
+def _check_neighbours(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
+    for first, second in pairwise(samples):
+        single = asked.alone(first)
+        alone = _copies(asked.method.state_dict())
+        asked.write(first, second)
+        both = _copies(asked.method.state_dict())
+        together = asked.ask(first, second)[0]
+        if together != single:
+            what = f"'{_short(single)}' alone, '{_short(together)}' beside {second.id}"
+            yield Finding(check="neighbours", sample=first.id, what=what)
+        row = {name: values[:1] for name, values in both.items()}
+        if not _equal(alone, row, tolerance=SAME_STATE):
+            what = f"its state differs when it is written beside {second.id}"
+            yield Finding(check="neighbours", sample=first.id, what=what)
+
+
+def _check_tokens(
+    asked: _Asker, samples: Sequence[Sample], count_tokens: Callable[[History], int]
+) -> Iterator[Finding]:
+    for sample in samples:
+        (report,) = asked.write(sample)
+        expected = count_tokens(asked.benchmark.history(sample.history_id))
+        if report.original_tokens != expected:
+            what = f"the history has {expected} tokens, the method saw {report.original_tokens}"
+            yield Finding(check="tokens", sample=sample.id, what=what)
+        kept = report.shown_tokens or report.written_tokens
+        if report.cut_side is None and kept not in (0, expected):
+            what = f"{kept} of {expected} tokens were kept, and no cut was reported"
+            yield Finding(check="tokens", sample=sample.id, what=what)
+
+
+def _check_restore(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
+    for first, second in pairwise(samples):
+        answer = asked.alone(first)
+        saved = asked.method.state_dict()
+        asked.alone(second)
+        asked.method.load_state_dict(saved)
+        restored = asked.ask(first)[0]
+        if restored != answer:
+            what = f"'{_short(answer)}' became '{_short(restored)}'"
+            yield Finding(check="restore", sample=first.id, what=what)
+
+
+def _check_gold(samples: Sequence[Sample]) -> Iterator[Finding]:
+    """Benchmarks whose questions show their options say so with ``metadata["options"]``."""
+    for sample in samples:
+        asked = str(sample.metadata.get("asked", ""))
+        added = sample.question.replace(asked, "") if asked else sample.question
+        shown = {str(option) for option in sample.metadata.get("options", ())}
+        for reference in sample.references:
+            if reference and reference not in shown and reference.lower() in added.lower():
+                what = f"the prompt holds the reference '{_short(reference)}'"
+                yield Finding(check="gold", sample=sample.id, what=what)
+                break
+
+
+def _arrays(state: Any, path: str = "state") -> Iterator[tuple[str, Any]]:
+    """All tensors in a state, as numpy arrays, with where they stand."""
+    if isinstance(state, Mapping):
+        for key, value in state.items():
+            yield from _arrays(value, f"{path}.{key}")
+    elif hasattr(state, "detach"):
+        yield path, state.detach().float().cpu().numpy()
+
+
+def _copies(state: Any) -> dict[str, Any]:
+    return {name: values.copy() for name, values in _arrays(state)}
+
+
+def _equal(one: Mapping[str, Any], other: Mapping[str, Any], *, tolerance: float) -> bool:
+    if one.keys() != other.keys():
+        return False
+    for name, values in one.items():
+        scale = max(float(np.abs(values).max(initial=0.0)), 1.0)
+        if values.shape != other[name].shape:
+            return False
+        if float(np.abs(values - other[name]).max(initial=0.0)) > tolerance * scale:
+            return False
+    return True
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:37]}..."
