@@ -9,7 +9,8 @@ from typing import Any
 
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
-from evaluations.errors import InvalidSetting
+from evaluations.errors import EvaluationError, InvalidSetting
+from evaluations.memory_limits import free_memory, out_of_memory
 from evaluations.method import Answer, MemoryMethod, WriteReport
 from evaluations.sample import Decoding, History, Prompt, Sample, sample_seed
 from evaluations.store import SampleStore
@@ -64,6 +65,7 @@ def run(
     *,
     plan: Plan,
     progress: Progress | None = None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Scored]:
     """Answer and score what is missing in ``store``; return all that it then holds.
 
@@ -73,36 +75,115 @@ def run(
         store: keeps what was answered, now or before.
         plan: which samples, and how.
         progress: told after every batch.
+        on_note: told of every deviation, such as a batch that was halved for want of memory.
 
     Returns:
         The scored samples, in the order of the benchmark.
     """
     samples = plan_samples(benchmark, plan.limit)
     missing = [sample for sample in samples if sample.id not in store.rows]
-    order = list(dict.fromkeys(sample.history_id for sample in benchmark.samples()))
-    report = progress or (lambda done, total: None)
-    done = len(samples) - len(missing)
-    report(done, len(samples))
+    loop = _Loop(benchmark, method, store, plan=plan, on_note=on_note)
+    loop.report = progress or (lambda done, total: None)
+    loop.done, loop.total = len(samples) - len(missing), len(samples)
+    loop.report(loop.done, loop.total)
     for groups in _batches(benchmark, missing, plan.batch_size):
-        histories = [
-            _history(benchmark, group, writes=plan.writes, order=order) for group in groups
-        ]
-        method.reset(len(groups))
-        written = method.write(histories)
-        for batch, decoding in _questions(benchmark, groups, plan.batch_size):
-            prompts = [
-                Prompt(question=s.question, history=i, seed=sample_seed(plan.seed, s.id))
-                for i, s in batch
-            ]
-            answers = method.answer(prompts, decoding)
-            rows = [
-                _row(benchmark, sample, answer, written[i], decoding, share=len(groups[i].samples))
-                for (i, sample), answer in zip(batch, answers, strict=True)
-            ]
-            store.append(rows)
-            done += len(rows)
-            report(done, len(samples))
+        loop.run_groups(groups)
     return [Scored(sample=s, scores=store.rows[s.id]["scores"]) for s in samples]
+
+
+class _Loop:
+    """Writes and asks batch by batch, and smaller batches where memory runs out."""
+
+    report: Progress
+    done = total = 0
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        method: MemoryMethod,
+        store: SampleStore,
+        *,
+        plan: Plan,
+        on_note: Callable[[str], None],
+    ) -> None:
+        self.benchmark, self.method, self.store = benchmark, method, store
+        self.plan, self.on_note = plan, on_note
+        self.order = list(dict.fromkeys(sample.history_id for sample in benchmark.samples()))
+        self.writes = self.asks = plan.batch_size
+
+    def run_groups(self, groups: Sequence[_Group]) -> None:
+        """Write the histories of some groups together, then ask all their questions."""
+        if len(groups) > self.writes:
+            self._halve(self.run_groups, groups)
+            return
+        histories = [
+            _history(self.benchmark, g, writes=self.plan.writes, order=self.order) for g in groups
+        ]
+        self.method.reset(len(groups))
+        try:
+            written = self.method.write(histories)
+        except Exception as fault:
+            self.writes = self._smaller(fault, len(groups), what="histories written")
+            self._halve(self.run_groups, groups)
+            return
+        for batch, decoding in _questions(self.benchmark, groups, self.plan.batch_size):
+            self._ask(batch, decoding, groups, written)
+
+    def _ask(
+        self,
+        batch: Sequence[tuple[int, Sample]],
+        decoding: Decoding,
+        groups: Sequence[_Group],
+        written: Sequence[WriteReport],
+    ) -> None:
+        def again(part: Sequence[tuple[int, Sample]]) -> None:
+            self._ask(part, decoding, groups, written)
+
+        if len(batch) > self.asks:
+            self._halve(again, batch)
+            return
+        prompts = [
+            Prompt(question=s.question, history=i, seed=sample_seed(self.plan.seed, s.id))
+            for i, s in batch
+        ]
+        try:
+            answers = self.method.answer(prompts, decoding)
+        except Exception as fault:
+            self.asks = self._smaller(fault, len(batch), what="questions answered")
+            self._halve(again, batch)
+            return
+        rows = [
+            _row(
+                self.benchmark,
+                sample,
+                answer,
+                written[i],
+                decoding,
+                share=len(groups[i].samples),
+            )
+            for (i, sample), answer in zip(batch, answers, strict=True)
+        ]
+        self.store.append(rows)
+        self.done += len(rows)
+        self.report(self.done, self.total)
+
+    def _smaller(self, fault: Exception, size: int, *, what: str) -> int:
+        """Half the size that did not fit; anything but a lack of memory is raised again."""
+        if not out_of_memory(fault):
+            raise fault
+        if size == 1:
+            raise EvaluationError(
+                f"memory ran out with {what} one by one; what was answered is kept. Use a smaller "
+                "method.window, runtime.dtype=bfloat16, or another device"
+            ) from fault
+        free_memory()
+        self.on_note(f"memory ran out with {size} {what} side by side; went on with {size // 2}")
+        return size // 2
+
+    def _halve(self, act: Callable[[Any], None], items: Sequence[Any]) -> None:
+        middle = (len(items) + 1) // 2
+        act(items[:middle])
+        act(items[middle:])
 
 
 def _batches(benchmark: Benchmark, samples: Sequence[Sample], size: int) -> Iterator[list[_Group]]:

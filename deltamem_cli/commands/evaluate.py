@@ -75,7 +75,8 @@ def evaluate_config(config: Any, console: Console) -> Record:
                 limit=config.limit,
                 batch_size=config.runtime.batch_size,
             )
-            scored = run(benchmark, method, store, plan=plan, progress=tick)
+            notes: list[str] = []
+            scored = run(benchmark, method, store, plan=plan, progress=tick, on_note=notes.append)
         record = make_record(
             benchmark,
             scored,
@@ -87,7 +88,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
                 "path": str(folder / RECORD),
             },
             described=described,
-            deviations=_deviations(config),
+            deviations=[*_deviations(config), *notes],
             seconds=time.monotonic() - started,
         )
     write_json(folder / RECORD, record.to_json())

@@ -64,6 +64,47 @@ def test_one_write_for_each_history(size: int, tmp_path: Path) -> None:
     assert all(s.scores["em"] == 1.0 for s in scored)
 
 
+class Small(Parrot):
+    """Runs out of memory, in the words of CUDA, beyond two histories or one question."""
+
+    def write(self, histories):
+        if len(histories) > 2:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
+        return super().write(histories)
+
+    def answer(self, prompts, decoding):
+        if len(prompts) > 1:
+            raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory. Tried to")
+        return super().answer(prompts, decoding)
+
+
+def test_batches_that_do_not_fit_are_halved_and_noted(tmp_path: Path) -> None:
+    notes: list[str] = []
+    with SampleStore(tmp_path, key="k") as store:
+        plan = Plan(batch_size=16)
+        scored = run(Letters(), Small(), store, plan=plan, on_note=notes.append)
+    assert len(scored) == 15
+    assert all(s.scores["em"] == 1.0 for s in scored)
+    assert notes[0] == "memory ran out with 5 histories written side by side; went on with 2"
+    assert any("questions answered side by side; went on with 1" in note for note in notes)
+
+
+def test_what_does_not_fit_alone_is_raised(tmp_path: Path) -> None:
+    class Tiny(Parrot):
+        def write(self, histories):
+            raise MemoryError("no room")
+
+    with pytest.raises(EvaluationError, match="histories written one by one; what was answered is"):
+        evaluate(tmp_path, Tiny())
+
+    class Broken(Parrot):
+        def write(self, histories):
+            raise RuntimeError("shapes do not match")
+
+    with pytest.raises(RuntimeError, match="shapes"):
+        evaluate(tmp_path, Broken())
+
+
 def test_long_histories_are_written_alone(tmp_path: Path) -> None:
     method = Parrot()
     evaluate(tmp_path, method, Letters(length=LONG_HISTORY_CHARS), batch_size=16)
