@@ -1,7 +1,8 @@
 """The gated delta rule of δ-mem: one operation, several forms, one signature.
 
-``naive`` is the definition and the oracle of the tests, ``chunked`` is for training and prefill,
-``step`` for decoding. The equations are in README.md beside this file.
+``naive`` is the definition and the oracle of the tests, ``chunked`` is for long histories,
+``recurrent`` for many short ones, ``step`` for decoding. The equations are in README.md beside
+this file.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from torch import Tensor
 
 from deltamem.delta_rule.chunked import delta_rule_chunked
 from deltamem.delta_rule.naive import delta_rule_naive
+from deltamem.delta_rule.recurrent import delta_rule_recurrent
 from deltamem.delta_rule.step import delta_rule_step, read_state
 
 __all__ = [
     "delta_rule",
     "delta_rule_chunked",
     "delta_rule_naive",
+    "delta_rule_recurrent",
     "delta_rule_step",
     "read_state",
 ]
@@ -26,7 +29,7 @@ __all__ = [
 
 Form = Callable[..., tuple[Tensor | None, Tensor]]
 
-WIDE, SHORT = 64, 512
+WIDE, SHORT = 16, 512
 """From this many independent states on, over at most so many tokens, a CPU is kept busy by one
 token at a time, and the chunks' larger matrices only cost memory traffic (benchmarks/README.md)."""
 
@@ -54,5 +57,5 @@ def delta_rule(
     elif time == 1:
         form = delta_rule_step
     elif not state.is_cuda and batch * states >= WIDE and time <= SHORT:
-        form = delta_rule_naive
+        form = delta_rule_recurrent
     return form(q, k, v, keep, erase, write, state, mask)

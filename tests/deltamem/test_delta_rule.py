@@ -12,6 +12,7 @@ from deltamem.delta_rule import (
     delta_rule,
     delta_rule_chunked,
     delta_rule_naive,
+    delta_rule_recurrent,
     delta_rule_step,
     read_state,
 )
@@ -22,6 +23,8 @@ DOUBLE = 1e-10
 SINGLE = 2e-5
 """float32 against a float64 loop, relative to the largest entry (the parity tolerance)."""
 LENGTHS = (1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 100)
+FAST = {"chunked": delta_rule_chunked, "recurrent": delta_rule_recurrent}
+FORMS = {"naive": delta_rule_naive, **FAST}
 NAMES = ("q", "k", "v", "keep", "erase", "write", "state")
 
 
@@ -67,10 +70,11 @@ def close(got: Tensor, wanted: Tensor, tolerance: float) -> None:
 
 @pytest.mark.parametrize("time", LENGTHS)
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
-def test_chunked_equals_naive(time: int, masked: bool) -> None:
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+def test_fast_forms_equal_the_recurrence(form, time: int, masked: bool) -> None:
     tensors = inputs(2, time, 3, 4, seed=time)
     mask = torch.rand(2, time, generator=torch.Generator().manual_seed(1)) > 0.3 if masked else None
-    reads, state, grads = with_gradients(delta_rule_chunked, tensors, mask)
+    reads, state, grads = with_gradients(form, tensors, mask)
     wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, mask)
     close(reads, wanted_reads, DOUBLE)
     close(state, wanted_state, DOUBLE)
@@ -92,15 +96,17 @@ def test_any_shape_and_chunk(
 ) -> None:
     tensors = inputs(batch, time, states, rank, seed=seed)
     mask = torch.rand(batch, time, generator=torch.Generator().manual_seed(seed)) > 0.5
-    reads, state = delta_rule_chunked(*tensors.values(), mask, chunk=chunk)
     wanted_reads, wanted_state = delta_rule_naive(*tensors.values(), mask)
-    close(reads, wanted_reads, DOUBLE)
-    close(state, wanted_state, DOUBLE)
+    for form, options in ((delta_rule_chunked, {"chunk": chunk}), (delta_rule_recurrent, {})):
+        reads, state = form(*tensors.values(), mask, **options)
+        close(reads, wanted_reads, DOUBLE)
+        close(state, wanted_state, DOUBLE)
 
 
+@pytest.mark.parametrize("batch", [1, 40])
 @pytest.mark.parametrize("time", [1, 100, 1000])
-def test_single_precision_stays_near_a_double_loop(time: int) -> None:
-    tensors = inputs(1, time, 1, 8, seed=3)
+def test_single_precision_stays_near_a_double_loop(time: int, batch: int) -> None:
+    tensors = inputs(batch, time, 1, 8, seed=3)
     wanted_reads, wanted_state = delta_rule_naive(*tensors.values())
     reads, state = delta_rule(*(x.float() for x in tensors.values()))
     assert reads.dtype == state.dtype == torch.float32
@@ -109,11 +115,12 @@ def test_single_precision_stays_near_a_double_loop(time: int) -> None:
 
 
 @pytest.mark.parametrize("gate", [0.0, 1.0])
-def test_saturated_gates(gate: float) -> None:
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+def test_saturated_gates(form, gate: float) -> None:
     tensors = inputs(1, 50, 1, 8)
     tensors["keep"] = torch.full_like(tensors["keep"], 1 - gate)
     tensors["erase"] = tensors["write"] = torch.full_like(tensors["write"], gate)
-    reads, state, grads = with_gradients(delta_rule_chunked, tensors, None)
+    reads, state, grads = with_gradients(form, tensors, None)
     wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, None)
     close(reads, wanted_reads, DOUBLE)
     close(state, wanted_state, DOUBLE)
@@ -121,7 +128,7 @@ def test_saturated_gates(gate: float) -> None:
         close(grads[name], wanted_grads[name], DOUBLE)
 
 
-@pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_masked_positions_may_hold_nan(form) -> None:
     tensors = inputs(2, 40, 2, 4)
     mask = torch.rand(2, 40, generator=torch.Generator().manual_seed(0)) > 0.4
@@ -157,7 +164,7 @@ def test_pieces_equal_the_whole() -> None:
     close(state, wanted_state, DOUBLE)
 
 
-@pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_without_queries_only_the_state_is_made(form) -> None:
     tensors = inputs(1, 45, 2, 4)
     _, wanted = form(*tensors.values())
@@ -166,7 +173,7 @@ def test_without_queries_only_the_state_is_made(form) -> None:
     close(state, wanted, DOUBLE)
 
 
-@pytest.mark.parametrize("form", [delta_rule_chunked, delta_rule_naive], ids=["chunked", "naive"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_no_tokens(form) -> None:
     tensors = inputs(2, 0, 1, 4)
     reads, state = form(*tensors.values())
