@@ -11,7 +11,14 @@ from deltamem.backbone.context import VisibleContext
 from deltamem.backbone.dropped import DroppedContext
 from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
-from deltamem.backbone.loading import Backbone, fingerprint, load_backbone, load_tiny
+from deltamem.backbone.loading import (
+    Backbone,
+    fingerprint,
+    load_backbone,
+    load_tiny,
+    load_tokenizer,
+    tiny_folder,
+)
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.backbone.truncation import fit_messages
 from deltamem.backbone.windows import split_windows
@@ -34,8 +41,10 @@ __all__ = [
     "left_pad",
     "load_backbone",
     "load_tiny",
+    "load_tokenizer",
     "render",
     "render_history",
     "split_windows",
     "system_turn",
+    "tiny_folder",
 ]

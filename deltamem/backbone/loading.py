@@ -17,7 +17,7 @@ from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.errors import InvalidInput, Unavailable, check_choice
 
-__all__ = ["Backbone", "fingerprint", "load_backbone", "load_tiny", "tiny_folder"]
+__all__ = ["Backbone", "fingerprint", "load_backbone", "load_tiny", "load_tokenizer", "tiny_folder"]
 
 
 SAMPLED_ROWS = 64
@@ -154,6 +154,22 @@ def load_backbone(
         fingerprint=fingerprint(model),
         template_kwargs=dict(template_kwargs or {}),
     )
+
+
+def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
+    """A tokenizer alone, for looking at prompts without a model.
+
+    Raises:
+        Unavailable: it is neither here nor can it be fetched.
+        InvalidInput: a folder without one.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        with _no_bars():
+            return AutoTokenizer.from_pretrained(id, revision=revision)
+    except (OSError, ValueError, ImportError) as fault:
+        raise _explain(id, revision, fault) from fault
 
 
 def tiny_folder() -> Path:

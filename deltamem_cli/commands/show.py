@@ -1,23 +1,27 @@
-"""``deltamem show``: what an evaluation would do, without a model."""
+"""``deltamem show``: what an evaluation would ask, and what would be written, without a model."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
+from deltamem_cli.assemble import context_mode
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["show"]
 
-EXCERPT = 1200
-"""Characters of a long history that are shown of its start and its end."""
+SHOWN_MESSAGES = 6
+"""Messages of a long history that are printed of its start and of its end."""
+LONGEST_MESSAGE = 400
+"""Characters of a message that are printed."""
 
 
 def show(overrides: Sequence[str], *, console: Console) -> None:
-    """Print protocol, fingerprint, groups and the first question of a benchmark."""
+    """Print protocol, fingerprint, counts, groups, and the first prompt with what is written."""
     run_config("eval", lambda config: _show(config, console), overrides)
 
 
@@ -26,33 +30,97 @@ def _show(config: Any, console: Console) -> None:
     benchmark = build(config.bench)
     benchmark.load()
     samples = benchmark.samples()
-    first = samples[0]
-    history = benchmark.history(first.history_id)
     groups = Counter(group for sample in samples for group in sample.groups)
-    console.json(
-        {
-            "protocol": dict(benchmark.protocol()),
-            "fingerprint": benchmark.fingerprint(),
-            "data": vars(benchmark.data()),
-            "samples": len(samples),
-            "histories": len({sample.history_id for sample in samples}),
-            "groups": dict(groups),
-            "first": {"id": first.id, "question": first.question, "history": history.messages},
-        }
-    )
-    console.result(f"fingerprint  {benchmark.fingerprint()}")
-    for name, value in benchmark.protocol().items():
+    prompt = _first_prompt(config, benchmark, console)
+    content = {
+        "fingerprint": benchmark.fingerprint(),
+        "protocol": dict(benchmark.protocol()),
+        "data": vars(benchmark.data()),
+        "samples": len(samples),
+        "histories": len({sample.history_id for sample in samples}),
+        "groups": dict(groups),
+        "first": {"id": samples[0].id, "decoding": vars(benchmark.decoding(samples[0])), **prompt},
+    }
+    console.json(content)
+    console.result(f"fingerprint  {content['fingerprint']}")
+    for name, value in content["protocol"].items():
         console.result(f"{name:12} {value}")
-    console.result(f"data         {vars(benchmark.data())}")
-    console.result(f"samples      {len(samples)}")
+    data = {name: value for name, value in content["data"].items() if value}
+    console.result("data         " + ", ".join(f"{k} {v}" for k, v in data.items()))
+    console.result(f"samples      {content['samples']} about {content['histories']} histories")
     console.result("groups       " + ", ".join(f"{name} {n}" for name, n in groups.items()))
-    console.result(f"\nfirst sample: {first.id}, decoded {vars(benchmark.decoding(first))}")
-    console.result(_excerpt("\n".join(f"{m['role']}: {m['content']}" for m in history.messages)))
-    console.result(f"question: {first.question}")
+    console.result(f"decoding     {content['first']['decoding']}")
+    console.result(f"\nfirst sample: {samples[0].id}, context={context_mode(config)}")
+    _print_prompt(prompt, console)
 
 
-def _excerpt(text: str) -> str:
-    if len(text) <= 2 * EXCERPT:
-        return text
-    left = len(text) - 2 * EXCERPT
-    return f"{text[:EXCERPT]}\n[... {left:,} characters ...]\n{text[-EXCERPT:]}"
+def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any]:
+    """The first prompt as the backbone's tokenizer has it, or as messages without a tokenizer."""
+    from deltamem.backbone import load_tokenizer, render, render_history, system_turn, tiny_folder
+    from deltamem.errors import DeltaMemError
+
+    sample = benchmark.samples()[0]
+    history = benchmark.history(sample.history_id)
+    question = {"role": "user", "content": sample.question}
+    dropped = context_mode(config) == "none"
+    shown = [*(system_turn(history.messages) if dropped else history.messages), question]
+    try:
+        tokenizer = load_tokenizer(
+            config.model.get("id") or str(tiny_folder()), revision=config.model.get("revision")
+        )
+    except DeltaMemError as fault:
+        console.note(f"note: shown as messages, because {fault}")
+        written = [{"message": i, "text": m["content"]} for i, m in enumerate(history.messages)]
+        text = "\n".join(f"{m['role']}: {m['content']}" for m in shown)
+        return {"written": written, "written_tokens": None, "shown": text, "shown_tokens": None}
+    options = dict(config.model.get("template_kwargs") or {})
+    rendered = render_history(
+        tokenizer, history.messages, join=history.join, template_kwargs=options
+    )
+    prompt = render(
+        tokenizer,
+        shown,
+        join=None if dropped else history.join,
+        add_generation_prompt=True,
+        template_kwargs=options,
+    )
+    pairs = zip(rendered.message_ids, rendered.ids, strict=True)
+    written = [
+        {"message": number, "text": tokenizer.decode([token for _, token in part])}
+        for number, part in groupby(pairs, key=lambda pair: pair[0])
+    ]
+    return {
+        "written": written,
+        "written_tokens": len(rendered.ids),
+        "shown": prompt.text,
+        "shown_tokens": len(prompt.ids),
+    }
+
+
+def _print_prompt(prompt: dict[str, Any], console: Console) -> None:
+    """Written spans by the number of their message (one segment each for a segment writer)."""
+    written = prompt["written"]
+    console.result(f"\nwritten to the memory ({_count(prompt['written_tokens'])}):")
+    left_out = len(written) - 2 * SHOWN_MESSAGES
+    for position, span in enumerate(written):
+        if left_out > 0 and position == SHOWN_MESSAGES:
+            console.result(f"   ... {left_out} more ...")
+        if left_out <= 0 or not SHOWN_MESSAGES <= position < len(written) - SHOWN_MESSAGES:
+            number = (
+                "  –" if span["message"] is None or span["message"] < 0 else f"{span['message']:3}"
+            )
+            console.result(f"{number} │ {_shortened(span['text'])}")
+    console.result(f"\nshown with the question ({_count(prompt['shown_tokens'])}):")
+    console.result(_shortened(prompt["shown"], 4 * LONGEST_MESSAGE))
+
+
+def _shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    text = text.rstrip("\n")
+    if len(text) > longest:
+        left = len(text) - longest
+        text = f"{text[: longest // 2]} [... {left:,} characters ...] {text[-longest // 2 :]}"
+    return text.replace("\n", "\n    │ ") if longest == LONGEST_MESSAGE else text
+
+
+def _count(tokens: int | None) -> str:
+    return "tokens unknown without the tokenizer" if tokens is None else f"{tokens} tokens"
