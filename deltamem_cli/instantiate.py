@@ -32,12 +32,16 @@ def build(node: Any, **live: Any) -> Any:
         node: a mapping with ``_target_``, or nested ones.
         live: arguments that no yaml can hold, such as the backbone.
     """
+    from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
-    # through _partial_, or Hydra would turn a dataclass among the live objects into a config
-    if live:
-        return instantiate(node, _partial_=True, _convert_="all")(**live)
-    return instantiate(node, _convert_="all")
+    try:
+        # through _partial_, or Hydra would turn a dataclass among the live objects into a config
+        if live:
+            return instantiate(node, _partial_=True, _convert_="all")(**live)
+        return instantiate(node, _convert_="all")
+    except InstantiationException as wrapped:
+        raise wrapped.__cause__ or wrapped from None
 
 
 def check_types(config: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import torch
 
+from deltamem.backbone.hub import hub_reachable
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.errors import InvalidInput, Unavailable, check_choice
@@ -135,14 +136,15 @@ def load_backbone(
     check_choice("dtype", dtype, DTYPES)
     kind = dtype if dtype != "auto" else ("auto" if where.type == "cuda" else "float32")
     options: dict[str, Any] = {} if attention == "auto" else {"attn_implementation": attention}
-    try:
-        with _no_bars():
-            tokenizer = AutoTokenizer.from_pretrained(id, revision=revision)
-            model = AutoModelForCausalLM.from_pretrained(
-                id, revision=revision, dtype=kind, use_safetensors=True, **options
-            )
-    except (OSError, ValueError, ImportError) as fault:
-        raise _explain(id, revision, fault) from fault
+
+    def load(**where_from: Any) -> tuple[Any, Any]:
+        tokenizer = AutoTokenizer.from_pretrained(id, revision=revision, **where_from)
+        model = AutoModelForCausalLM.from_pretrained(
+            id, revision=revision, dtype=kind, use_safetensors=True, **options, **where_from
+        )
+        return tokenizer, model
+
+    tokenizer, model = _from_cache_or_hub(load, id, revision)
     model = cast(Any, model).to(where).eval().requires_grad_(False)
     text = model.config.get_text_config()
     return Backbone(
@@ -165,11 +167,10 @@ def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
-    try:
-        with _no_bars():
-            return AutoTokenizer.from_pretrained(id, revision=revision)
-    except (OSError, ValueError, ImportError) as fault:
-        raise _explain(id, revision, fault) from fault
+    def load(**where_from: Any) -> Any:
+        return AutoTokenizer.from_pretrained(id, revision=revision, **where_from)
+
+    return _from_cache_or_hub(load, id, revision)
 
 
 def tiny_folder() -> Path:
@@ -210,6 +211,21 @@ def _no_bars() -> Iterator[None]:
     finally:
         if was_on:
             logging.enable_progress_bar()
+
+
+def _from_cache_or_hub(load: Callable[..., Any], id: str, revision: str | None) -> Any:
+    """What is here, without asking the hub; else from the hub, if that can be reached."""
+    faults = (OSError, ValueError, ImportError)
+    with _no_bars():
+        try:
+            return load(local_files_only=True)
+        except faults as fault:
+            if Path(id).is_dir() or not hub_reachable():
+                raise _explain(id, revision, fault) from fault
+        try:
+            return load()
+        except faults as fault:
+            raise _explain(id, revision, fault) from fault
 
 
 def _explain(id: str, revision: str | None, fault: Exception) -> Exception:
