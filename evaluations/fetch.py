@@ -111,7 +111,7 @@ def _wanted(name: str, source: HubSource) -> bool:
     """A data file of one of the source's splits, or of all where files are not named by split."""
     path = Path(name)
     inside = source.config is None or source.config in path.parts or len(path.parts) == 1
-    return inside and any(path.match(pattern) for pattern in source.files)
+    return inside and any(path.match(p) for p in (*source.files, *source.companions))
 
 
 def _check_lfs(file: Any, digest: str, path: Path) -> None:

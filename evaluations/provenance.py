@@ -14,7 +14,17 @@ from typing import Any
 
 __all__ = ["environment", "git_commit", "peak_memory_mb", "timestamp"]
 
-PACKAGES = ("deltamem", "torch", "transformers", "tokenizers", "numpy", "nltk", "datasets")
+PACKAGES = (
+    "deltamem",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "nltk",
+    "datasets",
+    "lm_eval",
+    "langdetect",
+)
 
 
 def timestamp() -> str:

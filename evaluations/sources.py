@@ -46,6 +46,8 @@ class HubSource:
     """Commit; None takes the newest and stores which that was."""
     files: Sequence[str] = ("*.parquet", "*.json", "*.jsonl", "*.csv")
     """Patterns of the files that `deltamem fetch` downloads."""
+    companions: Sequence[str] = ()
+    """Names of files beside the data that are fetched too and hold no rows."""
     licence: str = ""
     gated: bool = False
 
@@ -87,7 +89,11 @@ def read_rows(path: Path, source: HubSource) -> tuple[list[Row], Data]:
     files = (
         [path]
         if path.is_file()
-        else sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.name != MANIFEST)
+        else sorted(
+            p
+            for p in path.rglob("*")
+            if p.suffix in SUFFIXES and p.name not in (MANIFEST, *source.companions)
+        )
     )
     if not files:
         raise InvalidData(f"{path} holds no data file ({', '.join(SUFFIXES)})")
@@ -145,7 +151,8 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _jsonl_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    # not splitlines(): JSON strings may hold U+2028 and its like as they are
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if line.strip():
             try:
                 yield f"{path}, line {number}", json.loads(line)

@@ -20,7 +20,7 @@ from deltamem.errors import InvalidInput
 __all__ = ["Rendered", "render", "render_history"]
 
 
-SENTENCE_END = re.compile(r"[.!?]+[\"')\]]*(?=\s)|[。！？]+|\n+")
+SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*(?=\s)|[。！？]+|\n+")
 """Before the white space, because tokens carry the space in front of a word."""
 
 OUTSIDE = -1

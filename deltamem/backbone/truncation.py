@@ -14,6 +14,8 @@ __all__ = ["clip_text", "fit_messages"]
 
 MARKER = "\n\n[...]\n\n"
 """Stands where text was taken out of the middle of a message."""
+CHARS_PER_TOKEN = 4
+"""First guess of how many characters fit; the search widens or narrows it."""
 HEAD_SHARE = 1 / 3
 """What remains before a cut in the middle; the rest remains after it."""
 
@@ -49,31 +51,49 @@ def fit_messages(
         raise InvalidInput(
             f"the instructions alone have {count(system)} tokens and there is room for {budget}"
         )
+
+    def fits(chars: int) -> bool:
+        return count([*system, *_shorten(rest, chars, cut.side)]) <= budget
+
     low, high = 0, sum(len(m["content"]) for m in rest)
+    size = budget * CHARS_PER_TOKEN
+    while size < high and fits(size):
+        low, size = size, 2 * size
+    high = min(high, size)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = count([*system, *_shorten(rest, middle, cut.side)]) <= budget
-        low, high = (middle, high) if fits else (low, middle - 1)
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
     return [*system, *_shorten(rest, low, cut.side)]
 
 
 def _shorten(messages: Messages, chars: int, side: str) -> list[Mapping[str, str]]:
-    """At most ``chars`` characters of contents; whole messages unless one alone is longer."""
+    """At most ``chars`` characters of contents; whole messages unless not even one fits."""
     if not chars:
         return []
     if sum(len(m["content"]) for m in messages) <= chars:
         return list(messages)
-    if len(messages) == 1:
-        only = messages[0]
-        return [{**only, "content": clip_text(only["content"], chars, side)}]
     if side == "middle":
-        head, tail = _take(messages, int(chars * HEAD_SHARE)), []
+        head = _take(messages, int(chars * HEAD_SHARE))
         left = chars - sum(len(m["content"]) for m in head)
-        tail = _take(messages[len(head) :][::-1], left)[::-1]
-        return [*head, *tail]
-    if side == "end":
-        return _take(messages, chars)
-    return _take(messages[::-1], chars)[::-1]
+        kept = [*head, *_take(messages[len(head) :][::-1], left)[::-1]]
+    elif side == "end":
+        kept = _take(messages, chars)
+    else:
+        kept = _take(messages[::-1], chars)[::-1]
+    return kept or _clip_one(messages, chars, side)
+
+
+def _clip_one(messages: Messages, chars: int, side: str) -> list[Mapping[str, str]]:
+    """Every message is longer than the room: a piece of the one that is nearest."""
+    if side == "middle" and len(messages) > 1:
+        head = int(chars * HEAD_SHARE)
+        return [
+            *_clip_one(messages[:1], head, "end"),
+            *_clip_one(messages[-1:], chars - head, "start"),
+        ]
+    nearest = messages[0] if side == "end" else messages[-1]
+    text = clip_text(nearest["content"], chars, side)
+    return [{**nearest, "content": text}] if text else []
 
 
 def _take(messages: Messages, chars: int) -> list[Mapping[str, str]]:

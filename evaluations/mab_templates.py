@@ -1,0 +1,246 @@
+"""How MemoryAgentBench's histories are cut and its questions worded: in our words, or its own.
+
+The benchmark's wording is not a part of this project. ``bench.templates=PATH`` reads it from a
+checkout of HUST-AI-HYZ/MemoryAgentBench, whose ``utils/templates.py`` holds one constant of text
+and one table; it is parsed and never run:
+
+    SYSTEM_MESSAGE = "..."
+    BASE_TEMPLATES = {
+        "ruler_qa": {
+            "system": SYSTEM_MESSAGE,
+            "memorize": "... {time_stamp} ... {context} ...",       one per chunk of a history
+            "query": {"long_context_agent": "... {question} ...", "rag_agent": ...},
+        },
+        ...
+    }
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from evaluations.errors import DataUnavailable, InvalidData
+
+__all__ = [
+    "CHUNK_CHARS",
+    "OWN",
+    "TIME_STAMP",
+    "UNIFIED",
+    "Wording",
+    "read_templates",
+    "split_context",
+]
+
+INSIDE = "utils/templates.py"
+"""Where the file is in a checkout."""
+TABLE = "BASE_TEMPLATES"
+AGENT = "long_context_agent"
+"""Of the wordings for several kinds of agent, the one for a model that reads it all."""
+TIME_STAMP = "2025-07-07 00:00:00"
+"""In place of the wall clock that the benchmark writes into histories: prompts must not differ."""
+
+CHUNK_CHARS = 4096 * 4
+"""4,096 tokens, the benchmark's size of a piece, at the usual four characters to a token."""
+SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]”’]*(?=\s)|[。！？]+|(?=\n)")
+"""Before the white space, which the next piece begins with."""
+
+SYSTEM = (
+    "You are given a long text, piece by piece, and then asked about it. Remember what it says."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """What stands around the chunks of a history, and around a question."""
+
+    system: str | None
+    ask: tuple[str, str]
+    """Before and after the question."""
+    chunk: tuple[str, str] | None = None
+    """Before and after each chunk; None leaves the text as it is, in one piece."""
+
+    def question(self, text: str) -> str:
+        """A question as it is asked."""
+        return f"{self.ask[0]}{text}{self.ask[1]}".strip()
+
+
+def _own(text: str, *, system: str | None = SYSTEM) -> Wording:
+    before, _, after = text.partition("{question}")
+    return Wording(system=system, ask=(before, after))
+
+
+OWN: Mapping[str, Wording] = {
+    "ruler_qa": _own(
+        "Answer from the documents that you were given. Write the answer and nothing else.\n\n"
+        "Question: {question}\nAnswer:"
+    ),
+    "eventqa": _own(
+        "The task below is about the novel that you were given. Copy the event that you choose, "
+        "word for word, and write nothing else.\n\n{question}\n\nNext event:"
+    ),
+    "longmemeval": _own(
+        "You had the chats that you were given with the user who asks now. Answer from them, in "
+        "as few words as you can.\n\n{question}\nAnswer:"
+    ),
+    "in_context_learning": _own(
+        "The examples that you were given show which number labels which kind of text. Find the "
+        "number for the text below. Write the number and nothing else.\n\n"
+        "Text: {question}\nLabel:"
+    ),
+    "recsys_redial": _own(
+        "You advise people on films, as in the dialogues that you were given. Read this new "
+        "dialogue and list 20 films for its user, numbered from 1. to 20., a title on each line, "
+        "without any other text.\n\n{question}\n\nFilms:"
+    ),
+    "infbench_sum": _own(
+        "Summarise the novel that you were given. This is how:\n\n{question}\n\nSummary:"
+    ),
+    "detective_qa": _own(
+        "The question below is about the story that you were given. Answer it in exactly the "
+        "format that it asks for.\n\n{question}"
+    ),
+    "factconsolidation": _own(
+        "The facts that you were given are numbered, and later ones correct earlier ones: where "
+        "two disagree, believe the larger number. Answer from these facts alone, even where you "
+        "know better. Write the answer and nothing else.\n\nQuestion: {question}\nAnswer:"
+    ),
+}
+"""Wording by family, for ``protocol=benchmark``."""
+
+UNIFIED = _own(
+    "Answer from the text that you were given and from nothing else. Be brief: a name, a phrase, "
+    "a number or one sentence. If the text does not tell, write: I don't know\n\n"
+    "Question: {question}\nAnswer:",
+    system=None,
+)
+"""One wording for every family, for ``protocol=paper``."""
+
+
+def split_context(context: str, *, max_chars: int = CHUNK_CHARS) -> Iterator[str]:
+    """Pieces of whole sentences that joined are the text again.
+
+    A sentence that is longer than a piece is cut at white space, and where it has none anywhere.
+
+    Args:
+        context: the text.
+        max_chars: of a piece.
+    """
+    start = 0
+    while len(context) - start > max_chars:
+        limit = start + max_chars
+        ends = (match.end() for match in SENTENCE_END.finditer(context, start + 1, limit + 1))
+        end = max((end for end in ends if end <= limit), default=0)
+        if not end:
+            spaces = [context.rfind(space, start + 1, limit + 1) for space in " \n\t"]
+            end = max(spaces) if max(spaces) > start else limit
+        yield context[start:end]
+        start = end
+    yield context[start:]
+
+
+def read_templates(given: str) -> dict[str, Wording]:
+    """The benchmark's own wording, from a checkout or from its file of templates.
+
+    Args:
+        given: a folder or a file of the user's.
+
+    Raises:
+        DataUnavailable: there is no such file.
+        InvalidData: a file without the table, or with a template that cannot be filled.
+    """
+    path = Path(given).expanduser()
+    path = path / INSIDE if path.is_dir() else path
+    if not path.is_file():
+        raise DataUnavailable(
+            f"bench.templates={given}: there is no {path}; give a checkout of MemoryAgentBench or "
+            f"its {INSIDE}"
+        )
+    table = _table(path)
+    missing = [family for family in OWN if family not in table]
+    if missing:
+        raise InvalidData(f"{path}: {TABLE} has no templates for {', '.join(missing)}")
+    return {family: _wording(table[family], f"{path}, {family}") for family in OWN}
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """The table of templates, without running the file."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError) as fault:
+        raise InvalidData(f"{path} cannot be read as Python: {fault}") from fault
+    constants: dict[str, str] = {}
+    for node in tree.body:
+        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
+            continue
+        try:
+            value = _plain(node.value, constants)
+        except ValueError:
+            continue
+        if node.targets[0].id == TABLE and isinstance(value, dict):
+            return value
+        if isinstance(value, str):
+            constants[node.targets[0].id] = value
+    raise InvalidData(f"{path} has no table {TABLE} of plain text")
+
+
+def _plain(node: ast.expr | None, constants: Mapping[str, str]) -> Any:
+    """The value of a literal that may name the file's text constants.
+
+    Raises:
+        ValueError: anything that would have to be run.
+    """
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {_plain(key, constants): _plain(value, constants) for key, value in pairs}
+    if isinstance(node, ast.Name) and node.id in constants:
+        return constants[node.id]
+    if node is None:
+        raise ValueError("an unpacked table")
+    return ast.literal_eval(node)
+
+
+def _wording(row: Any, where: str) -> Wording:
+    row = row if isinstance(row, Mapping) else {}
+    query, memorise = row.get("query"), row.get("memorize")
+    query = query.get(AGENT) if isinstance(query, Mapping) else query
+    return Wording(
+        system=_text(row.get("system"), f"{where}, system"),
+        ask=_around(_text(query, f"{where}, query"), "question", f"{where}, query"),
+        chunk=_around(_text(memorise, f"{where}, memorize"), "context", f"{where}, memorize"),
+    )
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidData(f"{where}: there is no text")
+    return value
+
+
+def _around(template: str, name: str, where: str) -> tuple[str, str]:
+    """What a template has before and after the one place ``{name}``; double braces are braces.
+
+    Only a time may be named beside it: a template that asks for the answer or the label would
+    give it away.
+    """
+    try:
+        pieces = list(Formatter().parse(template))
+    except ValueError as fault:
+        raise InvalidData(f"{where}: {fault}") from fault
+    parts = [""]
+    for literal, field, _, _ in pieces:
+        parts[-1] += literal
+        if field == name:
+            parts.append("")
+        elif field == "time_stamp":
+            parts[-1] += TIME_STAMP
+        elif field is not None:
+            raise InvalidData(f"{where}: {{{field}}} is not filled; only {{{name}}} is")
+    if len(parts) != 2:
+        raise InvalidData(f"{where}: {{{name}}} stands there {len(parts) - 1} times, not once")
+    return parts[0], parts[1]
