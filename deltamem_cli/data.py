@@ -26,11 +26,18 @@ class TrainingData:
 
 
 class RecallEpisodes:
-    """The endless training split of ``bench=recall``, as a sequence of fixed length."""
+    """The endless training split of ``bench=recall``, as a sequence of fixed length.
 
-    def __init__(self, *, seed: int, size: int, max_facts: int) -> None:
-        """``size`` dialogues of at most ``max_facts`` statements."""
+    The first ones are easy. A memory that meets every kind and number of statements at once learns
+    which places were named, and stays there; from few statements it learns who is where.
+    """
+
+    def __init__(
+        self, *, seed: int, size: int, max_facts: int, easy_facts: int, easy_share: float
+    ) -> None:
+        """``size`` dialogues of at most ``max_facts`` statements; see :func:`recall_episodes`."""
         self.seed, self.size, self.max_facts = seed, size, max_facts
+        self.easy_facts, self.easy = easy_facts, int(size * easy_share)
 
     def __len__(self) -> int:
         return self.size
@@ -38,7 +45,12 @@ class RecallEpisodes:
     def __getitem__(self, index: int) -> Episode:
         from evaluations.recall import training_dialogue
 
-        made = training_dialogue(self.seed, index, max_facts=self.max_facts)
+        if index < self.easy:
+            made = training_dialogue(
+                self.seed, index, max_facts=self.easy_facts, kinds=("single_hop",)
+            )
+        else:
+            made = training_dialogue(self.seed, index, max_facts=self.max_facts)
         asks = tuple(
             Ask(visible=[{"role": "user", "content": q.text}], answer=q.answer)
             for q in made.questions[:4]
@@ -46,20 +58,45 @@ class RecallEpisodes:
         return Episode(id=f"recall-{self.seed}-{index}", written=made.messages, asks=asks)
 
 
-def recall_episodes(*, size: int, seed: int, max_facts: int, held_out: int) -> TrainingData:
+def recall_episodes(
+    *,
+    size: int,
+    seed: int,
+    max_facts: int,
+    held_out: int,
+    easy_facts: int,
+    easy_share: float,
+) -> TrainingData:
     """Dialogues made afresh, each with up to four of its questions.
 
     Args:
         size: number of training dialogues; none is seen twice.
         seed: of the world.
         max_facts: statements in a dialogue at most.
-        held_out: number of dialogues that are only evaluated on.
+        held_out: number of dialogues that are only evaluated on, of every kind and number.
+        easy_facts: statements at most in the easy dialogues, which have single-hop questions only.
+        easy_share: which part of the dialogues, from the first on, is easy; 0 to 1.
+
+    Raises:
+        InvalidInput: ``easy_share`` outside 0 to 1.
     """
-    held = RecallEpisodes(seed=seed + HELD_OUT_SEED, size=held_out, max_facts=max_facts)
+    if not 0.0 <= easy_share <= 1.0:
+        raise InvalidInput(f"training.data.easy_share is {easy_share}; it must lie in 0 to 1")
+    held = RecallEpisodes(
+        seed=seed + HELD_OUT_SEED, size=held_out, max_facts=max_facts, easy_facts=1, easy_share=0.0
+    )
     return TrainingData(
-        episodes=RecallEpisodes(seed=seed, size=size, max_facts=max_facts),
+        episodes=RecallEpisodes(
+            seed=seed, size=size, max_facts=max_facts, easy_facts=easy_facts, easy_share=easy_share
+        ),
         held_out=[held[i] for i in range(held_out)],
-        source={"data": "recall, training split", "seed": seed, "max_facts": max_facts},
+        source={
+            "data": "recall, training split",
+            "seed": seed,
+            "max_facts": max_facts,
+            "easy_facts": easy_facts,
+            "easy_share": easy_share,
+        },
     )
 
 

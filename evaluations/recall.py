@@ -150,11 +150,20 @@ class Recall(Benchmark):
         }
 
 
-def training_dialogue(seed: int, index: int, *, max_facts: int = 8) -> Dialogue:
-    """Dialogue ``index`` of the endless training split: mixed kinds, names of the seen half."""
+def training_dialogue(
+    seed: int, index: int, *, max_facts: int = 8, kinds: Sequence[str] = KINDS
+) -> Dialogue:
+    """Dialogue ``index`` of the endless training split, with names of the seen half only.
+
+    Args:
+        seed: of the world.
+        index: any number; neighbours have nothing in common.
+        max_facts: the number of statements is drawn from 1 to this.
+        kinds: the kind of question is drawn from those that so many statements allow.
+    """
     rng = random.Random(f"recall train {seed} {index}")
     facts = rng.randint(1, max_facts)
-    kind = rng.choice([k for k in KINDS if _statements(k) <= facts])
+    kind = rng.choice([k for k in kinds if _statements(k) <= facts])
     return _fit(rng, kind, facts, names=NAMES)
 
 
