@@ -85,7 +85,9 @@ class VisibleContext:
         self._join = histories[0].join
         self._messages = [[*m, *h.messages] for m, h in zip(self._messages, histories, strict=True)]
         counts = [self._count(messages) for messages in self._messages]
-        budgets = [self.backbone.window - history.reserve for history in histories]
+        # a reserve beyond the window would leave no history at all; the answer is cut instead
+        most = self.backbone.window // 2
+        budgets = [self.backbone.window - min(h.reserve, most) for h in histories]
         self._shown = [
             fit_messages(messages, cut=h.cut, budget=budget, count=self._count)
             for messages, h, budget in zip(self._messages, histories, budgets, strict=True)

@@ -38,7 +38,7 @@ class Generation:
     seconds: float
     """Share of the batch's wall time."""
     finish: str
-    """``stop`` or ``length``."""
+    """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
 
 
 def left_pad(
@@ -103,7 +103,18 @@ def generate(
     prompt_tokens = mask.sum(1).tolist()
     cache = MemoryCache(config=backbone.model.config) if cache is None else cache
     step = _model_logits(backbone.model) if next_logits is None else next_logits
-    rows = _decode(ids, mask, decoding, seeds=seeds, cache=cache, step=step, stop=backbone.stop_ids)
+    room = [max(1, backbone.window - count) for count in prompt_tokens]
+    limits = [min(decoding.max_new_tokens, tokens) for tokens in room]
+    rows = _decode(
+        ids,
+        mask,
+        decoding,
+        seeds=seeds,
+        cache=cache,
+        step=step,
+        stop=backbone.stop_ids,
+        limits=limits,
+    )
     seconds = (time.perf_counter() - started) / len(prompts)
     return [
         Generation(
@@ -111,10 +122,16 @@ def generate(
             prompt_tokens=count,
             new_tokens=len(row),
             seconds=seconds,
-            finish="stop" if row and row[-1] in backbone.stop_ids else "length",
+            finish=_finish(row, backbone.stop_ids, decoding.max_new_tokens),
         )
         for row, count in zip(rows, prompt_tokens, strict=True)
     ]
+
+
+def _finish(row: Sequence[int], stop: frozenset[int], max_new_tokens: int) -> str:
+    if row and row[-1] in stop:
+        return "stop"
+    return "length" if len(row) >= max_new_tokens else "window"
 
 
 def _decode(
@@ -126,17 +143,18 @@ def _decode(
     cache: MemoryCache,
     step: NextLogits,
     stop: frozenset[int],
+    limits: Sequence[int],
 ) -> list[list[int]]:
-    """New tokens of each row, up to and including the one that stopped it."""
+    """New tokens of each row, up to and including the one that stopped it, at most its limit."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     rows: list[list[int]] = [[] for _ in seeds]
     unfinished = set(range(len(rows)))
-    for _ in range(decoding.max_new_tokens):
+    for _ in range(max(limits)):
         positions = (mask.long().cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         logits = step(ids, mask, positions, cache)
         for i in sorted(unfinished):
             rows[i].append(sample_token(logits[i], decoding, generators[i]))
-            if rows[i][-1] in stop:
+            if rows[i][-1] in stop or len(rows[i]) >= limits[i]:
                 unfinished.discard(i)
         if not unfinished:
             break

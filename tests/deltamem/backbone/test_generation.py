@@ -77,6 +77,22 @@ def test_what_may_be_sampled(decoding: Decoding, allowed: set[int]) -> None:
     assert {sample_token(logits, decoding, generator) for _ in range(300)} == allowed
 
 
+def test_the_window_ends_an_answer(tiny: Any) -> None:
+    """Per row, whatever else is in the batch."""
+    from dataclasses import replace
+
+    rows = prompts(tiny)
+    long = Decoding(max_new_tokens=50, temperature=5.0)
+    narrow = replace(tiny, window=len(rows[0]) + 4)
+    for batch in ([rows[0]], [rows[0], rows[2]]):
+        answer = generate(narrow, batch, long, seeds=[1] * len(batch))[0]
+        assert (answer.new_tokens, answer.finish) == (4, "window")
+    assert (
+        generate(narrow, rows[:1], Decoding(max_new_tokens=2, temperature=5.0), seeds=[1])[0].finish
+        == "length"
+    )
+
+
 def test_padding_on_the_left() -> None:
     ids, mask = left_pad([[5], [6, 7, 8], []], fill=9, device="cpu")
     assert ids.tolist() == [[9, 9, 5], [6, 7, 8], [9, 9, 9]]
