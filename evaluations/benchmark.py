@@ -43,6 +43,8 @@ class Benchmark(ABC):
 
     primary_metric: ClassVar[str]
     """The metric that stands in tables."""
+    confidential: ClassVar[bool] = False
+    """Its questions must not be printed, stored or published."""
 
     @abstractmethod
     def load(self) -> None:

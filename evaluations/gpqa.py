@@ -29,7 +29,6 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 from evaluations.benchmark import Benchmark, Data
@@ -37,7 +36,7 @@ from evaluations.datafile import check_protocol
 from evaluations.errors import InvalidData, InvalidSetting
 from evaluations.metrics.choice import CHOICE_RULE, LETTERS, extract_choice
 from evaluations.sample import Decoding, History, Sample
-from evaluations.sources import MANIFEST, HubSource, Row, field, load_rows
+from evaluations.sources import HubSource, Row, field, load_rows
 
 __all__ = ["GPQA"]
 
@@ -105,9 +104,13 @@ class GPQA(Benchmark):
             gated=True,
         )
 
+    def sources(self) -> Sequence[HubSource]:
+        """The hub's data set."""
+        return (self.source,)
+
     def load(self) -> None:
         """Read the questions, and compare their number with the release's."""
-        rows, data = load_rows(self.source, given=_diamond(self._path))
+        rows, data = load_rows(self.source, given=self._path)
         self._samples: list[Sample] = []
         seen: set[str] = set()
         for row in rows:
@@ -187,14 +190,6 @@ class GPQA(Benchmark):
                 "parsed": "a letter was found",
             },
         }
-
-
-def _diamond(given: str | None) -> str | None:
-    """The diamond set in a folder that holds the release's other sets too."""
-    if given is None or (folder := Path(given).expanduser()).joinpath(MANIFEST).is_file():
-        return given
-    found = sorted(folder.rglob(DIAMOND))
-    return str(found[0]) if len(found) == 1 else given
 
 
 def _text(row: Row, name: str) -> str:

@@ -88,6 +88,10 @@ class HotpotQA(Benchmark):
             licence="CC BY-SA 4.0",
         )
 
+    def sources(self) -> Sequence[HubSource]:
+        """The hub's data set."""
+        return (self.source,)
+
     def load(self) -> None:
         """Read the questions with their passages, and compare their number with the release's."""
         rows, data = load_rows(self.source, given=self._path)

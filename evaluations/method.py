@@ -55,7 +55,7 @@ class Answer(Protocol):
 
     @property
     def finish(self) -> str:
-        """``stop`` or ``length``."""
+        """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
 
 
 class MemoryMethod(Protocol):

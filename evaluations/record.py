@@ -93,6 +93,9 @@ def make_record(
     cut = sum(rows[s.sample.id]["cut_side"] is not None for s in scored)
     if cut:
         notes.append(f"the history did not fit in view for {cut} of {len(scored)} samples")
+    short = sum(rows[s.sample.id]["finish"] == "window" for s in scored)
+    if short:
+        notes.append(f"the window of the model ended {short} of {len(scored)} answers early")
     if any(m["resampled"] == "questions" for m in metrics.values()):
         notes.append("a single history: the interval resamples questions and is too narrow")
     return Record(

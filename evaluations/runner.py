@@ -234,7 +234,8 @@ def _row(
         "id": sample.id,
         "history_id": sample.history_id,
         "groups": list(sample.groups),
-        "question": sample.question,
+        "question": None if benchmark.confidential else sample.question,
+        "metadata": _metadata(benchmark, sample),
         "references": list(sample.references),
         "prediction": answer.text,
         "scores": benchmark.score(sample, answer.text),
@@ -249,3 +250,9 @@ def _row(
         "write_seconds": written.seconds / share,
         "answer_seconds": answer.seconds,
     }
+
+
+def _metadata(benchmark: Benchmark, sample: Sample) -> dict[str, Any]:
+    """What the sample says of itself; of a confidential one nothing that repeats its question."""
+    withheld = {"asked", "options"} if benchmark.confidential else set()
+    return {name: value for name, value in sample.metadata.items() if name not in withheld}

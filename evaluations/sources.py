@@ -97,6 +97,8 @@ def read_rows(path: Path, source: HubSource) -> tuple[list[Row], Data]:
     )
     if not files:
         raise InvalidData(f"{path} holds no data file ({', '.join(SUFFIXES)})")
+    matching = [f for f in files if any(f.match(pattern) for pattern in source.files)]
+    files = matching or files
     rows = [row for file in files for row in _read_file(file, _split_of(file, source))]
     manifest = path / MANIFEST
     revision = None

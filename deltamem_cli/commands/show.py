@@ -16,6 +16,12 @@ __all__ = ["show"]
 
 SHOWN_MESSAGES = 6
 """Messages of a long history that are printed of its start and of its end."""
+WITHHELD: dict[str, Any] = {
+    "written": [],
+    "written_tokens": None,
+    "shown": "[withheld]",
+    "shown_tokens": None,
+}
 LONGEST_MESSAGE = 400
 """Characters of a message that are printed."""
 
@@ -31,7 +37,11 @@ def _show(config: Any, console: Console) -> None:
     benchmark.load()
     samples = benchmark.samples()
     groups = Counter(group for sample in samples for group in sample.groups)
-    prompt = _first_prompt(config, benchmark, console)
+    if benchmark.confidential:
+        console.note("note: the questions of this benchmark must not be printed")
+        prompt = WITHHELD
+    else:
+        prompt = _first_prompt(config, benchmark, console)
     content = {
         "fingerprint": benchmark.fingerprint(),
         "protocol": dict(benchmark.protocol()),
