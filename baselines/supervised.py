@@ -1,0 +1,179 @@
+"""Episodes as supervised fine-tuning sees them: the history in view, the answer learnt.
+
+The prompt is the one that the bare backbone gets at evaluation. Letters: A asks, T tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from deltamem.backbone import Backbone, Messages, fit_messages, left_pad, system_turn
+from deltamem.errors import InvalidInput
+from deltamem.training import Ask, Episode
+from deltamem.training.collate import IGNORED, encode_ask
+from deltamem.training.objective import Objective
+
+__all__ = ["Row", "SupervisedBatch", "answer_objective", "kept_logits", "supervise"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One ask with its history in front of it."""
+
+    episode: str
+    ask: int
+    """Which of the episode's asks."""
+    prompt: list[int]
+    answer: list[int]
+    """Up to and including the token that ends the assistant's turn."""
+    shared: int
+    """Leading tokens that the prompt of the episode's first ask has too; 0 for the first."""
+
+    @property
+    def ids(self) -> list[int]:
+        """Prompt and answer."""
+        return self.prompt + self.answer
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SupervisedBatch:
+    """Rows as tensors, padding on the left."""
+
+    rows: Sequence[Row]
+    ids: Tensor
+    """(A, T)."""
+    mask: Tensor
+    """(A, T) bool."""
+    labels: Tensor
+    """(A, T): the token itself on answers, else ``IGNORED``."""
+    episodes: int
+
+    @property
+    def targets(self) -> int:
+        """Answer tokens."""
+        return int((self.labels != IGNORED).sum())
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens."""
+        return int(self.mask.sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OldestFirst:
+    """What goes when a history is too long for training."""
+
+    side: str = "start"
+    max_chars: int | None = None
+
+
+def supervise(
+    backbone: Backbone, episodes: Sequence[Episode], *, read_length: int
+) -> SupervisedBatch:
+    """Tokenise; of a history that is too long the oldest messages go.
+
+    Args:
+        backbone: whose tokenizer and template.
+        episodes: with one row for each of their asks.
+        read_length: tokens of history, question and answer at most.
+
+    Raises:
+        InvalidInput: a question with its answer is longer than ``read_length``.
+    """
+    rows: list[Row] = []
+    for episode in episodes:
+        first: list[int] = []
+        for number, ask in enumerate(episode.asks):
+            prompt, answer = _encode(backbone, episode, ask, read_length)
+            shared = _shared(first, prompt)
+            rows.append(
+                Row(episode=episode.id, ask=number, prompt=prompt, answer=answer, shared=shared)
+            )
+            first = first or prompt
+    ids, mask = left_pad([r.ids for r in rows], fill=backbone.pad_id, device=backbone.device)
+    labels = [[IGNORED] * len(r.prompt) + r.answer for r in rows]
+    return SupervisedBatch(
+        rows=rows,
+        ids=ids,
+        mask=mask,
+        labels=left_pad(labels, fill=IGNORED, device=backbone.device)[0],
+        episodes=len(episodes),
+    )
+
+
+def _encode(
+    backbone: Backbone, episode: Episode, ask: Ask, read_length: int
+) -> tuple[list[int], list[int]]:
+    system = system_turn(ask.visible) or system_turn(episode.written)
+    question = [m for m in ask.visible if m["role"] != "system"]
+    history = [*system, *(m for m in episode.written if m["role"] != "system")]
+
+    def encode(shown: Messages) -> tuple[list[int], list[int]]:
+        turns = _turns([*shown, *question], episode.join)
+        return encode_ask(backbone, Ask(visible=turns, answer=ask.answer))
+
+    def count(shown: Messages) -> int:
+        return sum(map(len, encode(shown)))
+
+    encoded = encode(history)
+    if sum(map(len, encoded)) <= read_length:
+        return encoded
+    least = count(system)
+    if least > read_length:
+        raise InvalidInput(
+            f"episode {episode.id}: question and answer have {least} tokens and "
+            f"training.read_length is {read_length}"
+        )
+    return encode(fit_messages(history, cut=_OldestFirst(), budget=read_length, count=count))
+
+
+def _shared(first: Sequence[int], prompt: Sequence[int]) -> int:
+    """How many leading tokens agree."""
+    pairs = zip(first, prompt, strict=False)
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), min(len(first), len(prompt)))
+
+
+def _turns(messages: Messages, join: str | None) -> Messages:
+    """Messages of one role in a row as one turn, where the episode joins them."""
+    if join is None:
+        return messages
+    return [
+        {"role": role, "content": join.join(m["content"] for m in group)}
+        for role, group in groupby(messages, key=lambda m: m["role"])
+    ]
+
+
+def kept_logits(labels: Tensor) -> int:
+    """How many last positions of ``labels`` (A, T) the loss needs logits of."""
+    learnt = (labels != IGNORED).any(0).nonzero()
+    return labels.shape[1] - int(learnt[0]) + 1 if len(learnt) else 1
+
+
+def answer_objective(logits: Tensor, labels: Tensor, *, histories: int) -> Objective:
+    """Summed cross-entropy of the labels.
+
+    Args:
+        logits: (A, L, V) of the last L positions.
+        labels: (A, T) with T at least L.
+        histories: how many episodes there are.
+    """
+    wanted = labels[:, -logits.shape[1] :][:, 1:].to(logits.device)
+    logits = logits[:, :-1].float()
+    loss = cross_entropy(
+        logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    right = (logits.argmax(-1) == wanted) | (wanted == IGNORED)
+    return Objective(
+        cross_entropy=loss,
+        sparsity=torch.zeros((), device=loss.device),
+        histories=histories,
+        targets=int((wanted != IGNORED).sum()),
+        exact=int(right.all(dim=1).sum()),
+        asks=len(labels),
+    )

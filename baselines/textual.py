@@ -1,0 +1,257 @@
+"""What the textual memories share: text is stored, and a question recalls some of it into view.
+
+    write    messages are kept whole, however long the history, and indexed
+    answer   [instructions, recalled text in its order, question] in one prompt of the frozen model
+
+The prompt is the one of the base arm with less history in it. Where it does not fit the window, the
+lowest-ranked of what was recalled goes, and the answer says how much.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from deltamem.backbone import (
+    Backbone,
+    DecodingLike,
+    Generation,
+    HistoryLike,
+    MemoryCache,
+    Messages,
+    PromptLike,
+    generate,
+    system_turn,
+)
+from deltamem.errors import InvalidInput
+
+__all__ = [
+    "Recalled",
+    "Recollection",
+    "Stored",
+    "TextStore",
+    "TextualMemory",
+    "check_part",
+    "query_of",
+]
+
+CONTEXTS = ("part", "auto")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What storing one piece of history took. Nothing of it is in view yet."""
+
+    written_tokens: int
+    """Tokens of all text that was stored, summaries included."""
+    original_tokens: int
+    seconds: float
+    shown_tokens: int = 0
+    cut_side: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recalled(Generation):
+    """One answer, and how much of what was recalled was in view."""
+
+    recalled_units: int
+    """Units in the prompt."""
+    dropped_units: int
+    """Units that were recalled and did not fit the window."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recollection:
+    """What a question brings back: ``count`` units, ranked."""
+
+    count: int
+    show: Callable[[int], Messages]
+    """Messages of the n highest-ranked units, in the order in which they are shown."""
+
+
+@dataclass
+class TextStore:
+    """The text of one history."""
+
+    system: list[Mapping[str, str]] = field(default_factory=list)
+    """Its instructions, which stand before everything that is shown."""
+    messages: list[Mapping[str, str]] = field(default_factory=list)
+    join: str | None = None
+
+    def append(self, history: HistoryLike) -> Messages:
+        """Keep one piece more, and return what of it is new text to remember."""
+        fresh = not self.system and not self.messages
+        written = list(history.written)
+        if fresh:
+            self.system = list(system_turn(history.messages))
+            written = written[len(system_turn(written)) :]
+        self.messages += written
+        self.join = history.join
+        return written
+
+
+class TextualMemory(ABC):
+    """Stores text, recalls units of it for a question. A subclass says which."""
+
+    def __init__(
+        self, backbone: Backbone, *, context: str, query_between: tuple[str, str] | None
+    ) -> None:
+        """A memory over one backbone.
+
+        Args:
+            backbone: answers; the frozen model.
+            context: ``part`` or ``auto``.
+            query_between: see :func:`query_of`.
+
+        Raises:
+            InvalidInput: another context.
+        """
+        check_part(context)
+        self.backbone, self.query_between = backbone, query_between
+        self.reset()
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """Identity: every setting that decides what is recalled."""
+
+    @abstractmethod
+    def index(self, pieces: Sequence[Messages]) -> Sequence[int]:
+        """Take in what :attr:`stores` got new, per history; return tokens of text stored."""
+
+    @abstractmethod
+    def recall(self, history: int, query: str) -> Recollection:
+        """What a question about one history brings back; leaves the memory as it is."""
+
+    def reset(self, batch: int = 1) -> None:
+        """Start ``batch`` empty histories."""
+        self.stores = [TextStore() for _ in range(batch)]
+
+    def write(self, histories: Sequence[HistoryLike]) -> list[Stored]:
+        """Append one piece to each history."""
+        started = time.perf_counter()
+        pieces = [s.append(h) for s, h in zip(self.stores, histories, strict=True)]
+        written = self.index(pieces)
+        original = [
+            len(self.backbone.render_history(h.messages, join=h.join).ids) for h in histories
+        ]
+        seconds = (time.perf_counter() - started) / len(histories)
+        return [
+            Stored(written_tokens=w, original_tokens=o, seconds=seconds)
+            for w, o in zip(written, original, strict=True)
+        ]
+
+    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Recalled]:
+        """Answer each prompt with what its question recalls in view.
+
+        A backbone with sliding-window layers counts padding as distance, so it is asked one
+        question at a time.
+        """
+        started = time.perf_counter()
+        fitted = [self.fit(prompt, decoding) for prompt in prompts]
+        recall_seconds = (time.perf_counter() - started) / len(prompts)
+        sliding = any(MemoryCache(config=self.backbone.model.config).is_sliding)
+        size = 1 if sliding else len(prompts)
+        answers: list[Generation] = []
+        for start in range(0, len(prompts), size):
+            answers += generate(
+                self.backbone,
+                [ids for ids, _, _ in fitted[start : start + size]],
+                decoding,
+                seeds=[prompt.seed for prompt in prompts[start : start + size]],
+            )
+        return [
+            Recalled(
+                **{**asdict(answer), "seconds": answer.seconds + recall_seconds},
+                recalled_units=kept,
+                dropped_units=dropped,
+            )
+            for answer, (_, kept, dropped) in zip(answers, fitted, strict=True)
+        ]
+
+    def fit(self, prompt: PromptLike, decoding: DecodingLike) -> tuple[list[int], int, int]:
+        """Token ids of a prompt that leaves room for its answer; units in it; units left out.
+
+        A question that is too long by itself is asked by itself, as the base arm asks it.
+        """
+        store = self.stores[prompt.history]
+        recalled = self.recall(prompt.history, query_of(prompt.question, self.query_between))
+        turn = {"role": "user", "content": prompt.question}
+        room = self.backbone.window - decoding.max_new_tokens
+
+        def tokens(count: int) -> list[int]:
+            messages = [*store.system, *recalled.show(count), turn]
+            render = self.backbone.render
+            return render(messages, join=store.join, add_generation_prompt=True).ids
+
+        ids = tokens(recalled.count)
+        if len(ids) <= room:
+            return ids, recalled.count, 0
+        low, high = 0, recalled.count - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if len(tokens(middle)) <= room else (low, middle - 1)
+        kept = max(low, 0)
+        return tokens(kept), kept, recalled.count - kept
+
+    def count(self, texts: Sequence[str]) -> int:
+        """Tokens of the backbone in some texts, without any template."""
+        if not texts:
+            return 0
+        return sum(
+            map(len, self.backbone.tokenizer(list(texts), add_special_tokens=False).input_ids)
+        )
+
+    def token_starts(self, text: str) -> list[int]:
+        """Where in a text each token of the backbone starts."""
+        encoded = self.backbone.tokenizer(
+            text, add_special_tokens=False, return_offsets_mapping=True
+        )
+        return [start for start, _ in encoded["offset_mapping"]]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The text of the histories."""
+        return {"stores": [asdict(store) for store in self.stores]}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self.load_text(state)
+        self.index([store.messages for store in self.stores])
+
+    def load_text(self, state: Mapping[str, Any]) -> None:
+        """Take the text of a state dict, and nothing else."""
+        self.reset(len(state["stores"]))
+        for store, kept in zip(self.stores, state["stores"], strict=True):
+            store.system, store.messages = list(kept["system"]), list(kept["messages"])
+            store.join = kept["join"]
+
+
+def check_part(context: str) -> None:
+    """A textual method decides itself what stays in view.
+
+    Raises:
+        InvalidInput: another context was asked for.
+    """
+    if context not in CONTEXTS:
+        raise InvalidInput(
+            f"context is '{context}', and a textual memory decides itself what of the history is "
+            "in view (part); leave context at auto"
+        )
+
+
+def query_of(question: str, marks: tuple[str, str] | None) -> str:
+    r"""What a question is looked up by: the text after the last of the first mark, up to the other.
+
+    The user turns of benchmarks hold directions for the answer around the question itself; as words
+    of a query they would match text that has nothing to do with it. MemoryAgentBench's own BM25
+    agent cuts its questions at such a mark too. Without marks it is the whole turn.
+
+    >>> query_of("Be brief.\n\nQuestion: Where is Ada?\nAnswer:", ("Question:", "Answer:"))
+    'Where is Ada?'
+    """
+    if marks is None:
+        return question
+    before, after = marks
+    return question.rpartition(before)[2].partition(after)[0].strip() or question
