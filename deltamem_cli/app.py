@@ -119,12 +119,13 @@ def list_(
         Optional[str],
         typer.Argument(help="models, writers, methods, benchmarks, ... or runs; all if left out."),
     ] = None,
+    overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """List what there is to choose from."""
+    """List what there is to choose from: deltamem list methods model=qwen3-4b."""
     from deltamem_cli.commands.list import list_choices
 
-    list_choices(what, console=_console(as_json=as_json))
+    list_choices(what, overrides or [], console=_console(as_json=as_json))
 
 
 @app.command()

@@ -6,13 +6,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.compose import choices
+from deltamem_cli.compose import choices, config_folder, options
 from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build
 
-__all__ = ["assemble_method", "context_mode", "load_adapter_for", "load_model", "trained_adapters"]
+__all__ = [
+    "assemble_learner",
+    "assemble_method",
+    "context_mode",
+    "empty_model_of",
+    "is_trained",
+    "load_model",
+    "trained_folders",
+]
 
-OURS = ("adapters", "needs_adapter", "natural_context")
+OURS = (
+    "adapters",
+    "architecture",
+    "needs_adapter",
+    "natural_context",
+    "family",
+    "state",
+    "learner",
+)
 """Keys of a group's yaml that the command line reads; the class never sees them."""
 
 
@@ -36,25 +52,74 @@ def assemble_method(config: Any, backbone: Any) -> Any:
     control = config.control
     plain = control.writes == "own" and control.state == "kept"
     context = context_mode(config)
-    if not config.method.needs_adapter:
-        if not plain:
-            name = choices()["control"]
-            raise UsageError(
-                f"control={name} changes what a δ-mem state holds, and method="
-                f"{choices()['method']} has none; use method=delta_mem or control=none"
-            )
-        return build(arguments, backbone=backbone, context=context)
+    if config.method.needs_adapter:
+        return build(
+            arguments,
+            backbone=backbone,
+            memory=_adapter(config, backbone),
+            context=context,
+            state_control=str(control.state),
+            seed=int(config.seed),
+        )
+    if not plain:
+        name = choices()["control"]
+        raise UsageError(
+            f"control={name} changes what a δ-mem state holds, and method="
+            f"{choices()['method']} has none; use method=delta_mem or control=none"
+        )
+    if "learner" in config.method:
+        return build(arguments, backbone=backbone, context=context, weights=_weights(config))
+    if config.adapter is not None:
+        raise UsageError(
+            f"adapter={config.adapter} was given, and method={choices()['method']} has no weights "
+            "to load; leave it out"
+        )
+    return build(arguments, backbone=backbone, context=context)
+
+
+def assemble_learner(config: Any, backbone: Any, recipe: Any) -> Any:
+    """What ``config.method`` has to train on a backbone, with fresh weights.
+
+    Raises:
+        UsageError: the method has nothing to train.
+    """
+    if config.method.needs_adapter:
+        from deltamem import DeltaMemory
+        from deltamem.training import DeltaMemLearner
+
+        memory = DeltaMemory(build(config.memory), backbone.model)
+        return DeltaMemLearner(
+            backbone,
+            memory.initialise(backbone.model, seed=config.seed),
+            write_length=recipe.write_length,
+            read_length=recipe.read_length,
+            gate_target=recipe.gate_target,
+        )
+    if "learner" not in config.method:
+        trainable = [name for name in options("method") if is_trained(name)]
+        raise UsageError(
+            f"method={choices()['method']} has nothing to train; choose one of "
+            + ", ".join(trainable)
+        )
     return build(
-        arguments,
+        config.method.learner,
         backbone=backbone,
-        memory=load_adapter_for(config, backbone),
-        context=context,
-        state_control=str(control.state),
         seed=int(config.seed),
+        read_length=recipe.write_length + recipe.read_length,
     )
 
 
-def load_adapter_for(config: Any, backbone: Any) -> Any:
+def empty_model_of(config: Any) -> Any:
+    """The architecture of ``config.model`` without weights, on the meta device."""
+    from deltamem.backbone import empty_model, tiny_folder
+
+    node = config.model
+    where = node.get("id") or str(tiny_folder())
+    architecture = node.get("architecture")
+    return empty_model(where, revision=node.get("revision"), architecture=architecture)
+
+
+def _adapter(config: Any, backbone: Any) -> Any:
     """The adapter that was named, else the newest trained one, else a released one.
 
     Raises:
@@ -75,7 +140,7 @@ def load_adapter_for(config: Any, backbone: Any) -> Any:
                 "state(s); leave writer= out"
             )
         return memory
-    trained = trained_adapters(Path(config.runs_dir), model=model, writer=writer)
+    trained = trained_folders(config, part=writer)
     if trained:
         return load_adapter(trained[-1], backbone)
     released = config.model.get("adapters", {}).get(writer)
@@ -87,10 +152,32 @@ def load_adapter_for(config: Any, backbone: Any) -> Any:
     )
 
 
-def trained_adapters(runs: Path, *, model: str, writer: str) -> list[Path]:
-    """Adapters that finished training here, oldest first."""
-    found = [p.parent for p in runs.glob(f"train__{model}__{writer}__*/adapter/README.md")]
+def _weights(config: Any) -> str | None:
+    """Weights of a trained baseline: those that were named, else the newest trained here."""
+    if config.adapter is not None:
+        return str(config.adapter)
+    trained = trained_folders(config, part=choices()["method"])
+    return str(trained[-1]) if trained else None
+
+
+def trained_folders(config: Any, *, part: str) -> list[Path]:
+    """Weights that finished training here, oldest first.
+
+    Args:
+        config: with the model and the folder of runs.
+        part: the writer of a δ-mem adapter, the name of another method.
+    """
+    pattern = f"train__{choices()['model']}__{part}__*/adapter/README.md"
+    found = [path.parent for path in Path(config.runs_dir).glob(pattern)]
     return sorted(found, key=lambda path: (path / "README.md").stat().st_mtime)
+
+
+def is_trained(method: str) -> bool:
+    """Whether ``deltamem train method=…`` makes weights for it."""
+    from omegaconf import OmegaConf
+
+    node = OmegaConf.load(config_folder() / "method" / f"{method}.yaml")
+    return bool(node.needs_adapter or "learner" in node)
 
 
 def _writer_was_asked_for() -> bool:

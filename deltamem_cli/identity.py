@@ -7,9 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-__all__ = ["config_hash", "content_hash", "plain"]
+__all__ = ["PLACES", "config_hash", "content_hash", "plain"]
 
-PLACES = ("runs_dir", "results_dir", "resume", "limit", "hydra")
+PLACES = ("runs_dir", "results_dir", "limit", "hydra")
 """Settings that change where things go, not what comes out."""
 
 

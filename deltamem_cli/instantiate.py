@@ -16,11 +16,11 @@ ROOT_TYPES: dict[str, Any] = {
     "adapter": str | None,
     "runs_dir": str,
     "results_dir": str | None,
-    "resume": bool,
     "copy_steps": int,
     "live_writer": str,
     "live_steps": int,
     "dialogues": int,
+    "table": int | None,
 }
 """Settings that belong to no class."""
 

@@ -6,6 +6,7 @@ with the KV cache.
 
 from __future__ import annotations
 
+from deltamem.backbone.architecture import empty_model
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import VisibleContext
 from deltamem.backbone.dropped import DroppedContext
@@ -15,6 +16,7 @@ from deltamem.backbone.loading import (
     Backbone,
     fingerprint,
     load_backbone,
+    load_config,
     load_tiny,
     load_tokenizer,
     tiny_folder,
@@ -35,11 +37,13 @@ __all__ = [
     "PromptLike",
     "Rendered",
     "VisibleContext",
+    "empty_model",
     "fingerprint",
     "fit_messages",
     "generate",
     "left_pad",
     "load_backbone",
+    "load_config",
     "load_tiny",
     "load_tokenizer",
     "render",

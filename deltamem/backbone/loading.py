@@ -18,8 +18,15 @@ from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.errors import InvalidInput, Unavailable, check_choice
 
-__all__ = ["Backbone", "fingerprint", "load_backbone", "load_tiny", "load_tokenizer", "tiny_folder"]
-
+__all__ = [
+    "Backbone",
+    "fingerprint",
+    "load_backbone",
+    "load_config",
+    "load_tiny",
+    "load_tokenizer",
+    "tiny_folder",
+]
 
 SAMPLED_ROWS = 64
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
@@ -169,6 +176,21 @@ def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
 
     def load(**where_from: Any) -> Any:
         return AutoTokenizer.from_pretrained(id, revision=revision, **where_from)
+
+    return _from_cache_or_hub(load, id, revision)
+
+
+def load_config(id: str, *, revision: str | None = None) -> Any:
+    """The architecture alone, for counting parameters.
+
+    Raises:
+        Unavailable: it is neither here nor can it be fetched.
+        InvalidInput: a folder without one.
+    """
+    from transformers import AutoConfig
+
+    def load(**where_from: Any) -> Any:
+        return AutoConfig.from_pretrained(id, revision=revision, **where_from)
 
     return _from_cache_or_hub(load, id, revision)
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_cli.commands.demo_table import demo_table
 from deltamem_cli.commands.evaluate import evaluate_config
 from deltamem_cli.commands.train import train_config
 from deltamem_cli.compose import options, run_config
 from deltamem_cli.console import Console
+from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import check_types
 
 if TYPE_CHECKING:
@@ -38,8 +40,15 @@ class Row:
 
 
 def demo(overrides: Sequence[str], *, console: Console) -> None:
-    """Train one adapter, evaluate all rows, print the table and draw the figure."""
+    """Train one adapter, evaluate all rows, print the table and draw the figure.
+
+    Raises:
+        UsageError: a setting of another type or a table that does not exist.
+    """
     settings = run_config("demo", _checked, overrides)
+    if settings.table is not None:
+        demo_table(settings, console=console)
+        return
     adapter = _train_live(settings, console)
     rows = _rows(adapter, settings.live_writer)
     records = []
@@ -51,6 +60,8 @@ def demo(overrides: Sequence[str], *, console: Console) -> None:
 
 def _checked(config: Any) -> Any:
     check_types(config)
+    if config.table not in (None, 1):
+        raise UsageError(f"table is {config.table}; there is table=1, or leave it out")
     return config
 
 
@@ -60,6 +71,7 @@ def _train_live(settings: Any, console: Console) -> Path:
         "model=tiny",
         f"writer={settings.live_writer}",
         f"training.steps={settings.live_steps}",
+        "training.data.easy_share=1",
         f"runs_dir={settings.runs_dir}",
     ]
     console.note(f"training an adapter: deltamem train {' '.join(words)}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from deltamem_cli.commands.list_methods import list_methods
 from deltamem_cli.compose import config_folder, options
 from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
@@ -25,12 +27,22 @@ GROUPS = {
 """Plural on the command line -> config group."""
 
 
-def list_choices(what: str | None, *, console: Console) -> None:
+def list_choices(what: str | None, overrides: Sequence[str], *, console: Console) -> None:
     """Print the options of one group, of all groups, or the runs.
 
+    Args:
+        what: a plural of :data:`GROUPS`, ``runs``, or None for all groups.
+        overrides: settings that the answer depends on; methods have sizes by ``model=…``.
+        console: where to.
+
     Raises:
-        UsageError: there is nothing of that name to list.
+        UsageError: there is nothing of that name to list, or settings that it does not depend on.
     """
+    if what == "methods":
+        list_methods(overrides, console=console, about=_about)
+        return
+    if overrides:
+        raise UsageError(f"`deltamem list {what}` takes no settings, and got {overrides[0]}")
     if what == "runs":
         _list_runs(console)
         return

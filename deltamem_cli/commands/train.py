@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.assemble import load_model
+from deltamem_cli.assemble import assemble_learner, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
-from deltamem_cli.identity import content_hash, plain
+from deltamem_cli.identity import PLACES, content_hash, plain
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["train", "train_config"]
@@ -38,29 +38,20 @@ def train(overrides: Sequence[str], *, console: Console, show: str | None, multi
 
 def train_config(config: Any, console: Console) -> dict[str, Any]:
     """Train one composed configuration from its last checkpoint on; return its summary."""
-    from deltamem import DeltaMemory
-    from deltamem.training import Checkpoints, DeltaMemLearner
+    from deltamem.training import Checkpoints
     from deltamem.training import train as train_loop
 
     check_types(config)
     backbone = load_model(config)
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
-    memory = DeltaMemory(build(config.memory), backbone.model)
-    memory.initialise(backbone.model, seed=config.seed)
+    learner = assemble_learner(config, backbone, recipe)
     data = _data(config, recipe)
-    key = content_hash([plain(config), backbone.fingerprint, data.source])
+    key = content_hash([_deciding(config), backbone.fingerprint, data.source])
     folder = _folder(config, key)
     adapter = folder / "adapter"
     if (adapter / "README.md").is_file():
         console.note(f"{folder} is complete already")
         return _summary(folder)
-    learner = DeltaMemLearner(
-        backbone,
-        memory,
-        write_length=recipe.write_length,
-        read_length=recipe.read_length,
-        gate_target=recipe.gate_target,
-    )
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     with console.progress(folder.name.rpartition("__")[0]) as tick:
         log = _Log(folder / LOG, tick)
@@ -73,8 +64,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
             on_step=log,
             on_note=console.note,
         )
-    command = f"deltamem train model={choices()['model']} writer={choices()['writer']}"
-    card = {"command": f"`{command}`", **data.source, **_card(recipe, log.last)}
+    card = {"command": f"`{_command()}`", **data.source, **_card(recipe, log.last)}
     learner.save(adapter, card=card)
     return _summary(folder)
 
@@ -120,9 +110,28 @@ def _data(config: Any, recipe: Any) -> Any:
     return build({k: v for k, v in node.items() if k != "endless"})
 
 
+def _deciding(config: Any) -> dict[str, Any]:
+    """The settings that decide the weights: not those of other methods, nor of evaluations."""
+    settings = plain(config)
+    method = settings.pop("method")
+    settings.pop("steer"), settings.pop("writer")
+    if not config.method.needs_adapter:
+        settings["memory"] = method["learner"]
+    return settings
+
+
 def _folder(config: Any, key: str) -> Path:
     named = choices()
-    return Path(config.runs_dir) / f"train__{named['model']}__{named['writer']}__{key[:8]}"
+    part = named["writer"] if config.method.needs_adapter else named["method"]
+    return Path(config.runs_dir) / f"train__{named['model']}__{part}__{key[:8]}"
+
+
+def _command() -> str:
+    """What was typed, without what only says where things go."""
+    from hydra.core.hydra_config import HydraConfig
+
+    words = [w for w in HydraConfig.get().overrides.task if w.partition("=")[0] not in PLACES]
+    return " ".join(["deltamem train", *words])
 
 
 def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:

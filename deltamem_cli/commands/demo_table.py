@@ -1,0 +1,183 @@
+"""``deltamem demo table=1``: every method of the paper's Table 1 on the embedded backbone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.assemble import is_trained
+from deltamem_cli.commands.evaluate import evaluate_config
+from deltamem_cli.commands.train import train_config
+from deltamem_cli.compose import options, run_config
+from deltamem_cli.console import Console
+from deltamem_cli.errors import MISSING
+
+if TYPE_CHECKING:
+    from evaluations.record import Record
+    from evaluations.report import Table
+
+__all__ = ["demo_table"]
+
+EVALUATION = ("model=tiny", "bench=recall", "results_dir=null")
+COLUMNS = (
+    "method",
+    "family",
+    "in view",
+    "exact match, %",
+    "tokens in prompt",
+    "trained",
+    "state bytes",
+    "s to write",
+    "s per answer",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One evaluation of the table."""
+
+    label: str
+    method: str
+    words: tuple[str, ...] = ()
+
+
+def demo_table(settings: Any, *, console: Console) -> None:
+    """Train what has to be trained, evaluate every method, print the table with its costs.
+
+    A method whose optional package or weights are missing gets a row that says so.
+    """
+    lines, notes, records = [], [], []
+    cells = _cells()
+    for number, cell in enumerate(cells, 1):
+        console.note(f"[{number}/{len(cells)}] {cell.label}")
+        try:
+            record = _evaluate(cell, settings, console)
+        except Exception as fault:
+            if getattr(fault, "exit_code", None) != MISSING:
+                raise
+            lines.append([cell.label, *["–"] * (len(COLUMNS) - 1)])
+            notes.append(f"{cell.label} could not be run: {fault}")
+            continue
+        records.append(record)
+        lines.append([cell.label, *_figures(cell, record)])
+        notes += [f"{cell.label}: {deviation}" for deviation in record.deviations]
+    _print(lines, [_sizes(records), *notes], records, Path(settings.runs_dir), console)
+
+
+def _cells() -> list[Cell]:
+    """The reference with and without the dialogue, the baselines, the writers."""
+    reference, ours = [], []
+    baselines = [Cell(label=name, method=name) for name in options("method")]
+    for cell in list(baselines):
+        family = _family(cell.method)
+        if family == "reference":
+            baselines.remove(cell)
+            reference += [
+                Cell(
+                    label=f"{cell.label}, context={mode}",
+                    method=cell.method,
+                    words=(f"context={mode}",),
+                )
+                for mode in ("visible", "none")
+            ]
+        elif family == "delta-mem":
+            baselines.remove(cell)
+            ours += [
+                Cell(
+                    label=f"{cell.label} {writer}",
+                    method=cell.method,
+                    words=("context=none", f"writer={writer}", _shipped(writer)),
+                )
+                for writer in options("writer")
+            ]
+    baselines.sort(key=lambda cell: _family(cell.method), reverse=True)
+    return [*reference, *baselines, *ours]
+
+
+def _shipped(writer: str) -> str:
+    return "adapter=${model.adapters." + writer + "}"
+
+
+def _family(method: str) -> str:
+    from omegaconf import OmegaConf
+
+    from deltamem_cli.compose import config_folder
+
+    return str(OmegaConf.load(config_folder() / "method" / f"{method}.yaml").family)
+
+
+def _evaluate(cell: Cell, settings: Any, console: Console) -> Record:
+    own = [str(word) for word in settings.table1.settings.get(cell.method, [])]
+    words = [
+        *EVALUATION,
+        f"method={cell.method}",
+        *cell.words,
+        *own,
+        f"runs_dir={settings.runs_dir}",
+        f"seed={settings.seed}",
+        f"bench.dialogues={settings.table1.dialogues}",
+    ]
+    if is_trained(cell.method) and not cell.words:
+        words.append(f"adapter={_train(cell.method, settings, console)}")
+    record: Record = run_config("eval", lambda config: evaluate_config(config, console), words)
+    return record
+
+
+def _train(method: str, settings: Any, console: Console) -> str:
+    words = [
+        "model=tiny",
+        f"method={method}",
+        *(str(word) for word in settings.table1.train),
+        f"runs_dir={settings.runs_dir}",
+    ]
+    console.note(f"training it: deltamem train {' '.join(words)}")
+    summary = run_config("train", lambda config: train_config(config, console), words)
+    return str(summary["path"])
+
+
+def _figures(cell: Cell, record: Record) -> list[str]:
+    metric, cost = record.metrics[record.primary_metric], record.cost
+    low, high = metric["ci95"]
+    half = 100 * max(metric["mean"] - low, high - metric["mean"])
+    return [
+        _family(cell.method),
+        record.context,
+        f"{100 * metric['mean']:.1f} ± {half:.1f}",
+        f"{cost['prompt_tokens']:.0f}",
+        f"{cost['trained_parameters']:,}",
+        _whole(cost["state_bytes"]),
+        f"{cost['write_seconds']:.3f}",
+        f"{cost['answer_seconds']:.3f}",
+    ]
+
+
+def _whole(value: float | int | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _sizes(records: Sequence[Record]) -> str:
+    metric = records[0].metrics[records[0].primary_metric]
+    return (
+        f"± is a 95 % interval over dialogues; {metric['n']} questions about "
+        f"{metric['clusters']} dialogues; state bytes per history; seconds on this machine, of a "
+        "history and of a question in their batch"
+    )
+
+
+def _print(
+    lines: Sequence[Sequence[str]],
+    notes: Sequence[str],
+    records: Sequence[Record],
+    folder: Path,
+    console: Console,
+) -> None:
+    from evaluations.record import write_text
+    from evaluations.report import Table, markdown
+
+    table: Table = Table(columns=COLUMNS, rows=lines, notes=notes)
+    text = markdown(table)
+    console.json({"rows": [record.to_json() for record in records], "notes": list(notes)})
+    console.result(text)
+    console.wrote(write_text(folder / "table1.md", text))

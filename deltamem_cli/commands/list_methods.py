@@ -1,0 +1,69 @@
+"""``deltamem list methods``: what each trains, what it keeps of a history, what stays in view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from deltamem_cli.assemble import empty_model_of
+from deltamem_cli.compose import options, run_config
+from deltamem_cli.console import Console
+from deltamem_cli.instantiate import build, check_types
+
+__all__ = ["list_methods"]
+
+IN_VIEW = {"visible": "the history", "part": "a part of the history", "none": "the question"}
+"""By a method's natural context."""
+
+
+def list_methods(
+    overrides: Sequence[str], *, console: Console, about: Callable[[str, str], str]
+) -> None:
+    """Print all methods for one backbone; its weights are not needed.
+
+    Args:
+        overrides: such as ``model=qwen3-4b`` or ``writer=msw``.
+        console: where to.
+        about: the comment of an option, by group and name.
+    """
+    rows = []
+    for name in options("method"):
+        words = [*overrides, f"method={name}"]
+        row = run_config("train", partial(_row, name), words)
+        rows.append({**row, "about": about("method", name)})
+    console.json({"rows": rows})
+    for row in rows:
+        count = row["trained_parameters"]
+        trained = f"{count:,} trained parameters" if count else "nothing trained"
+        console.result(f"{row['name']}  ({row['family']}, {trained})")
+        console.result(f"    {row['about']}")
+        console.result(f"    keeps of a history: {row['state']}; in view: {row['in_view']}")
+
+
+def _row(name: str, config: Any) -> dict[str, Any]:
+    check_types(config)
+    method = config.method
+    return {
+        "name": name,
+        "family": str(method.family),
+        "trained_parameters": _trained(config),
+        "state": str(method.state),
+        "in_view": IN_VIEW[str(method.natural_context)],
+    }
+
+
+def _trained(config: Any) -> int:
+    """Numbers that are trained, counted on the meta device."""
+    from hydra.utils import get_object
+
+    if config.method.needs_adapter:
+        from deltamem import DeltaMemory
+
+        return DeltaMemory(build(config.memory), empty_model_of(config)).trained_parameters
+    node = config.method.get("learner", config.method)
+    count = getattr(get_object(node["_target_"]), "trained_parameters", None)
+    if count is None:
+        return 0
+    settings = {key: value for key, value in node.items() if key != "_target_"}
+    return int(count(empty_model_of(config), **settings))
