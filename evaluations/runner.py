@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
@@ -22,8 +22,12 @@ LONG_HISTORY_CHARS = 20_000
 QUESTION_TOKENS = 512
 """Room for a question in view; longer ones are rare, and counted by their characters."""
 
-Progress = Callable[[int, int], None]
-"""Called with the numbers of answered and of all samples."""
+
+class Progress(Protocol):
+    """Is told how far a run is."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total`` samples are answered; ``note``: how much was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +87,9 @@ def run(
     samples = plan_samples(benchmark, plan.limit)
     missing = [sample for sample in samples if sample.id not in store.rows]
     loop = _Loop(benchmark, method, store, plan=plan, on_note=on_note)
-    loop.report = progress or (lambda done, total: None)
+    loop.report = progress or (lambda done, total, note="": None)
     loop.done, loop.total = len(samples) - len(missing), len(samples)
-    loop.report(loop.done, loop.total)
+    loop.tell()
     for groups in _batches(benchmark, missing, plan.batch_size):
         loop.run_groups(groups)
     return [Scored(sample=s, scores=store.rows[s.id]["scores"]) for s in samples]
@@ -95,7 +99,7 @@ class _Loop:
     """Writes and asks batch by batch, and smaller batches where memory runs out."""
 
     report: Progress
-    done = total = 0
+    done = total = written = 0
 
     def __init__(
         self,
@@ -126,6 +130,8 @@ class _Loop:
             self.writes = self._smaller(fault, len(groups), what="histories written")
             self._halve(self.run_groups, groups)
             return
+        self.written += sum(report.written_tokens for report in written)
+        self.tell()
         for batch, decoding in _questions(self.benchmark, groups, self.plan.batch_size):
             self._ask(batch, decoding, groups, written)
 
@@ -165,7 +171,12 @@ class _Loop:
         ]
         self.store.append(rows)
         self.done += len(rows)
-        self.report(self.done, self.total)
+        self.tell()
+
+    def tell(self) -> None:
+        """Report questions answered and tokens written so far."""
+        note = f"{self.written:,} tokens written" if self.written else ""
+        self.report(self.done, self.total, note)
 
     def _smaller(self, fault: Exception, size: int, *, what: str) -> int:
         """Half the size that did not fit; anything but a lack of memory is raised again."""

@@ -7,6 +7,7 @@ with the KV cache.
 from __future__ import annotations
 
 from deltamem.backbone.architecture import empty_model
+from deltamem.backbone.batching import fitting_batch
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import VisibleContext
 from deltamem.backbone.dropped import DroppedContext
@@ -40,6 +41,7 @@ __all__ = [
     "empty_model",
     "fingerprint",
     "fit_messages",
+    "fitting_batch",
     "generate",
     "left_pad",
     "load_backbone",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.assemble import assemble_method, context_mode, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
+from deltamem_cli.errors import UsageError
 from deltamem_cli.identity import content_hash, plain
 from deltamem_cli.instantiate import build, check_types
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from evaluations.record import Record
 
 __all__ = ["evaluate", "evaluate_config"]
+
+CHARS_PER_TOKEN = 3
+"""Fewer than in most texts, so that the estimate errs on the side of memory."""
+ROOM = 1024
+"""Tokens of a question and its answer."""
 
 
 def evaluate(
@@ -73,7 +79,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
                 writes=config.control.writes,
                 seed=config.seed,
                 limit=config.limit,
-                batch_size=config.runtime.batch_size,
+                batch_size=_batch_size(config, benchmark, backbone),
             )
             notes: list[str] = []
             scored = run(benchmark, method, store, plan=plan, progress=tick, on_note=notes.append)
@@ -115,6 +121,27 @@ def _identity(config: Any, fingerprint: str, described: dict[str, Any]) -> dict[
     parts = [str(names[part]) for part in shown if names[part] is not None]
     cell = "__".join([*parts, key[:8]])
     return {"cell": cell, **names, "config": plain(config)}
+
+
+def _batch_size(config: Any, benchmark: Any, backbone: Any) -> int:
+    """The configured one, or for ``auto`` what fits with the longest prompt of the benchmark.
+
+    Raises:
+        UsageError: neither a number from 1 on nor ``auto``.
+    """
+    from deltamem.backbone import fitting_batch
+
+    size = config.runtime.batch_size
+    if isinstance(size, int) and size >= 1:
+        return size
+    if size != "auto":
+        raise UsageError(f"runtime.batch_size is {size}; use a number from 1 on, or auto")
+    lengths = {
+        name: sum(len(m["content"]) for m in benchmark.history(name).messages)
+        for name in dict.fromkeys(sample.history_id for sample in benchmark.samples())
+    }
+    tokens = max(lengths.values(), default=0) // CHARS_PER_TOKEN + ROOM
+    return fitting_batch(backbone, tokens=min(tokens, backbone.window))
 
 
 def _deviations(config: Any) -> list[str]:

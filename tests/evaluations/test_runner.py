@@ -22,7 +22,7 @@ def evaluate(folder: Path, method: Parrot | None = None, benchmark: Letters | No
             method or Parrot(),
             store,
             plan=Plan(**plan),
-            progress=lambda done, total: ticks.append((done, total)),
+            progress=lambda done, total, note="": ticks.append((done, total)),
         )
     return scored, ticks
 
