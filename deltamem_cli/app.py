@@ -113,6 +113,24 @@ def report(
     verb(folders or [], console=_console(quiet=quiet, as_json=as_json), out=out, with_runs=runs)
 
 
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of the run to compare with.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of the run in question.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare what different protocols have in common.")
+    ] = False,
+    flips: Annotated[
+        bool, typer.Option("--flips", help="List what B fixed and what it broke.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say whether B is better than A, question by question: deltamem compare runs/A runs/B."""
+    from deltamem_cli.commands.compare import compare as verb
+
+    verb(a, b, console=_console(as_json=as_json), force=force, with_flips=flips)
+
+
 @app.command("list")
 def list_(
     what: Annotated[

@@ -7,7 +7,7 @@ check and the sample.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,13 +15,16 @@ import numpy as np
 
 from evaluations.benchmark import Benchmark
 from evaluations.method import MemoryMethod
+from evaluations.runner import QUESTION_TOKENS
 from evaluations.sample import History, Prompt, Sample, sample_seed
 
-__all__ = ["CHECKS", "Finding", "audit"]
+__all__ = ["CHECKS", "PAIRED", "Finding", "audit"]
 
 SAME_STATE = 1e-4
 """Largest difference of a state that was written alone or in a batch, relative to its largest
 entry: sums in another order, float32 over thousands of tokens."""
+LONGEST_QUOTE = 40
+"""Characters of an answer in a finding."""
 
 CHECKS = {
     "reset": "the memory is empty when a sample starts",
@@ -32,6 +35,8 @@ CHECKS = {
     "restore": "a state that was saved and loaded gives the same answers",
     "gold": "no reference occurs in what the benchmark adds to a question",
 }
+PAIRED = ("neighbours", "restore")
+"""Checks that compare one sample with the next: a single sample is not checked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +76,7 @@ def audit(
     found += _check_neighbours(asked, samples)
     found += _check_tokens(asked, samples, count_tokens)
     found += _check_restore(asked, samples)
-    found += _check_gold(samples)
+    found += _check_gold(asked, samples)
     return found
 
 
@@ -83,7 +88,19 @@ class _Asker:
 
     def write(self, *samples: Sample) -> Sequence[Any]:
         self.method.reset(len(samples))
-        return self.method.write([self.benchmark.history(s.history_id) for s in samples])
+        return self.method.write([self.history(s) for s in samples])
+
+    def history(self, sample: Sample) -> History:
+        """With room for the question and the answer, as the runner keeps it."""
+        question = max(len(sample.question), QUESTION_TOKENS)
+        answer = self.benchmark.decoding(sample).max_new_tokens
+        return replace(self.benchmark.history(sample.history_id), reserve=question + answer)
+
+    def quote(self, text: str) -> str:
+        """An answer or a reference in a finding, where it may be printed."""
+        if self.benchmark.confidential:
+            return "[withheld]"
+        return f"'{text}'" if len(text) <= LONGEST_QUOTE else f"'{text[: LONGEST_QUOTE - 3]}...'"
 
     def ask(self, *samples: Sample, history: int | None = None) -> list[str]:
         """Answers of samples whose histories stand in the batch in their order."""
@@ -120,7 +137,7 @@ def _check_repeat(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]
         before = _copies(asked.method.state_dict())
         first, second = asked.ask(sample)[0], asked.ask(sample)[0]
         if first != second:
-            what = f"'{_short(first)}', then '{_short(second)}'"
+            what = f"{asked.quote(first)}, then {asked.quote(second)}"
             yield Finding(check="repeat", sample=sample.id, what=what)
         after = _copies(asked.method.state_dict())
         if not _equal(before, after, tolerance=0.0):
@@ -132,7 +149,8 @@ def _check_order(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
     for sample in reversed(samples):
         again = asked.alone(sample)
         if again != forward[sample.id]:
-            what = f"'{_short(forward[sample.id])}' or '{_short(again)}' by the order of samples"
+            one, other = asked.quote(forward[sample.id]), asked.quote(again)
+            what = f"{one} or {other} by the order of samples"
             yield Finding(check="order", sample=sample.id, what=what)
 
 
@@ -144,7 +162,8 @@ def _check_neighbours(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Find
         both = _copies(asked.method.state_dict())
         together = asked.ask(first, second)[0]
         if together != single:
-            what = f"'{_short(single)}' alone, '{_short(together)}' beside {second.id}"
+            one, other = asked.quote(single), asked.quote(together)
+            what = f"{one} alone, {other} beside {second.id}"
             yield Finding(check="neighbours", sample=first.id, what=what)
         row = {name: values[:1] for name, values in both.items()}
         if not _equal(alone, row, tolerance=SAME_STATE):
@@ -175,19 +194,19 @@ def _check_restore(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding
         asked.method.load_state_dict(saved)
         restored = asked.ask(first)[0]
         if restored != answer:
-            what = f"'{_short(answer)}' became '{_short(restored)}'"
+            what = f"{asked.quote(answer)} became {asked.quote(restored)}"
             yield Finding(check="restore", sample=first.id, what=what)
 
 
-def _check_gold(samples: Sequence[Sample]) -> Iterator[Finding]:
+def _check_gold(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
     """Benchmarks whose questions show their options say so with ``metadata["options"]``."""
     for sample in samples:
-        asked = str(sample.metadata.get("asked", ""))
-        added = sample.question.replace(asked, "") if asked else sample.question
+        own = str(sample.metadata.get("asked", ""))
+        added = sample.question.replace(own, "") if own else sample.question
         shown = {str(option) for option in sample.metadata.get("options", ())}
         for reference in sample.references:
             if reference and reference not in shown and reference.lower() in added.lower():
-                what = f"the prompt holds the reference '{_short(reference)}'"
+                what = f"the prompt holds the reference {asked.quote(reference)}"
                 yield Finding(check="gold", sample=sample.id, what=what)
                 break
 
@@ -215,7 +234,3 @@ def _equal(one: Mapping[str, Any], other: Mapping[str, Any], *, tolerance: float
         if float(np.abs(values - other[name]).max(initial=0.0)) > tolerance * scale:
             return False
     return True
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."

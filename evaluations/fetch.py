@@ -24,6 +24,8 @@ __all__ = ["check_fetched", "fetch"]
 
 Progress = Callable[[int, int, str], None]
 """Called with the numbers of finished and of all files, and the name of the next."""
+REFUSED = (401, 403)
+"""HTTP: without a token, or with one that has no right to the data."""
 
 
 def fetch(source: HubSource | UrlSource, *, progress: Progress | None = None) -> Path:
@@ -55,12 +57,19 @@ def check_fetched(folder: Path) -> None:
     Raises:
         DataUnavailable: a file is missing or has changed; names it and what to do.
     """
-    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    for name, digest in manifest["files"].items():
+    for name, digest in _digests(folder / MANIFEST).items():
         path = folder / name
         if not path.is_file():
             raise DataUnavailable(f"{path} is missing: remove {folder} and fetch it again")
         _verify(path, digest)
+
+
+def _digests(manifest: Path) -> dict[str, str]:
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        return {str(name): str(digest) for name, digest in content["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
+        raise DataUnavailable(f"{manifest} is damaged: remove it and fetch again") from fault
 
 
 def _verify(path: Path, digest: str) -> None:
@@ -74,8 +83,10 @@ def _verify(path: Path, digest: str) -> None:
 
 def _fetch_hub(source: HubSource, folder: Path, tell: Progress) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError
 
+    # the hub's own error is of the kind that its HTTP library raises where there is no network
+    faults: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError)
     try:
         info = HfApi().dataset_info(source.id, revision=source.revision, files_metadata=True)
         files = [f for f in info.siblings or [] if _wanted(f.rfilename, source)]
@@ -93,7 +104,7 @@ def _fetch_hub(source: HubSource, folder: Path, tell: Progress) -> Path:
             )
             digests[file.rfilename] = sha256_of(Path(got))
             _check_lfs(file, digests[file.rfilename], Path(got))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as fault:
+    except faults as fault:
         raise DataUnavailable(_explain(source, fault)) from fault
     tell(len(files), len(files), "")
     content = {
@@ -127,15 +138,18 @@ def _check_lfs(file: Any, digest: str, path: Path) -> None:
 def _explain(source: HubSource, fault: Exception) -> str:
     from huggingface_hub.errors import GatedRepoError
 
+    terms = (
+        f"accept its terms on https://huggingface.co/datasets/{source.id} and run `hf auth login` "
+        "(or set HF_TOKEN)"
+    )
+    refused = getattr(getattr(fault, "response", None), "status_code", None) in REFUSED
+    if isinstance(fault, GatedRepoError) or (source.gated and refused):
+        return f"{source.id} is gated: {terms}"
     reason = (str(fault).strip().splitlines() or [repr(fault)])[0]
-    if source.gated or isinstance(fault, GatedRepoError):
-        return (
-            f"{source.id} is gated: accept its terms on "
-            f"https://huggingface.co/datasets/{source.id} and run `hf auth login` (or set HF_TOKEN)"
-        )
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         reason = "HF_HUB_OFFLINE is set"
+    gate = f"; it is gated: first {terms}" if source.gated else ""
     return (
         f"{source.id} cannot be fetched ({reason}): run this where there is a network and copy "
-        f"{cache_folder()} over, or give a file with bench.path=FILE"
+        f"{cache_folder()} over, or give `deltamem eval` a file with bench.path=FILE{gate}"
     )

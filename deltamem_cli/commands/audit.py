@@ -8,28 +8,36 @@ from typing import Any
 from deltamem_cli.assemble import assemble_method, load_model
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
-from deltamem_cli.errors import OK, VERDICT_NOT_MET
+from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["audit"]
 
 SAMPLES = 4
+PASSED = {"pass": True, "FAIL": False, "----": None}
+"""What JSON says for a verdict; null is not checked."""
 
 
 def audit(overrides: Sequence[str], *, console: Console, samples: int | None) -> int:
-    """Run the checks on the first questions of a few histories; the exit code is the verdict."""
+    """Run the checks on the first questions of a few histories; the exit code is the verdict.
+
+    Raises:
+        UsageError: settings that leave nothing to ask.
+    """
     return int(
         run_config("eval", lambda config: _audit(config, console, samples or SAMPLES), overrides)
     )
 
 
 def _audit(config: Any, console: Console, samples: int) -> int:
-    from evaluations.audit import CHECKS
+    from evaluations.audit import CHECKS, PAIRED
     from evaluations.audit import audit as run_audit
 
     check_types(config)
     benchmark = build(config.bench)
     benchmark.load()
+    if not benchmark.samples():
+        raise UsageError("with these settings the benchmark asks nothing, so nothing is audited")
     backbone = load_model(config)
     method = assemble_method(config, backbone)
     chosen = {s.history_id: s for s in reversed(benchmark.samples())}
@@ -41,17 +49,21 @@ def _audit(config: Any, console: Console, samples: int) -> int:
         count_tokens=lambda h: len(backbone.render_history(h.messages, join=h.join).ids),
         seed=config.seed,
     )
-    failed = {finding.check for finding in found}
+    verdicts = dict.fromkeys(CHECKS, "pass")
+    if len(few) < 2:
+        verdicts |= dict.fromkeys(PAIRED, "----")
+        console.note(f"note: one history alone: not checked are {' and '.join(PAIRED)}")
+    verdicts |= dict.fromkeys((finding.check for finding in found), "FAIL")
     console.json(
         {
             "samples": [sample.id for sample in few],
-            "checks": [{"name": name, "passed": name not in failed} for name in CHECKS],
+            "checks": [{"name": name, "passed": PASSED[verdicts[name]]} for name in CHECKS],
             "findings": [vars(finding) for finding in found],
             "passed": not found,
         }
     )
     for name, meaning in CHECKS.items():
-        console.result(f"{'FAIL' if name in failed else 'pass'}  {name:11} {meaning}")
+        console.result(f"{verdicts[name]}  {name:11} {meaning}")
     for finding in found:
         console.result(f"  {finding.check}: sample {finding.sample}: {finding.what}")
     return VERDICT_NOT_MET if found else OK

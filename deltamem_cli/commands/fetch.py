@@ -8,37 +8,63 @@ from typing import Any
 from deltamem_cli.compose import options, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING, OK, UsageError
-from deltamem_cli.instantiate import build
+from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["fetch"]
 
+ALL = "all"
+
 
 def fetch(words: Sequence[str], *, console: Console) -> int:
-    """Download the data of a benchmark (``bench=NAME``) or of all (``bench=all``).
+    """Download the data of benchmarks (``bench=NAME,NAME``) or of all (``bench=all``).
 
     One data set that cannot be had does not keep the others from being fetched.
 
     Raises:
-        UsageError: nothing to fetch was named.
+        UsageError: nothing to fetch was named, or a setting that fetching does not depend on.
     """
-    names = [word.partition("=")[2] for word in words if word.startswith("bench=")]
-    others = [word for word in words if not word.startswith("bench=")]
-    if len(names) != 1:
-        raise UsageError(
-            f"name what to fetch: bench=all, or bench= one of {', '.join(options('bench'))}"
-        )
-    chosen = options("bench") if names == ["all"] else names
+    names, settings = _named(words)
+    sources = {name: _sources(name, settings) for name in names}
     rows = []
-    for name in chosen:
-        sources = run_config(
-            "eval", lambda config: list(build(config.bench).sources()), [f"bench={name}", *others]
-        )
-        rows += [_fetch_one(name, source, console) for source in sources]
-        if not sources:
+    for name, found in sources.items():
+        rows += [_fetch_one(name, source, console) for source in found]
+        if not found:
             rows.append({"bench": name, "path": None, "fault": None})
             console.result(f"{name}: made from a seed, nothing to fetch")
     console.json({"rows": rows})
     return MISSING if any(row["fault"] for row in rows) else OK
+
+
+def _named(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The benchmarks that were named, and the settings of a single one."""
+    named = [word.partition("=")[2] for word in words if word.startswith("bench=")]
+    settings = [word for word in words if not word.startswith("bench=")]
+    if len(named) != 1 or not named[0]:
+        raise UsageError(
+            f"name what to fetch: bench={ALL}, or bench= one of {', '.join(options('bench'))}"
+        )
+    names = options("bench") if named[0] == ALL else named[0].split(",")
+    for word in settings:
+        if word.startswith("bench.path="):
+            raise UsageError(f"{word}: what is on this machine already needs no fetching")
+        if not word.startswith("bench."):
+            raise UsageError(f"fetching takes bench=NAME and bench.KEY=VALUE, and got '{word}'")
+        if len(names) > 1:
+            raise UsageError(f"{word} is a setting of one benchmark, and {len(names)} were named")
+    return names, settings
+
+
+def _sources(name: str, settings: Sequence[str]) -> list[Any]:
+    """Where a benchmark's data comes from; neither its data nor a model is needed."""
+
+    def of(config: Any) -> list[Any]:
+        from omegaconf import OmegaConf
+
+        check_types(OmegaConf.masked_copy(config, "bench"))
+        return list(build(config.bench).sources())
+
+    found: list[Any] = run_config("eval", of, [f"bench={name}", *settings])
+    return found
 
 
 def _fetch_one(name: str, source: Any, console: Console) -> dict[str, Any]:

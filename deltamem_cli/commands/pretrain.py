@@ -13,13 +13,18 @@ from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["pretrain"]
 
+CARD = "README.md"
+"""Of the model folder; it is written last."""
+
 
 def pretrain(overrides: Sequence[str], *, console: Console, show: str | None) -> None:
     """Train a backbone from scratch on the curriculum and save it as a model folder."""
-    run_config("pretrain", lambda config: _pretrain(config, console), overrides, show=show)
+    run_config(
+        "pretrain", lambda config: _pretrain(config, console, overrides), overrides, show=show
+    )
 
 
-def _pretrain(config: Any, console: Console) -> Path:
+def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     from deltamem.pretraining import BackboneLearner, Curriculum, build_tokenizer, new_backbone
     from deltamem.training import Checkpoints, StepReport, train
     from deltamem_cli.world import RecallWorld, tokenizer_texts
@@ -28,6 +33,11 @@ def _pretrain(config: Any, console: Console) -> Path:
     sizes, recipe = build(config.backbone), build(config.training)
     key = config_hash(config)
     folder = Path(config.runs_dir) / f"pretrain-{key[:8]}"
+    model = folder / "model"
+    if (model / CARD).is_file():
+        console.note(f"{folder} is complete already")
+        console.wrote(model)
+        return model
     tokenizer = build_tokenizer(tokenizer_texts(), window=sizes.window)
     learner = BackboneLearner(new_backbone(sizes, tokenizer), tokenizer)
     curriculum = Curriculum(
@@ -51,14 +61,18 @@ def _pretrain(config: Any, console: Console) -> Path:
             on_step=on_step,
             on_note=console.note,
         )
-    card = {
-        "command": "`deltamem pretrain`",
-        "parameters": f"{sum(p.numel() for p in learner.parameters()):,}",
-        "vocabulary": f"{len(tokenizer):,}",
-        "steps": f"{recipe.steps:,} of {recipe.batch_size} sequences",
-        "seed": config.seed,
-        "settings (hash)": key,
-    }
-    model = learner.save(folder / "model", card=card)
-    console.wrote(model)
+    console.wrote(learner.save(model, card=_card(config, learner, words)))
     return model
+
+
+def _card(config: Any, learner: Any, words: Sequence[str]) -> dict[str, Any]:
+    """What the model folder says of how it was made."""
+    settings = [word for word in words if not word.startswith("runs_dir=")]
+    return {
+        "command": f"`{' '.join(['deltamem pretrain', *settings])}`",
+        "parameters": f"{sum(p.numel() for p in learner.parameters()):,}",
+        "vocabulary": f"{len(learner.tokenizer):,}",
+        "steps": f"{config.training.steps:,} of {config.training.batch_size} sequences",
+        "seed": config.seed,
+        "settings (hash)": config_hash(config),
+    }

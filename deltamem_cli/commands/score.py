@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
+from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build, check_types
+
+if TYPE_CHECKING:
+    from evaluations.benchmark import Benchmark
+    from evaluations.record import Record
 
 __all__ = ["score"]
 
@@ -20,41 +26,90 @@ def score(run: Path, overrides: Sequence[str], *, console: Console) -> None:
         run: its folder.
         overrides: such as ``bench.path=FILE``, where the data is not found by itself.
         console: prints.
+
+    Raises:
+        DataUnavailable: no such folder, or one without a record.
+        UsageError: settings of something other than the run's benchmark.
     """
-    from evaluations.record import RECORD, read_record, write_json
+    from evaluations.record import RECORD, write_json
     from evaluations.rescore import rescore
     from evaluations.store import read_samples
 
-    record = read_record(run / RECORD)
-    rows = read_samples(run)
-    words = [f"bench={record.bench}", *_settings(record.config["bench"]), *overrides]
-
-    def load(config: Any) -> Any:
-        check_types(config)
-        benchmark = build(config.bench)
-        benchmark.load()
-        return benchmark
-
-    scored = rescore(record, rows, run_config("eval", load, words))
-    path = write_json(run / RECORD, scored.to_json())
-    entry = scored.extra["rescored"][-1]
+    record = _record(run)
+    benchmark, results = _benchmark(record, overrides)
+    scored = rescore(record, read_samples(run), benchmark)
+    paths = [write_json(run / RECORD, scored.to_json())]
+    copy = Path(results) / f"{record.cell}.json" if results is not None else None
+    if copy is not None and copy.is_file():
+        paths.append(write_json(copy, scored.to_json()))
     console.json(scored.to_json())
+    entry = scored.extra["rescored"][-1]
     for name, metric in entry["metrics"].items():
         before = record.metrics.get(name)
         was = "not scored before" if before is None else f"{before['mean']:.4f} in the record"
         console.result(f"{name}: {metric['mean']:.4f} ({was}; {metric['n']} answers)")
     if entry["fingerprint"] != record.fingerprint:
         console.note("note: the protocol or the data differs from the run's")
-    console.wrote(path)
+    console.wrote(*paths)
+
+
+def _record(run: Path) -> Record:
+    from evaluations.errors import DataUnavailable, InvalidData
+    from evaluations.record import RECORD, read_record
+
+    if not run.is_dir():
+        raise DataUnavailable(
+            f"there is no folder {run}; `deltamem list runs` names those that are here"
+        )
+    if not (run / RECORD).is_file():
+        raise DataUnavailable(
+            f"{run} holds no {RECORD}: name the folder of a finished `deltamem eval`; one that was "
+            "interrupted goes on when the same command is run again"
+        )
+    record = read_record(run / RECORD)
+    if not isinstance(record.config, dict) or "bench" not in record.config:
+        raise InvalidData(f"{run / RECORD} does not say with which settings the run was made")
+    return record
+
+
+def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark, str | None]:
+    """The run's benchmark, loaded, and the folder where copies of records lie."""
+
+    def load(config: Any) -> tuple[Benchmark, str | None]:
+        from omegaconf import OmegaConf
+
+        check_types(OmegaConf.masked_copy(config, ["bench", "results_dir"]))
+        benchmark: Benchmark = build(config.bench)
+        benchmark.load()
+        return benchmark, config.results_dir
+
+    for word in overrides:
+        if not word.startswith(("bench.", "results_dir=")):
+            raise UsageError(
+                f"a run of bench={record.bench} is scored by that benchmark, with settings such as "
+                f"bench.path=FILE; got '{word}'"
+            )
+    words = [f"bench={record.bench}", *_settings(record.config["bench"]), *overrides]
+    loaded: tuple[Benchmark, str | None] = run_config("eval", load, words)
+    return loaded
 
 
 def _settings(bench: dict[str, Any]) -> list[str]:
     """The benchmark's settings as the run had them; a file's folder is not in a record."""
-    kept = {k: v for k, v in bench.items() if k not in ("_target_", "path") and v is not None}
+    kept = {k: v for k, v in bench.items() if k not in ("_target_", "path")}
     return [f"bench.{key}={_word(value)}" for key, value in kept.items()]
 
 
 def _word(value: Any) -> str:
+    """A value in Hydra's grammar: text is quoted, so that none of it has a meaning there."""
     if isinstance(value, list):
         return "[" + ",".join(_word(v) for v in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str):
+        # a backslash means itself, except before a quote
+        return "'" + re.sub(r"(\\*)('|$)", _escaped, value) + "'"
+    return "null" if value is None else str(value).lower()
+
+
+def _escaped(found: re.Match[str]) -> str:
+    backslashes, quote = found.groups()
+    return 2 * backslashes + ("\\'" if quote else "")

@@ -8,8 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from deltamem_cli.assemble import context_mode
-from deltamem_cli.compose import run_config
+from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
+from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["show"]
@@ -27,7 +28,11 @@ LONGEST_MESSAGE = 400
 
 
 def show(overrides: Sequence[str], *, console: Console) -> None:
-    """Print protocol, fingerprint, counts, groups, and the first prompt with what is written."""
+    """Print protocol, fingerprint, counts, groups, and the first prompt with what is written.
+
+    Raises:
+        UsageError: settings that leave nothing to ask.
+    """
     run_config("eval", lambda config: _show(config, console), overrides)
 
 
@@ -36,11 +41,14 @@ def _show(config: Any, console: Console) -> None:
     benchmark = build(config.bench)
     benchmark.load()
     samples = benchmark.samples()
+    if not samples:
+        raise UsageError("with these settings the benchmark asks nothing")
     groups = Counter(group for sample in samples for group in sample.groups)
     if benchmark.confidential:
         console.note("note: the questions of this benchmark must not be printed")
         prompt = WITHHELD
     else:
+        _note_what_differs(config, console)
         prompt = _first_prompt(config, benchmark, console)
     content = {
         "fingerprint": benchmark.fingerprint(),
@@ -62,6 +70,20 @@ def _show(config: Any, console: Console) -> None:
     console.result(f"decoding     {content['first']['decoding']}")
     console.result(f"\nfirst sample: {samples[0].id}, context={context_mode(config)}")
     _print_prompt(prompt, console)
+
+
+def _note_what_differs(config: Any, console: Console) -> None:
+    """Say where the chosen method or control does other than what is printed."""
+    named = choices()
+    if config.control.writes != "own":
+        console.note(f"note: control={named['control']} writes none of what follows")
+    elif not config.method.needs_adapter:
+        kept = config.method.state
+        console.note(
+            f"note: method={named['method']} writes nothing; it keeps of a history: {kept}"
+        )
+    if context_mode(config) not in ("visible", "none"):
+        console.note("note: the whole history is printed; the method shows a part of it")
 
 
 def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any]:
@@ -94,6 +116,12 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
         add_generation_prompt=True,
         template_kwargs=options,
     )
+    window = _window(config)
+    if len(prompt.ids) > window:
+        console.note(
+            f"note: the prompt is printed whole; the backbone attends to {window} tokens, so the "
+            f"{history.cut.side} of the history is cut from view"
+        )
     pairs = zip(rendered.message_ids, rendered.ids, strict=True)
     written = [
         {"message": number, "text": tokenizer.decode([token for _, token in part])}
@@ -105,6 +133,14 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
         "shown": prompt.text,
         "shown_tokens": len(prompt.ids),
     }
+
+
+def _window(config: Any) -> int:
+    from deltamem.backbone import load_config, tiny_folder
+
+    name = config.model.get("id") or str(tiny_folder())
+    architecture = load_config(name, revision=config.model.get("revision"))
+    return int(architecture.get_text_config().max_position_embeddings)
 
 
 def _print_prompt(prompt: dict[str, Any], console: Console) -> None:

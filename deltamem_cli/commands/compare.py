@@ -1,0 +1,115 @@
+"""``deltamem compare A B``: is B better than A on the same questions?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.console import Console
+
+if TYPE_CHECKING:
+    from evaluations.comparison import Comparison, Flip, Line
+
+__all__ = ["compare"]
+
+LONGEST = 120
+"""Characters of a question or an answer that are printed."""
+
+
+def compare(a: Path, b: Path, *, console: Console, force: bool, with_flips: bool) -> None:
+    """Print differences with their intervals, over all questions and by group.
+
+    Args:
+        a: folder of the run to compare with.
+        b: folder of the run in question.
+        console: prints.
+        force: compare runs of different protocols on the samples they share.
+        with_flips: list the samples whose score differs, too.
+    """
+    from evaluations.comparison import compare_runs, flips, read_run
+    from evaluations.report import markdown
+
+    one, other = read_run(a), read_run(b)
+    done = compare_runs(one, other, force=force)
+    flipped = flips(one, other) if with_flips else []
+    console.json(
+        {
+            "a": done.a,
+            "b": done.b,
+            "rows": [_plain(line) for line in done.lines],
+            "notes": list(done.notes),
+            **({"flips": [asdict(flip) for flip in flipped]} if with_flips else {}),
+        }
+    )
+    console.result(f"A  {done.a}\nB  {done.b}\n")
+    console.result(markdown(_table(done)))
+    for flip in flipped:
+        console.result(_flip(flip))
+    for note in done.notes:
+        console.note(f"note: {note}")
+
+
+def _plain(line: Line) -> dict[str, Any]:
+    paired = asdict(line.paired)
+    finite = all(abs(end) != float("inf") for end in paired["ci95"])
+    limits = {} if finite else {"ci95": None, "detectable": None}
+    return {
+        "metric": line.metric,
+        "group": line.group,
+        "p_holm": line.p_holm,
+        **paired,
+        **limits,
+    }
+
+
+def _table(done: Comparison) -> Any:
+    from evaluations.report import Table
+
+    columns = ("metric", "group", "n", "A", "B", "B - A", "95 % CI", "p", "p Holm", "fixed/broken")
+    notes = [
+        "intervals and p: whole histories resampled (studentised bootstrap); p Holm: adjusted for "
+        "the groups of a metric",
+        f"an effect of {100 * done.lines[0].paired.detectable:.1f} points would be found with a "
+        "power of 80 %",
+    ]
+    mcnemar = done.lines[0].paired.mcnemar
+    if mcnemar is not None:
+        notes.append(
+            f"McNemar, which takes questions for independent: p = {mcnemar.p:.3g} for "
+            f"{mcnemar.fixed} fixed and {mcnemar.broken} broken"
+        )
+    return Table(columns=columns, rows=[_row(line) for line in done.lines], notes=notes)
+
+
+def _row(line: Line) -> Sequence[str]:
+    paired, flipped = line.paired, line.paired.mcnemar
+    low, high = (100 * end for end in paired.ci95)
+    return [
+        line.metric,
+        line.group,
+        str(paired.n),
+        f"{100 * paired.a:.1f}",
+        f"{100 * paired.b:.1f}",
+        f"{100 * paired.effect:+.1f}",
+        f"{low:+.1f} to {high:+.1f}",
+        f"{paired.p:.2g}",
+        f"{line.p_holm:.2g}",
+        f"{flipped.fixed}/{flipped.broken}" if flipped else "",
+    ]
+
+
+def _flip(flip: Flip) -> str:
+    kind = "fixed " if flip.effect > 0 else "broken"
+    question = _short(flip.question or "[withheld]")
+    return (
+        f"{kind} {flip.id} ({flip.effect:+.2f})\n  {question}\n"
+        f"  wanted: {_short(' | '.join(flip.references))}\n"
+        f"  A: {_short(flip.a)}\n  B: {_short(flip.b)}"
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
