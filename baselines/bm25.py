@@ -22,6 +22,7 @@ from deltamem.errors import InvalidInput, check_choice
 __all__ = ["BM25", "IDFS"]
 
 IDFS = ("lucene", "okapi_floor")
+NUMBER_BYTES = 8
 EPSILON = 0.25
 """Share of the mean idf that ``okapi_floor`` gives to terms in more than half of the documents."""
 
@@ -49,6 +50,13 @@ class BM25:
 
     def __len__(self) -> int:
         return len(self._lengths)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of terms, and of numbers at eight bytes each: two of a posting, one of a length."""
+        terms = sum(len(term.encode()) for term in self._postings)
+        postings = sum(len(numbers) for numbers, _ in self._postings.values())
+        return terms + NUMBER_BYTES * (2 * postings + len(self))
 
     def add(self, documents: Sequence[Sequence[str]]) -> None:
         """Append documents, each a sequence of terms."""

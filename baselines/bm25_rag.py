@@ -84,10 +84,11 @@ class BM25RAG(TextualMemory):
         super().__init__(backbone, context=context, query_between=query_between)
 
     def describe(self) -> dict[str, Any]:
-        """Nothing is trained; the index is as large as the text."""
+        """Nothing is trained; text and index grow with the history."""
         return {
+            "family": "textual",
             "trained_parameters": 0,
-            "state_bytes": 0,
+            "state_bytes": None,
             "k": self._k or {kind: k for kind, (_, k) in NATURAL.items()},
             "unit": self._unit,
             "chunk_tokens": self._chunk_tokens,
@@ -122,6 +123,10 @@ class BM25RAG(TextualMemory):
             self._indices[number].add([self._terms(text) for text in texts])
             self._units[number] = units
         return [self.count([m["content"] for m in piece]) for piece in pieces]
+
+    def state_bytes(self, history: int) -> int:
+        """Text and index."""
+        return super().state_bytes(history) + self._indices[history].nbytes
 
     def recall(self, history: int, query: str) -> Recollection:
         """The k units that score highest; of equals the earlier one."""

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from baselines.embedder import quietly, weights_sha
+from deltamem.backbone.hub import hub_reachable
 from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = ["Compressor", "load_compressor"]
@@ -140,13 +141,27 @@ def load_compressor(
     pipeline.model_name, pipeline.use_llmlingua2 = id, True
     pipeline.oai_tokenizer = _Counter(counter)
     with _random_numbers_kept(), quietly():
-        try:
-            pipeline.load_model(id, str(device), {"trust_remote_code": False, "revision": revision})
-        except (OSError, ValueError) as fault:
-            raise _explain(id, fault) from fault
+        _load(pipeline, id, str(device), revision)
         pipeline.init_llmlingua2(max_force_token=max(FORCED, len(force_tokens)))
     pipeline.model.eval().requires_grad_(False)
     return Compressor(pipeline, rate=rate, force_tokens=force_tokens, **options)
+
+
+def _load(pipeline: Any, id: str, device: str, revision: str | None) -> None:
+    """From this machine, else from the hub, which is asked only where it can be reached."""
+    for local in (True, False):
+        options = {
+            "trust_remote_code": False,
+            "revision": revision,
+            "local_files_only": local,
+        }
+        try:
+            pipeline.load_model(id, device, options)
+        except (OSError, ValueError) as fault:
+            if not local or Path(id).is_dir() or not hub_reachable():
+                raise _explain(id, fault) from fault
+        else:
+            return
 
 
 @contextmanager

@@ -54,6 +54,7 @@ class Context2Lora(Frozen):
     def describe(self) -> dict[str, Any]:
         """Whose weights, and how many; no history leaves a state."""
         return {
+            "family": "parametric",
             **self._identity,
             "trained_parameters": self.lora.parameter_count,
             "state_bytes": 0,
@@ -102,6 +103,13 @@ class Context2LoraLearner:
         self.settings = {"rank": rank, "alpha": alpha, "targets": list(targets)}
         self.lora = Lora(backbone.model, rank=rank, alpha=alpha, targets=targets)
         self.lora.initialise(seed=seed)
+
+    @staticmethod
+    def trained_parameters(
+        model: Any, *, rank: int = 8, alpha: float = 16.0, targets: Sequence[str] = ATTENTION
+    ) -> int:
+        """How many numbers branches beside ``model`` have, which may be on the meta device."""
+        return Lora(model, rank=rank, alpha=alpha, targets=targets).parameter_count
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """The branches; the backbone is not among them."""

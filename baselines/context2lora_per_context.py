@@ -55,6 +55,8 @@ class Trained(ReadReport):
     rows: int
     loss: float
     """Mean per token in the last step; 0 where there was nothing to learn."""
+    state_bytes: int
+    """Of the history's adapter."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -115,19 +117,32 @@ class Context2LoraPerContext:
         self._shape = {"rank": rank, "alpha": alpha, "targets": list(self.lora.targets)}
         self.training = training or WriteTimeTraining()
         self.examples: ExampleSource = examples or Examples()
+        self._adapter_bytes = sum(p.numel() * p.element_size() for p in self.lora.parameters())
         self._kept: OrderedDict[str, Made] = OrderedDict()
         self.reset()
 
+    @staticmethod
+    def trained_parameters(
+        model: Any,
+        *,
+        rank: int = 4,
+        alpha: float = 8.0,
+        targets: Sequence[str] = ALL_LINEAR,
+        **settings: Any,
+    ) -> int:
+        """How many numbers each history trains beside ``model``, maybe on the meta device."""
+        return Lora(model, rank=rank, alpha=alpha, targets=targets).parameter_count
+
     def describe(self) -> dict[str, Any]:
         """The recipe: it and the history decide the weights, which are the state."""
-        size = sum(p.numel() * p.element_size() for p in self.lora.parameters())
         return {
+            "family": "parametric",
             **self._shape,
             "training": asdict(self.training),
             "examples": self.examples.describe(),
             "write_seed": self.seed,
             "trained_parameters": self.lora.parameter_count,
-            "state_bytes": size,
+            "state_bytes": self._adapter_bytes,
         }
 
     def reset(self, batch: int = 1) -> None:
@@ -152,6 +167,7 @@ class Context2LoraPerContext:
             written_tokens=made.tokens,
             rows=made.rows,
             loss=made.loss,
+            state_bytes=0 if made.weights is None else self._adapter_bytes,
         )
 
     def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:

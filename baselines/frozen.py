@@ -28,6 +28,8 @@ class Shown(ReadReport):
     """What of a piece of history came into view; nothing is written anywhere else."""
 
     written_tokens: int = 0
+    state_bytes: int = 0
+    """What the whole history left behind so far, beside what is in view."""
 
 
 class Frozen:
@@ -45,7 +47,7 @@ class Frozen:
 
     def describe(self) -> dict[str, Any]:
         """Nothing is trained and nothing kept."""
-        return {"trained_parameters": 0, "state_bytes": 0}
+        return {"family": "reference", "trained_parameters": 0, "state_bytes": 0}
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""

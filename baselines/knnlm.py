@@ -107,6 +107,7 @@ class KnnLm(Frozen):
         width = self.backbone.model.config.get_text_config().hidden_size
         size = self.backbone.model.get_input_embeddings().weight.element_size()
         return {
+            "family": "outside-channel",
             "interpolation": self.interpolation,
             **self._settings,
             "trained_parameters": 0,
@@ -133,6 +134,7 @@ class KnnLm(Frozen):
                 shown,
                 seconds=shown.seconds + seconds,
                 written_tokens=0 if stored is None else len(stored.data),
+                state_bytes=0 if stored is None else stored.data.nbytes,
             )
             for shown, stored in zip(super().write(histories), self._stored, strict=True)
         ]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from baselines.compressor import Compressor, load_compressor
-from baselines.textual import check_part
+from baselines.textual import check_part, text_bytes
 from deltamem.backbone import (
     Backbone,
     DecodingLike,
@@ -59,6 +59,8 @@ class Compressed(Shortened):
     """Tokens of the whole history in view, compressed."""
     cut_side: str | None
     """Which part of the compressed history did not fit the window; None when all did."""
+    state_bytes: int
+    """Of the compressed text of the history so far."""
     seconds: float
 
 
@@ -133,8 +135,9 @@ class LLMLingua2:
     def describe(self) -> dict[str, Any]:
         """The compressor by its weights, and its settings. Nothing is trained here."""
         return {
+            "family": "textual",
             "trained_parameters": 0,
-            "state_bytes": 0,
+            "state_bytes": None,
             "compressor_sha": None if self._compressor is None else self._compressor.sha,
             "rate": self._rate,
             **self._settings,
@@ -151,12 +154,17 @@ class LLMLingua2:
         started = time.perf_counter()
         done = [self._take(number, history) for number, history in enumerate(histories)]
         read = self._view.read([piece for piece, _ in done])
+        kept = [text_bytes(messages) for messages in self._view.state_dict()["messages"]]
         seconds = (time.perf_counter() - started) / len(histories)
         return [
             Compressed(
-                **vars(taken), shown_tokens=v.shown_tokens, cut_side=v.cut_side, seconds=seconds
+                **vars(taken),
+                shown_tokens=v.shown_tokens,
+                cut_side=v.cut_side,
+                state_bytes=size,
+                seconds=seconds,
             )
-            for (_, taken), v in zip(done, read, strict=True)
+            for (_, taken), v, size in zip(done, read, kept, strict=True)
         ]
 
     def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:

@@ -92,6 +92,7 @@ class MemGen(Frozen):
     def describe(self) -> dict[str, Any]:
         """Whose weights, how many, and where latents go; no history leaves a state."""
         return {
+            "family": "parametric",
             **self._identity,
             "trigger": self._trigger,
             **asdict(self.places),

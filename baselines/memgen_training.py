@@ -137,6 +137,28 @@ class MemGenLearner:
         self.weights = MemGenWeights(backbone.model, **self.settings)
         self.weights.initialise(backbone.model, seed=seed)
 
+    @staticmethod
+    def trained_parameters(
+        model: Any,
+        *,
+        rank: int = 8,
+        alpha: float = 16.0,
+        prompt_latents: int = 8,
+        inference_latents: int = 8,
+        **settings: Any,
+    ) -> int:
+        """How many numbers weaver and trigger have beside ``model``, maybe on the meta device.
+
+        The count of the paper's row; the trigger's share of it is not trained here.
+        """
+        return MemGenWeights(
+            model,
+            rank=rank,
+            alpha=alpha,
+            prompt_latents=prompt_latents,
+            inference_latents=inference_latents,
+        ).parameter_count
+
     def parameters(self) -> Iterable[nn.Parameter]:
         """The weaver; neither trigger nor backbone is among them."""
         return self.weights.weaver.parameters()

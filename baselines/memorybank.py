@@ -14,14 +14,22 @@ order, and runs that were cut into other batches or resumed are not comparable.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from baselines.embedder import load_embedder
-from baselines.memorybank_days import Day, Document, compose, make_days, make_documents, neighbours
+from baselines.memorybank_days import (
+    Day,
+    Document,
+    Segmentation,
+    compose,
+    make_days,
+    make_documents,
+    neighbours,
+)
 from baselines.memorybank_forgetting import Forgetting, Strength
 from baselines.summaries import DAY, OVERVIEW, Summariser
 from baselines.textual import Recalled, Recollection, TextualMemory, query_of
@@ -55,8 +63,7 @@ class MemoryBank(TextualMemory):
         embedder: str | None = None,
         k: int = 6,
         neighbour_chars: int = 200,
-        day_tokens: int = 4096,
-        document_tokens: int = 512,
+        segments: Segmentation | None = None,
         summaries: bool = True,
         summary_tokens: int = 400,
         forgetting: bool = False,
@@ -73,8 +80,8 @@ class MemoryBank(TextualMemory):
             k: documents recalled.
             neighbour_chars: characters up to which a recalled pair is filled up with what was said
                 around it; 0 for not.
-            day_tokens: of a day where the history has no sessions.
-            document_tokens: of a document where it is not made of turns.
+            segments: sizes of days and documents that the history does not have by itself; None
+                for 4,096 and 512 tokens.
             summaries: whether any are written.
             summary_tokens: of a summary at most.
             forgetting: whether memories fade.
@@ -86,15 +93,15 @@ class MemoryBank(TextualMemory):
             InvalidInput: a value out of range, or ``reinforce`` where nothing is forgotten.
             Unavailable: the embedder is not here.
         """
-        if min(k, day_tokens, document_tokens) < 1 or neighbour_chars < 0:
+        if k < 1 or neighbour_chars < 0:
             raise InvalidInput(
-                f"k is {k}, day_tokens {day_tokens}, document_tokens {document_tokens} and "
-                f"neighbour_chars {neighbour_chars}; use at least 1, and 0 for neighbour_chars"
+                f"k is {k} and neighbour_chars {neighbour_chars}; use at least 1, and 0 for "
+                "neighbour_chars"
             )
         if reinforce and not forgetting:
             raise InvalidInput("reinforce=true changes what is forgotten: add forgetting=true")
         self._k, self._neighbour_chars = k, neighbour_chars
-        self._sizes = {"day_tokens": day_tokens, "document_tokens": document_tokens}
+        self._segments = segments or Segmentation()
         self._forgets = (forgets or Forgetting()) if forgetting else None
         self._reinforce = reinforce
         self._embedder = load_embedder(embedder, device=backbone.device)
@@ -109,12 +116,13 @@ class MemoryBank(TextualMemory):
         """The embedder by its weights, and every setting. Nothing is trained."""
         forgets = self._forgets
         return {
+            "family": "textual",
             "trained_parameters": 0,
-            "state_bytes": 0,
+            "state_bytes": None,
             "embedder_sha": self._embedder.sha,
             "k": self._k,
             "neighbour_chars": self._neighbour_chars,
-            **self._sizes,
+            **asdict(self._segments),
             "summary_tokens": self._summariser.max_tokens if self._summariser else 0,
             "forgetting": None if forgets is None else vars(forgets),
             "reinforce": self._reinforce,
@@ -132,7 +140,7 @@ class MemoryBank(TextualMemory):
         """Summarise the days that changed, and give a vector to every new document."""
         known = set(self._summaries)
         for bank, store in zip(self._banks, self.stores, strict=True):
-            bank.days = make_days(store.messages, token_starts=self.token_starts, **self._sizes)
+            bank.days = make_days(store.messages, self._segments, token_starts=self.token_starts)
         texts = [[day.text for day in bank.days] for bank in self._banks]
         self._summarise([text for own in texts for text in own], DAY)
         daily = [[self._summaries.get(text, "") for text in own] for own in texts]
@@ -149,6 +157,13 @@ class MemoryBank(TextualMemory):
             + self.count([self._summaries[text] for text in {*own, text} & fresh])
             for piece, own, text in zip(pieces, texts, joined, strict=True)
         ]
+
+    def state_bytes(self, history: int) -> int:
+        """Text, summaries and vectors."""
+        bank = self._banks[history]
+        notes = [bank.overview, *(d.text for d in bank.documents if d.unit is None)]
+        size = sum(len(note.encode()) for note in notes)
+        return super().state_bytes(history) + size + bank.vectors.nbytes
 
     def recall(self, history: int, query: str) -> Recollection:
         """The overview and the k nearest documents with their neighbours."""

@@ -16,8 +16,39 @@ from dataclasses import dataclass
 from baselines.memorybank_forgetting import day_numbers
 from baselines.units import TokenStarts, Unit, sessions, shown, split_units, text_kind
 from deltamem.backbone import Messages
+from deltamem.errors import InvalidInput
 
-__all__ = ["Day", "Document", "compose", "make_days", "make_documents", "neighbours", "unit_text"]
+__all__ = [
+    "Day",
+    "Document",
+    "Segmentation",
+    "compose",
+    "make_days",
+    "make_documents",
+    "neighbours",
+    "unit_text",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """How a history is cut where it does not say so itself, in tokens of the backbone.
+
+    Raises:
+        InvalidInput: sizes below one.
+    """
+
+    day_tokens: int = 4096
+    """Of a day where there are no sessions."""
+    document_tokens: int = 512
+    """Of a document where there are no turns."""
+
+    def __post_init__(self) -> None:
+        if min(self.day_tokens, self.document_tokens) < 1:
+            raise InvalidInput(
+                f"day_tokens is {self.day_tokens} and document_tokens {self.document_tokens}; use "
+                "at least 1"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +77,7 @@ class Document:
 
 
 def make_days(
-    messages: Messages, *, day_tokens: int, document_tokens: int, token_starts: TokenStarts
+    messages: Messages, segments: Segmentation, *, token_starts: TokenStarts
 ) -> list[Day]:
     """The days of a history, in its order; see the module."""
     if not messages:
@@ -59,18 +90,17 @@ def make_days(
     elif dated:
         groups = sessions(messages, range(len(messages)))
     else:
-        groups = _packed(lengths, day_tokens)
+        groups = _packed(lengths, segments.day_tokens)
     roles = {message["role"] for message in messages}
-    paired = (kind == "turns" or len(roles) > 1) and max(lengths) <= document_tokens
+    size = segments.document_tokens
+    paired = (kind == "turns" or len(roles) > 1) and max(lengths) <= size
     unit = "message" if kind == "passages" else "pair" if paired else "chunk"
     labels = [_label(messages[group[0]], i) for i, group in enumerate(groups)]
     numbers = day_numbers(labels, [messages[group[0]].get("session") for group in groups])
     return [
         Day(
             units=tuple(
-                split_units(
-                    messages, unit, size=document_tokens, token_starts=token_starts, among=group
-                )
+                split_units(messages, unit, size=size, token_starts=token_starts, among=group)
             ),
             label=label,
             number=number,

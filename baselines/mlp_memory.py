@@ -60,6 +60,7 @@ class MLPMemory(Frozen):
     def describe(self) -> dict[str, Any]:
         """Whose weights, how many, and their share; no history leaves a state."""
         return {
+            "family": "outside-channel",
             **self._identity,
             "interpolation": self.interpolation,
             "trained_parameters": self.student.parameter_count,

@@ -77,7 +77,7 @@ class Student(nn.Module):
                 ``copy``: the MLPs, norms and head of its last layers.
             seed: of ``scratch``.
         """
-        check_choice("learner.start", start, STARTS)
+        check_choice("method.learner.start", start, STARTS)
         generator = torch.Generator().manual_seed(seed)
         spread = model.config.get_text_config().initializer_range
         neutral = _neutral_norm(model.get_decoder().norm)

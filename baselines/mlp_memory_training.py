@@ -120,15 +120,19 @@ class MLPMemoryLearner:
         check_layer(backbone.model, layer)
         check_neighbours(neighbours, effective_neighbours, temperature)
         if not 0 <= divergence <= 1:
-            raise InvalidInput(f"learner.divergence is {divergence}; it must be from 0 to 1")
+            raise InvalidInput(f"method.learner.divergence is {divergence}; use 0 to 1")
         self.backbone, self.read_length, self.divergence = backbone, read_length, divergence
         self._positions, self._neighbours = positions, neighbours
         self._effective, self._temperature = effective_neighbours, temperature
-        blocks = len(backbone.model.get_decoder().layers) if depth is None else depth
-        self.settings = {"depth": blocks, "layer": layer}
+        self.settings = {"depth": _depth(backbone.model, depth), "layer": layer}
         self.student = Student(backbone.model, **self.settings)
         self.student.initialise(backbone.model, start=start, seed=seed)
         self.teacher: Teacher | None = None
+
+    @staticmethod
+    def trained_parameters(model: Any, *, depth: int | None = None, **settings: Any) -> int:
+        """How many numbers a student beside ``model`` has, which may be on the meta device."""
+        return Student(model, depth=_depth(model, depth)).parameter_count
 
     @torch.no_grad()
     def prepare(self, episodes: Episodes[Episode]) -> None:
@@ -249,6 +253,10 @@ class MLPMemoryLearner:
             backbone=self.backbone,
             card={**facts, **card},
         )
+
+
+def _depth(model: Any, depth: int | None) -> int:
+    return len(model.get_decoder().layers) if depth is None else depth
 
 
 def _next_tokens(batch: PositionBatch) -> Tensor:

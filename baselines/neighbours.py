@@ -57,6 +57,11 @@ class Datastore:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys and values."""
+        return self.keys.nbytes + self.values.nbytes
+
     @cached_property
     def _centre(self) -> Tensor:
         """Near it distances lose fewer digits, and they do not change with it."""

@@ -36,6 +36,7 @@ __all__ = [
     "TextualMemory",
     "check_part",
     "query_of",
+    "text_bytes",
 ]
 
 CONTEXTS = ("part", "auto")
@@ -49,6 +50,8 @@ class Stored:
     """Tokens of all text that was stored, summaries included."""
     original_tokens: int
     seconds: float
+    state_bytes: int
+    """All that is kept of the history so far."""
     shown_tokens: int = 0
     cut_side: str | None = None
 
@@ -139,9 +142,19 @@ class TextualMemory(ABC):
         ]
         seconds = (time.perf_counter() - started) / len(histories)
         return [
-            Stored(written_tokens=w, original_tokens=o, seconds=seconds)
-            for w, o in zip(written, original, strict=True)
+            Stored(
+                written_tokens=w,
+                original_tokens=o,
+                seconds=seconds,
+                state_bytes=self.state_bytes(i),
+            )
+            for i, (w, o) in enumerate(zip(written, original, strict=True))
         ]
+
+    def state_bytes(self, history: int) -> int:
+        """What is kept of one history: its text; a subclass adds its index."""
+        store = self.stores[history]
+        return text_bytes([*store.system, *store.messages])
 
     def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Recalled]:
         """Answer each prompt with what its question recalls in view.
@@ -193,8 +206,7 @@ class TextualMemory(ABC):
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if len(tokens(middle)) <= room else (low, middle - 1)
-        kept = max(low, 0)
-        return tokens(kept), kept, recalled.count - kept
+        return tokens(low), low, recalled.count - low
 
     def count(self, texts: Sequence[str]) -> int:
         """Tokens of the backbone in some texts, without any template."""
@@ -226,6 +238,11 @@ class TextualMemory(ABC):
         for store, kept in zip(self.stores, state["stores"], strict=True):
             store.system, store.messages = list(kept["system"]), list(kept["messages"])
             store.join = kept["join"]
+
+
+def text_bytes(messages: Messages) -> int:
+    """Bytes of the contents in UTF-8."""
+    return sum(len(message["content"].encode()) for message in messages)
 
 
 def check_part(context: str) -> None:

@@ -139,7 +139,7 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
     """
     remedy = (
         f"train them with `deltamem train method={method}`, or name a folder that holds some with "
-        "method.weights=FOLDER"
+        "adapter=FOLDER"
     )
     if folder is None:
         raise Unavailable(f"method={method} needs trained weights: {remedy}")
@@ -182,5 +182,5 @@ A baseline of the δ-mem comparison (arXiv 2605.12357), trained for the frozen b
 |---|---|
 {rows}
 
-Use it with `deltamem eval method={method} method.weights=FOLDER`.
+Use it with `deltamem eval method={method} adapter=FOLDER`.
 """

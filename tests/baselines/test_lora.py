@@ -156,10 +156,10 @@ def known(model: Any, book: torch.Tensor) -> float:
     return float((ids == book).all(1).float().mean())
 
 
-def written_into(model: Any, book: torch.Tensor) -> Lora:
+def written_into(model: Any, book: torch.Tensor, *, steps: int = 150) -> Lora:
     lora = lora_for(model, rank=8)
     optimizer = torch.optim.AdamW(lora.parameters(), lr=1e-2, weight_decay=0.0)
-    for _ in range(150):
+    for _ in range(steps):
         optimizer.zero_grad()
         with lora.attach(model):
             logits = model(book).logits[:, KEY - 1 : -1]
@@ -180,7 +180,7 @@ def test_a_phone_book_fits_and_is_gone_with_the_branches(make_model: Callable[..
         assert known(model, unwritten) == 0.0
         logits = model(book).logits
     assert known(model, book) == 0.0
-    written_into(model, unwritten)
+    written_into(model, unwritten, steps=10)
     with written_into(model, book).attach(model):
         assert torch.equal(model(book).logits, logits)
     assert sha(model) == before

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from trained_baselines import (
@@ -94,6 +94,7 @@ def test_start_values(tiny: Any) -> None:
 
 
 @settings(deadline=None)
+@example(text="1.\n1", limit=1, every=False, at_prompt=False)  # a point and a line in one token
 @given(
     text=st.text("ab71,. \n", min_size=1, max_size=30),
     limit=st.integers(0, 4),
@@ -108,8 +109,8 @@ def test_places_follow_the_text(
     wanted = [3] if at_prompt else []
     for end in range(1, len(answer)):
         so_far, token = tiny.tokenizer.decode(answer[:end]), tiny.tokenizer.decode(answer[end - 1])
-        inside_number = re.search(r"\d[,.] *$", so_far)
-        if token.strip(" ") and re.search(r"[,.\n] *$", so_far) and (every or not inside_number):
+        inside_number = re.search(r"\d[,.] *\Z", so_far)
+        if token.strip(" ") and re.search(r"[,.\n] *\Z", so_far) and (every or not inside_number):
             wanted.append(3 + end)
     places = Places(at_prompt=at_prompt, max_insertions=limit, every_delimiter=every)
     got = places.plan(tiny.tokenizer, [5, 6, 7], answer)

@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 
 from baselines.embedder import load_embedder
 from baselines.memorybank import MemoryBank
-from baselines.memorybank_days import Document, make_days, make_documents, neighbours
+from baselines.memorybank_days import (
+    Document,
+    Segmentation,
+    make_days,
+    make_documents,
+    neighbours,
+)
 from baselines.memorybank_forgetting import Forgetting, Strength, day_numbers, retention
 from baselines.summaries import DAY, Summariser
 from baselines.units import shown, split_units
@@ -195,8 +201,8 @@ def starts(text: str) -> list[int]:
 
 
 def days_of(messages: Any, **sizes: int) -> Any:
-    sizes = {"day_tokens": 12, "document_tokens": 6, **sizes}
-    return make_days(messages, token_starts=starts, **sizes)
+    segments = Segmentation(**{"day_tokens": 12, "document_tokens": 6, **sizes})
+    return make_days(messages, segments, token_starts=starts)
 
 
 def test_a_session_is_a_day_and_its_pairs_are_documents() -> None:
@@ -257,7 +263,7 @@ def test_neighbours_of_a_hit() -> None:
 def test_ranking_is_by_cosine(tiny: Any, encoder_folder: Path) -> None:
     made = bank(tiny, encoder_folder, summaries=False, k=3, neighbour_chars=0)
     embed = load_embedder(str(encoder_folder), device="cpu")
-    days = make_days(talk(), day_tokens=4096, document_tokens=512, token_starts=made.token_starts)
+    days = make_days(talk(), Segmentation(), token_starts=made.token_starts)
     texts = [d.text for d in make_documents(talk(), days, [""] * 3)]
     for question in ("Where is A?", "Kiel", "Today B is in Doha. The bus was late."):
         query = embed([question])[0]
@@ -371,7 +377,7 @@ def test_the_forgotten_is_not_shown(tiny: Any, encoder_folder: Path) -> None:
 
 
 def test_a_day_keeps_its_summary_while_a_turn_is_left(tiny: Any, encoder_folder: Path) -> None:
-    for seed in range(20):
+    for seed in range(8):
         forgets = Forgetting(time_scale=12, seed=seed)
         text = seen(bank(tiny, encoder_folder, k=20, forgetting=True, forgets=forgets), "Where?")
         for date, places in zip(DATES, PLACES, strict=True):
@@ -417,7 +423,7 @@ def test_what_was_recalled_outlives_the_rest(tiny: Any, encoder_folder: Path) ->
         made.write([History(messages=tuple(messages[6:]), join="\n")])
         return "Oslo" in seen(made, "Where is A?")
 
-    plain, stronger = ([survives(recall, seed) for seed in range(30)] for recall in (False, True))
+    plain, stronger = ([survives(recall, seed) for seed in range(12)] for recall in (False, True))
     assert all(not before or after for before, after in zip(plain, stronger, strict=True))
     assert sum(stronger) > sum(plain)
 
@@ -431,3 +437,5 @@ def test_settings_that_make_no_sense(tiny: Any, encoder_folder: Path) -> None:
     for settings, message in wrong.values():
         with pytest.raises(InvalidInput, match=message):
             MemoryBank(tiny, embedder=str(encoder_folder), **settings)
+    with pytest.raises(InvalidInput, match="document_tokens 0; use at least 1"):
+        Segmentation(document_tokens=0)

@@ -190,8 +190,8 @@ def test_only_the_student_is_trained(tiny: Any, monkeypatch: pytest.MonkeyPatch)
 def test_the_student_becomes_its_teacher(tiny: Any, tmp_path: Path) -> None:
     """Pure divergence, on a corpus that it can learn by heart."""
     learner, before = learner_for(tiny, divergence=1.0), sha(tiny.model)
-    settings = {"batch_size": 3, "micro_batch_size": 3}
-    reports = fit(learner, tmp_path / "a", steps=150, learning_rate=3e-3, **settings)
+    corpus = EPISODES[1:]
+    reports = fit(learner, tmp_path / "a", corpus, steps=80, learning_rate=1e-2)
     assert reports[0].loss > 4
     assert reports[-1].loss < 0.1
     assert sha(tiny.model) == before
@@ -199,7 +199,7 @@ def test_the_student_becomes_its_teacher(tiny: Any, tmp_path: Path) -> None:
 
 def test_answers_are_learnt(tiny: Any, tmp_path: Path) -> None:
     learner = learner_for(tiny, divergence=0.0)
-    reports = fit(learner, tmp_path, steps=100, learning_rate=3e-3)
+    reports = fit(learner, tmp_path, EPISODES[1:], steps=60, learning_rate=1e-2)
     assert reports[0].em == 0
     assert reports[-1].em == 1
 
@@ -289,8 +289,8 @@ def test_what_it_says_of_itself_and_refuses(tiny: Any, folder: Path, tmp_path: P
         unprepared.loss(unprepared.batch(EPISODES))
     for changes, sentence in (
         ({"layer": 9}, "layer 9 is not there"),
-        ({"start": "zero"}, "learner.start is 'zero'; choose one of scratch, copy"),
-        ({"divergence": 2.0}, r"learner\.divergence is 2\.0"),
+        ({"start": "zero"}, "method.learner.start is 'zero'; choose one of scratch, copy"),
+        ({"divergence": 2.0}, r"method\.learner\.divergence is 2\.0"),
         ({"neighbours": 0}, "neighbours is 0"),
         ({"depth": 0}, "depth is 0"),
     ):
