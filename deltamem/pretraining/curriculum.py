@@ -18,7 +18,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-__all__ = ["Curriculum", "TokenSequence", "World"]
+from deltamem.errors import InvalidInput
+
+__all__ = ["LONGEST", "Curriculum", "TokenSequence", "World"]
+
+LONGEST = 384
+"""No sequence has more tokens: 16 statements, 3 fillers and 4 questions through a friend."""
 
 COPY_LENGTH = 48
 COPIED = (4, 16)
@@ -90,7 +95,13 @@ class Curriculum:
     def __init__(
         self, tokenizer: Any, world: World, *, steps: int, copy_steps: int, batch: int, seed: int
     ) -> None:
-        """``copy_steps`` of the ``steps`` only copy; ``batch`` sequences make a step."""
+        """``copy_steps`` of the ``steps`` only copy; ``batch`` sequences make a step.
+
+        Raises:
+            InvalidInput: ``copy_steps`` is negative.
+        """
+        if copy_steps < 0:
+            raise InvalidInput(f"copy_steps is {copy_steps}; it must be at least 0")
         self.tokenizer, self.world = tokenizer, world
         self.steps, self.copy_steps, self.batch, self.seed = steps, copy_steps, batch, seed
         self._first_word = len(tokenizer.all_special_ids)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from deltamem.backbone import left_pad
-from deltamem.pretraining.curriculum import TokenSequence
+from deltamem.errors import InvalidInput
+from deltamem.pretraining.curriculum import LONGEST, TokenSequence
 from deltamem.training.collate import IGNORED
 from deltamem.training.objective import Objective
 
@@ -30,6 +31,20 @@ class BackboneConfig:
     rope_theta: float = 100.0
     """Low, so that nearby positions are told apart from the start."""
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("layers", 1), ("width", 1), ("head_dim", 2), ("window", LONGEST)):
+            if getattr(self, name) < least:
+                raise InvalidInput(
+                    f"backbone.{name} is {getattr(self, name)}; it must be at least {least}"
+                )
+        if self.head_dim % 2 or self.width % self.head_dim:
+            raise InvalidInput(
+                f"backbone.head_dim is {self.head_dim}; it must be even and divide backbone.width, "
+                f"which is {self.width}"
+            )
+        if self.rope_theta <= 1:
+            raise InvalidInput(f"backbone.rope_theta is {self.rope_theta}; it must be above 1")
 
 
 def new_backbone(config: BackboneConfig, tokenizer: Any) -> Any:
@@ -126,8 +141,16 @@ class BackboneLearner:
         return self.model.load_state_dict(dict(state), strict=False)
 
     def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
-        """A Hugging Face folder with a card, weights in bfloat16."""
-        self.model.to(torch.bfloat16).save_pretrained(folder)
+        """A Hugging Face folder with a card, weights in bfloat16; the card is written last."""
+        from transformers.utils import logging
+
+        bars = logging.is_progress_bar_enabled()
+        logging.disable_progress_bar()
+        try:
+            self.model.to(torch.bfloat16).save_pretrained(folder)
+        finally:
+            if bars:
+                logging.enable_progress_bar()
         self.tokenizer.save_pretrained(folder)
         rows = "\n".join(f"| {name} | {value} |" for name, value in card.items())
         text = f"{CARD}\n\n| | |\n|---|---|\n{rows}\n"
