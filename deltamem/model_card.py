@@ -44,11 +44,17 @@ into the backbone.
 Load it with `deltamem eval adapter=FOLDER`, or in Python:
 
 ```python
-from deltamem import load_adapter, load_backbone
+from deltamem import load_adapter, {_loading(backbone).partition("(")[0]}
 
-backbone = load_backbone("{backbone.name}")
+backbone = {_loading(backbone)}
 memory = load_adapter(FOLDER, backbone)
 with memory.attach(backbone.model):
     ...
 ```
 """
+
+
+def _loading(backbone: Backbone) -> str:
+    """The call that loads this backbone: the embedded one has no hub id."""
+    name = backbone.name
+    return "load_tiny()" if name == "tiny" else f'load_backbone("{name}")'
