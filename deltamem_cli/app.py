@@ -191,7 +191,7 @@ def fetch(overrides: Overrides = None, as_json: Json = False, quiet: Quiet = Fal
 
 @app.command()
 def score(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished or interrupted run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     overrides: Overrides = None,
     as_json: Json = False,
     quiet: Quiet = False,

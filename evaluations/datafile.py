@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import os
 import urllib.error
@@ -82,7 +83,7 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
         if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
             raise OSError("HF_HUB_OFFLINE is set")
         content = _download(source.url)
-    except OSError as fault:
+    except (OSError, http.client.HTTPException) as fault:
         raise DataUnavailable(
             f"{source.name} ({source.licence}) is neither in {path.parent} nor can it be fetched "
             f"from {source.url} ({fault}): give a copy with bench.path=FILE"

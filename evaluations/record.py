@@ -126,7 +126,7 @@ def _cost(
 
     return {
         "trained_parameters": described.get("trained_parameters", 0),
-        "state_bytes": described.get("state_bytes", 0),
+        "state_bytes": _state_bytes(rows, described),
         "prompt_tokens": mean("prompt_tokens"),
         "new_tokens": mean("new_tokens"),
         "written_tokens": mean("written_tokens"),
@@ -135,6 +135,14 @@ def _cost(
         "wall_seconds": seconds,
         "peak_memory_mb": peak_memory_mb(),
     }
+
+
+def _state_bytes(
+    rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any]
+) -> float | int | None:
+    """Mean over questions where a history leaves more or less, else the method's fixed size."""
+    sizes = [row["state_bytes"] for row in rows if row.get("state_bytes") is not None]
+    return sum(sizes) / len(sizes) if sizes else described.get("state_bytes", 0)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:

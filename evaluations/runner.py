@@ -258,6 +258,7 @@ def _row(
         "shown_tokens": written.shown_tokens,
         "written_tokens": written.written_tokens,
         "cut_side": written.cut_side,
+        "state_bytes": getattr(written, "state_bytes", None),
         "write_seconds": written.seconds / share,
         "answer_seconds": answer.seconds,
     }

@@ -20,11 +20,11 @@ def hub_reachable() -> bool:
 
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
         return False
-    request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
     try:
+        request = urllib.request.Request(constants.ENDPOINT, method="HEAD")
         with urllib.request.urlopen(request, timeout=SECONDS):
             return True
     except urllib.error.HTTPError:
         return True
-    except OSError:
+    except (OSError, ValueError):  # no answer, or HF_ENDPOINT is no address
         return False

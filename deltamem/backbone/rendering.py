@@ -216,7 +216,7 @@ def _skip_space(text: str, at: int) -> int:
 
 def _tokenise(tokenizer: Any, text: str, spans: Sequence[Span]) -> tuple[Rendered, list[int]]:
     """Tokens with their labels, and where in the text each starts."""
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     starts = [start for start, _ in encoded["offset_mapping"]]
     rendered = Rendered(
         text=text,

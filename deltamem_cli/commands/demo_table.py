@@ -130,6 +130,7 @@ def _train(method: str, settings: Any, console: Console) -> str:
         "model=tiny",
         f"method={method}",
         *(str(word) for word in settings.table1.train),
+        *(str(word) for word in settings.table1.train_settings.get(method, [])),
         f"runs_dir={settings.runs_dir}",
     ]
     console.note(f"training it: deltamem train {' '.join(words)}")

@@ -52,6 +52,8 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     if (adapter / "README.md").is_file():
         console.note(f"{folder} is complete already")
         return _summary(folder)
+    if hasattr(learner, "prepare"):  # a teacher that has to see the data first
+        learner.prepare(data.episodes)
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     with console.progress(folder.name.rpartition("__")[0]) as tick:
         log = _Log(folder / LOG, tick)
