@@ -27,10 +27,11 @@ def list_methods(
         console: where to.
         about: the comment of an option, by group and name.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
+    empty: list[Any] = []
     for name in options("method"):
         words = [*overrides, f"method={name}"]
-        row = run_config("train", partial(_row, name), words)
+        row = run_config("train", partial(_row, name, empty), words)
         rows.append({**row, "about": about("method", name)})
     console.json({"rows": rows})
     for row in rows:
@@ -41,29 +42,32 @@ def list_methods(
         console.result(f"    keeps of a history: {row['state']}; in view: {row['in_view']}")
 
 
-def _row(name: str, config: Any) -> dict[str, Any]:
+def _row(name: str, empty: list[Any], config: Any) -> dict[str, Any]:
+    """``empty`` holds the backbone without weights, made once for all rows."""
     check_types(config)
+    if not empty:
+        empty.append(empty_model_of(config))
     method = config.method
     return {
         "name": name,
         "family": str(method.family),
-        "trained_parameters": _trained(config),
+        "trained_parameters": _trained(config, empty[0]),
         "state": str(method.state),
         "in_view": IN_VIEW[str(method.natural_context)],
     }
 
 
-def _trained(config: Any) -> int:
+def _trained(config: Any, model: Any) -> int:
     """Numbers that are trained, counted on the meta device."""
     from hydra.utils import get_object
 
     if config.method.needs_adapter:
         from deltamem import DeltaMemory
 
-        return DeltaMemory(build(config.memory), empty_model_of(config)).trained_parameters
+        return DeltaMemory(build(config.memory), model).trained_parameters
     node = config.method.get("learner", config.method)
     count = getattr(get_object(node["_target_"]), "trained_parameters", None)
     if count is None:
         return 0
     settings = {key: value for key, value in node.items() if key != "_target_"}
-    return int(count(empty_model_of(config), **settings))
+    return int(count(model, **settings))
