@@ -76,7 +76,7 @@ def run_config(
         try:
             engine.compose_config(name, words, mode, with_log_configuration=False)
         except (HydraException, OmegaConfBaseException) as fault:
-            raise UsageError(_explain(fault, engine, name)) from fault
+            raise UsageError(_explain(fault, engine, name, words)) from fault
         if show is not None:
             engine.show_cfg(name, words, show, package=None, resolve=False)
             return None
@@ -121,7 +121,7 @@ def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str])
     try:
         batches = engine.multirun(name, _Job(task), words)
     except (ConfigCompositionException, OverrideParseException) as fault:
-        raise UsageError(_explain(fault, engine, name)) from fault
+        raise UsageError(_explain(fault, engine, name, words)) from fault
     return [job.return_value.get() for batch in batches for job in batch]
 
 
@@ -138,22 +138,25 @@ def _register_resolvers() -> None:
     OmegaConf.register_new_resolver("package", package, replace=True)
 
 
-def _explain(fault: BaseException, engine: Any, name: str) -> str:
+def _explain(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> str:
     """Hydra's exceptions in one sentence, with the choices or the nearest name."""
     from hydra.errors import MissingConfigException, OverrideParseException
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
     if isinstance(fault, OverrideParseException):
-        return f"cannot read the override '{fault.override}': {fault.message.splitlines()[0]}"
+        return _unreadable(fault.override, fault.message.splitlines()[0])
     if isinstance(fault, MissingConfigException) and fault.options is not None:
         group, _, bad = (fault.missing_cfg_file or "").rpartition("/")
         return f"no {group} '{bad}'{_nearest(bad, fault.options)}; choose one of " + ", ".join(
             sorted(fault.options)
         )
+    if "Ambiguous value" in str(fault):
+        word = next((w for w in words if "," in w), "a setting")
+        return f"{word} names several values: sweep over them with --multirun (eval and train)"
     cause = fault.__cause__ or fault
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         bad = str(cause.full_key or cause.key)
-        return f"there is no setting '{bad}'{_nearest(bad, _known(engine, name))}"
+        return f"there is no setting '{bad}'{_nearest(bad, _known(engine, name, words))}"
     return (str(fault).strip().splitlines() or [repr(fault)])[0]
 
 
@@ -162,11 +165,21 @@ def _nearest(bad: str, known: Sequence[str]) -> str:
     return f" (did you mean {' or '.join(repr(n) for n in near)}?)" if near else ""
 
 
-def _known(engine: Any, name: str) -> list[str]:
+def _unreadable(word: str, reason: str) -> str:
+    groups = [p.name for p in sorted(config_folder().iterdir()) if p.is_dir()]
+    held = next((group for group in groups if word in options(group)), None)
+    hint = f" (did you mean '{held}={word}'?)" if held else ": settings look like key=value"
+    return f"cannot read the override '{word}'{hint if '=' not in word else f': {reason}'}"
+
+
+def _known(engine: Any, name: str, words: Sequence[str]) -> list[str]:
+    """All settings under the options that the words choose."""
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    config = engine.compose_config(name, [], RunMode.RUN, with_log_configuration=False)
+    groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
+    chosen = [word for word in words if word.partition("=")[0] in groups]
+    config = engine.compose_config(name, chosen, RunMode.RUN, with_log_configuration=False)
     tree = OmegaConf.to_container(config, resolve=False)
     return [key for key in _paths(tree) if not key.startswith("hydra")]
 

@@ -86,7 +86,11 @@ class Recall(Benchmark):
         self._samples: list[Sample] = []
 
     def load(self) -> None:
-        """Generate the split; the same for the same settings on any machine."""
+        """Generate the split; the same for the same settings on any machine.
+
+        Raises:
+            InvalidSetting: no number of statements is enough for any kind.
+        """
         self._histories.clear()
         self._samples.clear()
         for kind in self.kinds:
@@ -94,6 +98,11 @@ class Recall(Benchmark):
                 if facts >= _statements(kind):
                     for number in range(self.dialogues):
                         self._add(kind, facts, number)
+        if not self._samples:
+            raise InvalidSetting(
+                f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)} leaves no "
+                "question: two_hop and update need at least 2 statements"
+            )
 
     def _add(self, kind: str, facts: int, number: int) -> None:
         history_id = f"{self.split}-{kind}-{facts}-{number}"
