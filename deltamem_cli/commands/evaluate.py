@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.assemble import assemble_method, context_mode, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
+from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import UsageError
 from deltamem_cli.identity import content_hash, plain
 from deltamem_cli.instantiate import build, check_types
@@ -74,7 +75,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
     with SampleStore(folder, key=content_hash(identity["cell"])) as store:
         if len(store.rows) == expected:
             console.note(f"{folder} is complete already")
-        with console.progress(identity["cell"].rpartition("__")[0]) as tick:
+        with flushed_denormals(), console.progress(identity["cell"].rpartition("__")[0]) as tick:
             plan = Plan(
                 writes=config.control.writes,
                 seed=config.seed,

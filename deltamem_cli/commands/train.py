@@ -10,6 +10,7 @@ from typing import Any
 from deltamem_cli.assemble import assemble_learner, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
+from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.identity import PLACES, content_hash, plain
 from deltamem_cli.instantiate import build, check_types
 
@@ -55,7 +56,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     if hasattr(learner, "prepare"):  # a teacher that has to see the data first
         learner.prepare(data.episodes)
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
-    with console.progress(folder.name.rpartition("__")[0]) as tick:
+    with flushed_denormals(), console.progress(folder.name.rpartition("__")[0]) as tick:
         log = _Log(folder / LOG, tick)
         train_loop(
             learner,

@@ -88,7 +88,7 @@ def test_parity_that_fails(parity_folder: Path, cli: Callable[..., Any]) -> None
 
     from safetensors.torch import load_file, save_file
 
-    case = shutil.copytree(parity_folder / "qwen3_tsw", "case")
+    case = Path(shutil.copytree(parity_folder / "qwen3_tsw", "case"))
     tensors = load_file(case / "expected.safetensors")
     tensors["logits"] += 0.01
     save_file(tensors, case / "expected.safetensors")
