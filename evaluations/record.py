@@ -137,12 +137,10 @@ def _cost(
     }
 
 
-def _state_bytes(
-    rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any]
-) -> float | int | None:
+def _state_bytes(rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any]) -> int | None:
     """Mean over questions where a history leaves more or less, else the method's fixed size."""
     sizes = [row["state_bytes"] for row in rows if row.get("state_bytes") is not None]
-    return sum(sizes) / len(sizes) if sizes else described.get("state_bytes", 0)
+    return round(sum(sizes) / len(sizes)) if sizes else described.get("state_bytes", 0)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:
