@@ -162,7 +162,7 @@ def test_show_says_that_the_window_is_too_small(locomo_file: Path, cli: Callable
     ("words", "code", "sentence"),
     [
         (["bench=recal"], 2, "no bench 'recal' (did you mean 'recall'?)"),
-        (["bench.facts=[1]", "bench.kinds=[two_hop]"], 2, "with these settings"),
+        (["bench.facts=[1]", "bench.kinds=[two_hop]"], 2, "leaves no question"),
         (["bench=locomo", "bench.path=no.json"], 4, "no.json: there is no such file"),
         (["bench=hotpotqa"], 4, "hotpotqa/hotpot_qa is not on this machine"),
         (["bench=gpqa"], 4, "Idavidrein/gpqa is gated and not on this machine"),
