@@ -162,8 +162,8 @@ def _sizes(records: Sequence[Record]) -> str:
     metric = records[0].metrics[records[0].primary_metric]
     return (
         f"± is a 95 % interval over dialogues; {metric['n']} questions about "
-        f"{metric['clusters']} dialogues; state bytes per history; seconds on this machine, of a "
-        "history and of a question in their batch"
+        f"{metric['clusters']} dialogues; state bytes per history; seconds on this machine, per "
+        "question, the writing of a history shared among its questions"
     )
 
 
