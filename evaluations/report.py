@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +54,10 @@ def results_table(records: Sequence[Record]) -> Table:
     """Methods and writers down, benchmarks across; mean ± 95 % interval and n in each cell."""
     columns = _columns(records)
     rows: dict[tuple[str, ...], dict[tuple[str, str], Record]] = {}
+    marks = _marks(records)
     for record in records:
-        key = (record.model, _method(record), record.context, _control(record))
+        named = _method(record) + marks[record.cell]
+        key = (record.model, named, record.context, _control(record))
         rows.setdefault(key, {})[record.bench, record.fingerprint] = record
     notes = [
         f"{title}: protocol {record.protocol}, fingerprint {record.fingerprint}"
@@ -89,6 +94,50 @@ def _columns(records: Sequence[Record]) -> dict[tuple[str, str], tuple[str, Reco
         mark = f" ({MARKS[alike.index(fingerprint) % len(MARKS)]})" if len(alike) > 1 else ""
         columns[bench, fingerprint] = (f"{bench} {record.primary_metric}{mark}", record)
     return columns
+
+
+def _marks(records: Sequence[Record]) -> dict[str, str]:
+    """What tells records of one method apart, by cell: weights, seed, settings; else nothing."""
+    alike: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        key = (record.model, _method(record), record.context, _control(record))
+        alike.setdefault(key, []).append(record)
+    return {
+        record.cell: "".join(f" {word}" for mark in _telling(group) if (word := mark(record)))
+        for group in alike.values()
+        for record in group
+    }
+
+
+def _telling(group: Sequence[Record]) -> list[Callable[[Record], str]]:
+    """The fewest of the marks that tell the records of a column apart."""
+    columns = Counter((r.bench, r.fingerprint) for r in group)
+    chosen: list[Callable[[Record], str]] = []
+    for mark in (_weights, _seed, _settings, _extent):
+        cells = Counter((r.bench, r.fingerprint, *(m(r) for m in chosen)) for r in group)
+        if max(columns.values()) == 1 or max(cells.values()) == 1:
+            break
+        if len({mark(record) for record in group}) > 1:
+            chosen.append(mark)
+    return chosen
+
+
+def _weights(record: Record) -> str:
+    method = record.provenance.get("method", {})
+    return f"@{(method.get('adapter_sha') or method.get('weights_sha') or 'none')[:8]}"
+
+
+def _seed(record: Record) -> str:
+    return f"seed={record.seed}"
+
+
+def _settings(record: Record) -> str:
+    method = json.dumps(record.provenance.get("method", {}), sort_keys=True, default=str)
+    return f"settings={hashlib.sha256(method.encode()).hexdigest()[:6]}"
+
+
+def _extent(record: Record) -> str:
+    return f"n={record.n['expected']}"
 
 
 def _method(record: Record) -> str:

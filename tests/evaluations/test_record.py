@@ -139,6 +139,40 @@ def test_one_protocol_needs_no_mark(tmp_path: Path) -> None:
     assert "(a)" not in text
 
 
+@pytest.mark.parametrize(
+    ("changes", "marks"),
+    [
+        ([{"seed": 0}, {"seed": 1}], ["parrot seed=0", "parrot seed=1"]),
+        (
+            [{"sha": "aaaaaaaabbbb"}, {"sha": "ccccccccdddd"}],
+            ["parrot @aaaaaaaa", "parrot @cccccccc"],
+        ),
+        ([{"k": 1}, {"k": 2}], ["parrot settings=", "parrot settings="]),
+        ([{"expected": 15}, {"expected": 9}], ["parrot n=15", "parrot n=9"]),
+    ],
+    ids=["seed", "weights", "settings", "limit"],
+)
+def test_records_of_one_method_never_hide_each_other(
+    changes: list[dict[str, Any]], marks: list[str], tmp_path: Path
+) -> None:
+    records = []
+    for i, change in enumerate(changes):
+        record = record_of(tmp_path / str(i), cell=f"letters__parrot__{i}")
+        method = {"adapter_sha": change.get("sha", "same"), "k": change.get("k", 0)}
+        records.append(
+            replace(
+                record,
+                seed=change.get("seed", 0),
+                n={"expected": change.get("expected", 15), "scored": 15},
+                provenance={**record.provenance, "method": method},
+            )
+        )
+    rows = results_table(records).rows
+    assert len(rows) == 2
+    assert all(any(mark in row[1] for row in rows) for mark in marks)
+    assert len({row[1] for row in rows}) == 2
+
+
 def test_the_same_cell_counts_once(tmp_path: Path) -> None:
     record = record_of(tmp_path)
     results = write_all(tmp_path / "results", record)
