@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 
 from baselines.embedder import quietly, weights_sha
-from deltamem.backbone.hub import hub_reachable
+from deltamem.backbone.hub import from_cache_or_hub
 from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = ["Compressor", "load_compressor"]
@@ -148,20 +149,15 @@ def load_compressor(
 
 
 def _load(pipeline: Any, id: str, device: str, revision: str | None) -> None:
-    """From this machine, else from the hub, which is asked only where it can be reached."""
-    for local in (True, False):
+    def load(*, local_files_only: bool) -> None:
         options = {
             "trust_remote_code": False,
             "revision": revision,
-            "local_files_only": local,
+            "local_files_only": local_files_only,
         }
-        try:
-            pipeline.load_model(id, device, options)
-        except (OSError, ValueError) as fault:
-            if not local or Path(id).is_dir() or not hub_reachable():
-                raise _explain(id, fault) from fault
-        else:
-            return
+        pipeline.load_model(id, device, options)
+
+    from_cache_or_hub(load, id, explain=partial(_explain, id), faults=(OSError, ValueError))
 
 
 @contextmanager

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 
 from baselines.frozen import Frozen, Shown
 from baselines.lora import ATTENTION, Lora
-from baselines.supervised import SupervisedBatch, answer_objective, kept_logits, supervise
+from baselines.supervised import SupervisedBatch, kept_logits, supervise
 from baselines.weights import load_weights, save_weights
 from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
 from deltamem.training import Episode
-from deltamem.training.objective import Objective
+from deltamem.training.objective import Objective, answer_objective
 
 __all__ = ["Context2Lora", "Context2LoraLearner"]
 

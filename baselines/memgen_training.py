@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from baselines.memgen_places import Places
 from baselines.memgen_weaver import MemGenWeights, Weaver, pad_vectors, positions_of
-from baselines.supervised import SupervisedBatch, answer_objective, kept_logits, supervise
+from baselines.supervised import SupervisedBatch, kept_logits, supervise
 from baselines.weights import save_weights
 from deltamem.backbone import Backbone, left_pad
 from deltamem.training import Episode
 from deltamem.training.collate import IGNORED
-from deltamem.training.objective import Objective
+from deltamem.training.objective import Objective, answer_objective
 
 __all__ = ["NAME", "MemGenLearner", "Spliced", "splice"]
 

@@ -9,17 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from deltamem.backbone import Backbone, Messages, fit_messages, left_pad, system_turn
 from deltamem.errors import InvalidInput
 from deltamem.training import Ask, Episode
-from deltamem.training.collate import IGNORED, encode_ask
-from deltamem.training.objective import Objective
+from deltamem.training.collate import IGNORED, TokenBatch, encode_ask
 
-__all__ = ["Row", "SupervisedBatch", "answer_objective", "kept_logits", "supervise"]
+__all__ = ["Row", "SupervisedBatch", "kept_logits", "supervise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,27 +39,11 @@ class Row:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SupervisedBatch:
-    """Rows as tensors, padding on the left."""
+class SupervisedBatch(TokenBatch):
+    """Rows as tensors; answers are learnt."""
 
     rows: Sequence[Row]
-    ids: Tensor
-    """(A, T)."""
-    mask: Tensor
-    """(A, T) bool."""
-    labels: Tensor
-    """(A, T): the token itself on answers, else ``IGNORED``."""
     episodes: int
-
-    @property
-    def targets(self) -> int:
-        """Answer tokens."""
-        return int((self.labels != IGNORED).sum())
-
-    @property
-    def tokens(self) -> int:
-        """Real tokens."""
-        return int(self.mask.sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,27 +134,3 @@ def kept_logits(labels: Tensor) -> int:
     """How many last positions of ``labels`` (A, T) the loss needs logits of."""
     learnt = (labels != IGNORED).any(0).nonzero()
     return labels.shape[1] - int(learnt[0]) + 1 if len(learnt) else 1
-
-
-def answer_objective(logits: Tensor, labels: Tensor, *, histories: int) -> Objective:
-    """Summed cross-entropy of the labels.
-
-    Args:
-        logits: (A, L, V) of the last L positions.
-        labels: (A, T) with T at least L.
-        histories: how many episodes there are.
-    """
-    wanted = labels[:, -logits.shape[1] :][:, 1:].to(logits.device)
-    logits = logits[:, :-1].float()
-    loss = cross_entropy(
-        logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
-    right = (logits.argmax(-1) == wanted) | (wanted == IGNORED)
-    return Objective(
-        cross_entropy=loss,
-        sparsity=torch.zeros((), device=loss.device),
-        histories=histories,
-        targets=int((wanted != IGNORED).sum()),
-        exact=int(right.all(dim=1).sum()),
-        asks=len(labels),
-    )

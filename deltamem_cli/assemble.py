@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.compose import choices, config_folder, options
+from deltamem_cli.compose import choices, method_settings, options
 from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build
 
@@ -17,6 +17,7 @@ __all__ = [
     "empty_model_of",
     "is_trained",
     "load_model",
+    "model_source",
     "trained_folders",
 ]
 
@@ -111,12 +112,17 @@ def assemble_learner(config: Any, backbone: Any, recipe: Any) -> Any:
 
 def empty_model_of(config: Any) -> Any:
     """The architecture of ``config.model`` without weights, on the meta device."""
-    from deltamem.backbone import empty_model, tiny_folder
+    from deltamem.backbone import empty_model
+
+    return empty_model(**model_source(config), architecture=config.model.get("architecture"))
+
+
+def model_source(config: Any) -> dict[str, Any]:
+    """Where the files of ``config.model`` are: ``id``, a hub id or folder, and ``revision``."""
+    from deltamem.backbone import tiny_folder
 
     node = config.model
-    where = node.get("id") or str(tiny_folder())
-    architecture = node.get("architecture")
-    return empty_model(where, revision=node.get("revision"), architecture=architecture)
+    return {"id": node.get("id") or str(tiny_folder()), "revision": node.get("revision")}
 
 
 def _adapter(config: Any, backbone: Any) -> Any:
@@ -174,9 +180,7 @@ def trained_folders(config: Any, *, part: str) -> list[Path]:
 
 def is_trained(method: str) -> bool:
     """Whether ``deltamem train method=…`` makes weights for it."""
-    from omegaconf import OmegaConf
-
-    node = OmegaConf.load(config_folder() / "method" / f"{method}.yaml")
+    node = method_settings(method)
     return bool(node.needs_adapter or "learner" in node)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from deltamem_cli.errors import UsageError
 
-__all__ = ["choices", "config_folder", "options", "run_config"]
+__all__ = ["choices", "config_folder", "groups", "method_settings", "options", "run_config"]
 
 
 def config_folder() -> Path:
@@ -26,6 +26,18 @@ def config_folder() -> Path:
 def options(group: str) -> list[str]:
     """The choices of a config group: its yaml files."""
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+
+
+def method_settings(name: str) -> Any:
+    """The yaml of a method, as it is written."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.load(config_folder() / "method" / f"{name}.yaml")
+
+
+def groups() -> list[str]:
+    """The config groups: the folders of the configuration."""
+    return sorted(path.name for path in config_folder().iterdir() if path.is_dir())
 
 
 def choices() -> dict[str, str]:
@@ -166,8 +178,7 @@ def _nearest(bad: str, known: Sequence[str]) -> str:
 
 
 def _unreadable(word: str, reason: str) -> str:
-    groups = [p.name for p in sorted(config_folder().iterdir()) if p.is_dir()]
-    held = next((group for group in groups if word in options(group)), None)
+    held = next((group for group in groups() if word in options(group)), None)
     hint = f" (did you mean '{held}={word}'?)" if held else ": settings look like key=value"
     return f"cannot read the override '{word}'{hint if '=' not in word else f': {reason}'}"
 
@@ -177,8 +188,7 @@ def _known(engine: Any, name: str, words: Sequence[str]) -> list[str]:
     from hydra.types import RunMode
     from omegaconf import OmegaConf
 
-    groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
-    chosen = [word for word in words if word.partition("=")[0] in groups]
+    chosen = [word for word in words if word.partition("=")[0] in groups()]
     config = engine.compose_config(name, chosen, RunMode.RUN, with_log_configuration=False)
     tree = OmegaConf.to_container(config, resolve=False)
     return [key for key in _paths(tree) if not key.startswith("hydra")]

@@ -36,7 +36,7 @@ from evaluations.datafile import check_protocol
 from evaluations.errors import InvalidData, InvalidSetting
 from evaluations.metrics.choice import CHOICE_RULE, LETTERS, extract_choice
 from evaluations.sample import Decoding, History, Sample
-from evaluations.sources import HubSource, Row, field, load_rows
+from evaluations.sources import HubSource, Row, field, load_rows, refuse_repeated
 
 __all__ = ["GPQA"]
 
@@ -115,8 +115,7 @@ class GPQA(Benchmark):
         seen: set[str] = set()
         for row in rows:
             sample = self._sample(row)
-            if sample.id in seen:
-                raise InvalidData(f"{row.where}: an earlier row has its id '{sample.id}' already")
+            refuse_repeated(sample.id, seen, row)
             seen.add(sample.id)
             self._samples.append(sample)
         if len(rows) != QUESTIONS:

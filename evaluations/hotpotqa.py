@@ -32,7 +32,7 @@ from evaluations.datafile import check_protocol
 from evaluations.errors import InvalidData, InvalidSetting
 from evaluations.metrics.squad import HOTPOT_RULE, PAPER_RULE, hotpot_scores, paper_scores
 from evaluations.sample import Cut, Decoding, History, Message, Sample
-from evaluations.sources import HubSource, Row, field, load_rows
+from evaluations.sources import HubSource, Row, field, load_rows, refuse_repeated
 
 __all__ = ["HotpotQA"]
 
@@ -99,8 +99,7 @@ class HotpotQA(Benchmark):
         self._samples: list[Sample] = []
         for number, row in enumerate(rows, 1):
             sample = _sample(row, number)
-            if sample.id in self._passages:
-                raise InvalidData(f"{row.where}: an earlier row has its id '{sample.id}' already")
+            refuse_repeated(sample.id, self._passages, row)
             self._passages[sample.id] = tuple(_passages(row))
             self._samples.append(sample)
         self._data = data if len(rows) == QUESTIONS else _resized(data, len(rows))

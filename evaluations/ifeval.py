@@ -28,7 +28,7 @@ from evaluations.errors import InvalidData
 from evaluations.ifeval_checkers import load_checkers
 from evaluations.metrics.statistics import Metric, summarise
 from evaluations.sample import Decoding, History, Sample
-from evaluations.sources import HubSource, Row, field, load_rows
+from evaluations.sources import HubSource, Row, field, load_rows, refuse_repeated
 
 __all__ = ["IFEval"]
 
@@ -90,8 +90,7 @@ class IFEval(Benchmark):
         lacking = 0
         for row in rows:
             sample = _sample(row)
-            if sample.id in seen:
-                raise InvalidData(f"{row.where}: an earlier row has its key '{sample.id}' already")
+            refuse_repeated(sample.id, seen, row, name="key")
             seen.add(sample.id)
             lacking += self._checkers.verify(
                 row.where, sample.metadata["instructions"], sample.metadata["values"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from evaluations.errors import InvalidData
 from evaluations.record import RECORD, Record, read_record
 
-__all__ = ["Table", "collect", "markdown", "results_table"]
+__all__ = ["Table", "collect", "markdown", "percent", "results_table"]
 
 MARKS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -57,8 +57,7 @@ def results_table(records: Sequence[Record]) -> Table:
     marks = _marks(records)
     for record in records:
         named = _method(record) + marks[record.cell]
-        key = (record.model, named, record.context, _control(record))
-        rows.setdefault(key, {})[record.bench, record.fingerprint] = record
+        rows.setdefault(_key(record, named), {})[record.bench, record.fingerprint] = record
     notes = [
         f"{title}: protocol {record.protocol}, fingerprint {record.fingerprint}"
         for title, record in columns.values()
@@ -100,8 +99,7 @@ def _marks(records: Sequence[Record]) -> dict[str, str]:
     """What tells records of one method apart, by cell: weights, seed, settings; else nothing."""
     alike: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        key = (record.model, _method(record), record.context, _control(record))
-        alike.setdefault(key, []).append(record)
+        alike.setdefault(_key(record, _method(record)), []).append(record)
     return {
         record.cell: "".join(f" {word}" for mark in _telling(group) if (word := mark(record)))
         for group in alike.values()
@@ -111,11 +109,10 @@ def _marks(records: Sequence[Record]) -> dict[str, str]:
 
 def _telling(group: Sequence[Record]) -> list[Callable[[Record], str]]:
     """The fewest of the marks that tell the records of a column apart."""
-    columns = Counter((r.bench, r.fingerprint) for r in group)
     chosen: list[Callable[[Record], str]] = []
     for mark in (_weights, _seed, _settings, _extent):
         cells = Counter((r.bench, r.fingerprint, *(m(r) for m in chosen)) for r in group)
-        if max(columns.values()) == 1 or max(cells.values()) == 1:
+        if max(cells.values()) == 1:
             break
         if len({mark(record) for record in group}) > 1:
             chosen.append(mark)
@@ -144,6 +141,11 @@ def _method(record: Record) -> str:
     return f"{record.method} {record.writer}" if record.writer else record.method
 
 
+def _key(record: Record, method: str) -> tuple[str, ...]:
+    """The row of a table that a record belongs to."""
+    return record.model, method, record.context, _control(record)
+
+
 def _control(record: Record) -> str:
     return "" if record.control == "none" else record.control
 
@@ -154,10 +156,14 @@ def _cell(record: Record | None) -> str:
     metric = record.metrics.get(record.primary_metric)
     if metric is None:
         return "–"
-    low, high = metric["ci95"]
-    half = 100 * max(metric["mean"] - low, high - metric["mean"])
     mark = " †" if record.limited else ""
-    return f"{100 * metric['mean']:.1f} ± {half:.1f} (n={metric['n']}){mark}"
+    return f"{percent(metric['mean'], *metric['ci95'])} (n={metric['n']}){mark}"
+
+
+def percent(mean: float, low: float, high: float, *, digits: int = 1) -> str:
+    """``97.5 ± 3.8``: a share in percent, and the longer arm of its interval."""
+    half = 100 * max(mean - low, high - mean)
+    return f"{100 * mean:.{digits}f} ± {half:.{digits}f}"
 
 
 def markdown(table: Table, *, title: str | None = None) -> str:

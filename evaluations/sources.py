@@ -11,7 +11,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,16 @@ from evaluations.benchmark import Data
 from evaluations.datafile import cache_folder, sha256_of
 from evaluations.errors import DataUnavailable, InvalidData
 
-__all__ = ["MANIFEST", "HubSource", "Row", "fetched_folder", "field", "load_rows", "read_rows"]
+__all__ = [
+    "MANIFEST",
+    "HubSource",
+    "Row",
+    "fetched_folder",
+    "field",
+    "load_rows",
+    "read_rows",
+    "refuse_repeated",
+]
 
 MANIFEST = "manifest.json"
 SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
@@ -77,6 +86,16 @@ def load_rows(source: HubSource, *, given: str | None) -> tuple[list[Row], Data]
     if (folder / MANIFEST).is_file():
         return read_rows(folder, source)
     return _from_hub(source)
+
+
+def refuse_repeated(id: str, seen: Container[str], row: Row, *, name: str = "id") -> None:
+    """Hold a sample's id against those of the rows before.
+
+    Raises:
+        InvalidData: it stands there; ``name`` is what the format calls it.
+    """
+    if id in seen:
+        raise InvalidData(f"{row.where}: an earlier row has its {name} '{id}' already")
 
 
 def fetched_folder(source: HubSource) -> Path:

@@ -39,3 +39,23 @@ def random_model(family: str, *, attention: str = "sdpa", seed: int = 0, **chang
     torch.manual_seed(seed)
     config = getattr(transformers, config_name)(attn_implementation=attention, **settings)
     return getattr(transformers, model_name)(config).eval().requires_grad_(False)
+
+
+QWEN3_4B = {
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "vocab_size": 151_936,
+    "tie_word_embeddings": True,
+}
+
+
+def qwen3_4b() -> Any:
+    """The paper's main backbone on the meta device: shapes without weights."""
+    from transformers import Qwen3Config, Qwen3ForCausalLM
+
+    with torch.device("meta"):
+        return Qwen3ForCausalLM(Qwen3Config(**QWEN3_4B))

@@ -24,17 +24,6 @@ OTHER = (
 )
 QUESTIONS = ("Where is Ada today?", "Where is Ben today?", "Where is Hugo today?")
 
-QWEN3_4B = {
-    "hidden_size": 2560,
-    "intermediate_size": 9728,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "vocab_size": 151_936,
-    "tie_word_embeddings": True,
-}
-
 
 def ask(name: str, place: str) -> Ask:
     question = {"role": "user", "content": f"Where is {name} today?"}
@@ -50,14 +39,6 @@ NONSENSE = [
     Episode(id="n", written=TALK, asks=(ask("Ada", "Lima"), ask("Ben", "Baku"))),
 ]
 """Answers that no reading of the history gives: only training does."""
-
-
-def qwen3_4b() -> Any:
-    """The paper's main backbone on the meta device: shapes without weights."""
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    with torch.device("meta"):
-        return Qwen3ForCausalLM(Qwen3Config(**QWEN3_4B))
 
 
 def sha(model: Any) -> str:

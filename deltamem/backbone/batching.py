@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from deltamem.backbone.loading import Backbone
@@ -24,15 +26,16 @@ def kv_bytes_per_token(backbone: Backbone) -> int:
     return int(2 * text.num_hidden_layers * heads * width * size)
 
 
-def fitting_batch(backbone: Backbone, *, tokens: int) -> int:
-    """Rows of ``tokens`` tokens whose caches fit, a power of two from 1 to 128.
+def fitting_batch(backbone: Backbone, *, tokens: Callable[[], int]) -> int:
+    """Rows of ``tokens()`` tokens whose caches fit, a power of two from 1 to 128.
 
-    An estimate to start from: whoever runs out of memory nevertheless goes on with half.
+    ``tokens`` is asked on a GPU only, for to find the longest prompt means to read all histories.
+    It is an estimate to start from: whoever runs out of memory nevertheless goes on with half.
     """
     if backbone.device.type != "cuda":
         return CPU_BATCH
     free, _ = torch.cuda.mem_get_info(backbone.device)
-    return rows_in(int(free * SHARE), tokens * kv_bytes_per_token(backbone))
+    return rows_in(int(free * SHARE), tokens() * kv_bytes_per_token(backbone))
 
 
 def rows_in(free: int, row: int) -> int:

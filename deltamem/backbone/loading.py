@@ -7,13 +7,14 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 
-from deltamem.backbone.hub import hub_reachable
+from deltamem.backbone.hub import from_cache_or_hub
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.errors import InvalidInput, Unavailable, check_choice
@@ -174,9 +175,7 @@ def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
     """
     from transformers import AutoTokenizer
 
-    def load(**where_from: Any) -> Any:
-        return AutoTokenizer.from_pretrained(id, revision=revision, **where_from)
-
+    load = partial(AutoTokenizer.from_pretrained, id, revision=revision)
     return _from_cache_or_hub(load, id, revision)
 
 
@@ -189,9 +188,7 @@ def load_config(id: str, *, revision: str | None = None) -> Any:
     """
     from transformers import AutoConfig
 
-    def load(**where_from: Any) -> Any:
-        return AutoConfig.from_pretrained(id, revision=revision, **where_from)
-
+    load = partial(AutoConfig.from_pretrained, id, revision=revision)
     return _from_cache_or_hub(load, id, revision)
 
 
@@ -236,18 +233,10 @@ def _no_bars() -> Iterator[None]:
 
 
 def _from_cache_or_hub(load: Callable[..., Any], id: str, revision: str | None) -> Any:
-    """What is here, without asking the hub; else from the hub, if that can be reached."""
     faults = (OSError, ValueError, ImportError)
     with _no_bars():
-        try:
-            return load(local_files_only=True)
-        except faults as fault:
-            if Path(id).is_dir() or not hub_reachable():
-                raise _explain(id, revision, fault) from fault
-        try:
-            return load()
-        except faults as fault:
-            raise _explain(id, revision, fault) from fault
+        explain = partial(_explain, id, revision)
+        return from_cache_or_hub(load, id, explain=explain, faults=faults)
 
 
 def _explain(id: str, revision: str | None, fault: Exception) -> Exception:

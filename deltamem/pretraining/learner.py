@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from deltamem.backbone import left_pad
 from deltamem.errors import InvalidInput
 from deltamem.pretraining.curriculum import LONGEST, TokenSequence
-from deltamem.training.collate import IGNORED
-from deltamem.training.objective import Objective
+from deltamem.training.collate import IGNORED, TokenBatch
+from deltamem.training.objective import Objective, answer_objective
 
 __all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
 
@@ -72,25 +71,6 @@ def new_backbone(config: BackboneConfig, tokenizer: Any) -> Any:
     )
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class TokenBatch:
-    """Sequences of one step as tensors (B, T)."""
-
-    ids: Tensor
-    mask: Tensor
-    labels: Tensor
-
-    @property
-    def targets(self) -> int:
-        """Learnt tokens."""
-        return int((self.labels != IGNORED).sum())
-
-    @property
-    def tokens(self) -> int:
-        """Real tokens."""
-        return int(self.mask.sum())
-
-
 class BackboneLearner:
     """A language model with its tokenizer, behind the loop's ``Learner``."""
 
@@ -117,19 +97,7 @@ class BackboneLearner:
     def loss(self, batch: TokenBatch) -> Objective:
         """Cross-entropy over the learnt tokens."""
         output = self.model(batch.ids, attention_mask=batch.mask.long(), use_cache=False)
-        logits, labels = output.logits[:, :-1], batch.labels[:, 1:]
-        loss = cross_entropy(
-            logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        right = (logits.argmax(-1) == labels) | (labels == IGNORED)
-        return Objective(
-            cross_entropy=loss,
-            sparsity=loss.new_zeros(()),
-            histories=len(batch.ids),
-            targets=batch.targets,
-            exact=int(right.all(dim=1).sum()),
-            asks=len(labels),
-        )
+        return answer_objective(output.logits, batch.labels, histories=len(batch.ids))
 
     def state_dict(self) -> Mapping[str, Tensor]:
         """Weights; the output head is the embedding and is not stored twice."""

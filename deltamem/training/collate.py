@@ -15,7 +15,7 @@ from deltamem.backbone import Backbone, left_pad
 from deltamem.errors import InvalidInput
 from deltamem.training.episodes import Ask, Episode
 
-__all__ = ["IGNORED", "Batch", "collate", "encode_ask"]
+__all__ = ["IGNORED", "Batch", "TokenBatch", "collate", "encode_ask"]
 
 IGNORED = -100
 """Label of a position that is not learnt."""
@@ -49,6 +49,28 @@ class Batch:
     def tokens(self) -> int:
         """Real tokens, written and read."""
         return int(self.write_mask.sum() + self.read_mask.sum())
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TokenBatch:
+    """Sequences as tensors, padding on the left."""
+
+    ids: Tensor
+    """(A, T)."""
+    mask: Tensor
+    """(A, T) bool."""
+    labels: Tensor
+    """(A, T): the token itself where it is learnt, else ``IGNORED``."""
+
+    @property
+    def targets(self) -> int:
+        """Learnt tokens."""
+        return int((self.labels != IGNORED).sum())
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens."""
+        return int(self.mask.sum())
 
 
 def collate(

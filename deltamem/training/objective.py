@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from deltamem.attach import Attachment
 from deltamem.training.collate import IGNORED, Batch
 
-__all__ = ["Objective", "answer_loss"]
+__all__ = ["Objective", "answer_loss", "answer_objective"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -59,21 +58,35 @@ def answer_loss(attached: Attachment, batch: Batch, *, gate_target: float) -> Ob
         write=False,
         use_cache=False,
     )
-    return _objective(output, batch, gates, gate_target)
-
-
-def _objective(output: Any, batch: Batch, gates: Sequence[Tensor], target: float) -> Objective:
-    logits, labels = output.logits[:, :-1].float(), batch.labels[:, 1:]
-    loss = cross_entropy(
-        logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+    squares = [((gate.to(output.logits.device) - gate_target) ** 2).sum() for gate in gates]
+    sparsity = sum(squares, output.logits.new_zeros((), dtype=torch.float32)) / max(len(squares), 1)
+    return answer_objective(
+        output.logits, batch.labels, histories=len(batch.write_ids), sparsity=sparsity
     )
-    right = (logits.argmax(-1) == labels) | (labels == IGNORED)
-    squares = [((gate.to(loss.device) - target) ** 2).sum() for gate in gates]
+
+
+def answer_objective(
+    logits: Tensor, labels: Tensor, *, histories: int, sparsity: Tensor | None = None
+) -> Objective:
+    """Summed cross-entropy of the labels.
+
+    Args:
+        logits: (A, L, V) of the last L positions.
+        labels: (A, T) with T at least L; ``IGNORED`` is not learnt.
+        histories: how many episodes there are.
+        sparsity: the term of the write gates; None is zero.
+    """
+    wanted = labels[:, -logits.shape[1] :][:, 1:].to(logits.device)
+    logits = logits[:, :-1].float()
+    loss = cross_entropy(
+        logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    right = (logits.argmax(-1) == wanted) | (wanted == IGNORED)
     return Objective(
         cross_entropy=loss,
-        sparsity=sum(squares, loss.new_zeros(())) / max(len(squares), 1),
-        histories=len(batch.write_ids),
-        targets=batch.targets,
+        sparsity=loss.new_zeros(()) if sparsity is None else sparsity,
+        histories=histories,
+        targets=int((wanted != IGNORED).sum()),
         exact=int(right.all(dim=1).sum()),
         asks=len(labels),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.commands.demo_table import demo_table
+from deltamem_cli.commands.demo_table import EVALUATION, demo_table, memory_words
 from deltamem_cli.commands.evaluate import evaluate_config
 from deltamem_cli.commands.train import train_config
 from deltamem_cli.compose import options, run_config
@@ -25,7 +25,6 @@ FACTS = ("1", "2", "4", "8", "16")
 STYLES = ("C0o-", "C1s-", "C2^-")
 CONTROLS = ("foreign", "zero", "shuffled", "no_write")
 """The first is drawn; the others coincide with it."""
-EVALUATION = ("model=tiny", "bench=recall", "results_dir=null")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,20 +89,14 @@ def _rows(live: Path, live_writer: str) -> list[Row]:
         Row(label="frozen, dialogue gone", words=("method=frozen", "context=none"), style="k:"),
     ]
     for writer, style in zip(options("writer"), STYLES, strict=False):
-        rows.append(Row(label=f"δ-mem {writer}", words=_memory(writer), style=style))
+        rows.append(Row(label=f"δ-mem {writer}", words=memory_words(writer), style=style))
     trained = ("method=delta_mem", "context=none", f"writer={live_writer}", f"adapter={live}")
     rows.append(Row(label=f"δ-mem {live_writer}, trained just now", words=trained))
     controlled = options("writer")[0]
     for control in CONTROLS:
-        words = (*_memory(controlled), f"control={control}")
+        words = (*memory_words(controlled), f"control={control}")
         rows.append(Row(label=f"δ-mem {controlled}, control={control}", words=words, style="C3x-"))
     return [*rows[:-3], *(replace(row, style=None) for row in rows[-3:])]
-
-
-def _memory(writer: str) -> tuple[str, ...]:
-    """The shipped adapter of a writer, answering from its state alone."""
-    adapter = "adapter=${model.adapters." + writer + "}"
-    return ("method=delta_mem", "context=none", f"writer={writer}", adapter)
 
 
 def _evaluate(row: Row, settings: Any, console: Console) -> Record:
@@ -166,5 +159,6 @@ def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
 
 
 def _percent(group: Any) -> str:
-    half = 100 * max(group["mean"] - group["lo"], group["hi"] - group["mean"])
-    return f"{100 * group['mean']:.0f} ± {half:.0f}"
+    from evaluations.report import percent
+
+    return percent(group["mean"], group["lo"], group["hi"], digits=0)

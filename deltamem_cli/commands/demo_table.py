@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.assemble import is_trained
 from deltamem_cli.commands.evaluate import evaluate_config
 from deltamem_cli.commands.train import train_config
-from deltamem_cli.compose import options, run_config
+from deltamem_cli.compose import method_settings, options, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from evaluations.record import Record
     from evaluations.report import Table
 
-__all__ = ["demo_table"]
+__all__ = ["EVALUATION", "demo_table", "memory_words"]
 
 EVALUATION = ("model=tiny", "bench=recall", "results_dir=null")
 COLUMNS = (
@@ -41,6 +40,7 @@ class Cell:
     label: str
     method: str
     words: tuple[str, ...] = ()
+    """Settings of `deltamem eval`; none are the method's own."""
 
 
 def demo_table(settings: Any, *, console: Console) -> None:
@@ -78,7 +78,7 @@ def _cells() -> list[Cell]:
                 Cell(
                     label=f"{cell.label}, context={mode}",
                     method=cell.method,
-                    words=(f"context={mode}",),
+                    words=(f"method={cell.method}", f"context={mode}"),
                 )
                 for mode in ("visible", "none")
             ]
@@ -88,7 +88,7 @@ def _cells() -> list[Cell]:
                 Cell(
                     label=f"{cell.label} {writer}",
                     method=cell.method,
-                    words=("context=none", f"writer={writer}", _shipped(writer)),
+                    words=memory_words(writer),
                 )
                 for writer in options("writer")
             ]
@@ -96,30 +96,27 @@ def _cells() -> list[Cell]:
     return [*reference, *baselines, *ours]
 
 
-def _shipped(writer: str) -> str:
-    return "adapter=${model.adapters." + writer + "}"
+def memory_words(writer: str) -> tuple[str, ...]:
+    """The shipped adapter of a writer, answering from its state alone."""
+    adapter = "adapter=${model.adapters." + writer + "}"
+    return ("method=delta_mem", "context=none", f"writer={writer}", adapter)
 
 
 def _family(method: str) -> str:
-    from omegaconf import OmegaConf
-
-    from deltamem_cli.compose import config_folder
-
-    return str(OmegaConf.load(config_folder() / "method" / f"{method}.yaml").family)
+    return str(method_settings(method).family)
 
 
 def _evaluate(cell: Cell, settings: Any, console: Console) -> Record:
     own = [str(word) for word in settings.table1.settings.get(cell.method, [])]
     words = [
         *EVALUATION,
-        f"method={cell.method}",
-        *cell.words,
+        *(cell.words or (f"method={cell.method}",)),
         *own,
         f"runs_dir={settings.runs_dir}",
         f"seed={settings.seed}",
         f"bench.dialogues={settings.table1.dialogues}",
     ]
-    if is_trained(cell.method) and not cell.words:
+    if "learner" in method_settings(cell.method):
         words.append(f"adapter={_train(cell.method, settings, console)}")
     record: Record = run_config("eval", lambda config: evaluate_config(config, console), words)
     return record
@@ -139,13 +136,13 @@ def _train(method: str, settings: Any, console: Console) -> str:
 
 
 def _figures(cell: Cell, record: Record) -> list[str]:
+    from evaluations.report import percent
+
     metric, cost = record.metrics[record.primary_metric], record.cost
-    low, high = metric["ci95"]
-    half = 100 * max(metric["mean"] - low, high - metric["mean"])
     return [
         _family(cell.method),
         record.context,
-        f"{100 * metric['mean']:.1f} ± {half:.1f}",
+        percent(metric["mean"], *metric["ci95"]),
         f"{cost['prompt_tokens']:.0f}",
         f"{cost['trained_parameters']:,}",
         _whole(cost["state_bytes"]),

@@ -137,12 +137,14 @@ def _batch_size(config: Any, benchmark: Any, backbone: Any) -> int:
         return size
     if size != "auto":
         raise UsageError(f"runtime.batch_size is {size}; use a number from 1 on, or auto")
-    lengths = {
-        name: sum(len(m["content"]) for m in benchmark.history(name).messages)
-        for name in dict.fromkeys(sample.history_id for sample in benchmark.samples())
-    }
-    tokens = max(lengths.values(), default=0) // CHARS_PER_TOKEN + ROOM
-    return fitting_batch(backbone, tokens=min(tokens, backbone.window))
+    return fitting_batch(backbone, tokens=lambda: _longest_prompt(benchmark, backbone.window))
+
+
+def _longest_prompt(benchmark: Any, window: int) -> int:
+    """Tokens of the longest history with a question, estimated from characters."""
+    names = dict.fromkeys(sample.history_id for sample in benchmark.samples())
+    lengths = (sum(len(m["content"]) for m in benchmark.history(n).messages) for n in names)
+    return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
 
 
 def _deviations(config: Any) -> list[str]:

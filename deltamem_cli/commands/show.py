@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from deltamem_cli.assemble import context_mode
+from deltamem_cli.assemble import context_mode, model_source
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
@@ -88,7 +88,7 @@ def _note_what_differs(config: Any, console: Console) -> None:
 
 def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any]:
     """The first prompt as the backbone's tokenizer has it, or as messages without a tokenizer."""
-    from deltamem.backbone import load_tokenizer, render, render_history, system_turn, tiny_folder
+    from deltamem.backbone import load_tokenizer, render, render_history, system_turn
     from deltamem.errors import DeltaMemError
 
     sample = benchmark.samples()[0]
@@ -97,9 +97,7 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
     dropped = context_mode(config) == "none"
     shown = [*(system_turn(history.messages) if dropped else history.messages), question]
     try:
-        tokenizer = load_tokenizer(
-            config.model.get("id") or str(tiny_folder()), revision=config.model.get("revision")
-        )
+        tokenizer = load_tokenizer(**model_source(config))
     except DeltaMemError as fault:
         console.note(f"note: shown as messages, because {fault}")
         written = [{"message": i, "text": m["content"]} for i, m in enumerate(history.messages)]
@@ -136,11 +134,9 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
 
 
 def _window(config: Any) -> int:
-    from deltamem.backbone import load_config, tiny_folder
+    from deltamem.backbone import load_config
 
-    name = config.model.get("id") or str(tiny_folder())
-    architecture = load_config(name, revision=config.model.get("revision"))
-    return int(architecture.get_text_config().max_position_embeddings)
+    return int(load_config(**model_source(config)).get_text_config().max_position_embeddings)
 
 
 def _print_prompt(prompt: dict[str, Any], console: Console) -> None:

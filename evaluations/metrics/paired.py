@@ -17,11 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluations.metrics.statistics import LEVEL, SEED, resampled_units
+
 __all__ = ["McNemar", "Paired", "compare_scores", "holm", "mcnemar"]
 
 RESAMPLES = 9999
-SEED = 20260524
-LEVEL, POWER = 0.95, 0.8
+POWER = 0.8
 
 Floats = NDArray[np.float64]
 
@@ -80,10 +81,7 @@ def compare_scores(
         raise ValueError(f"{len(first)}, {len(second)} scores and {len(clusters)} histories")
     if not (np.isfinite(first).all() and np.isfinite(second).all()):
         raise ValueError("a score is not finite")
-    names, index = np.unique(np.asarray(clusters), return_inverse=True)
-    alone = len(names) == 1
-    if alone:
-        index = np.arange(len(first), dtype=np.intp)
+    index, resampled = resampled_units(clusters)
     sums = np.bincount(index, weights=second - first).astype(float)
     effect, half, p, detectable = _bootstrap(sums, np.bincount(index).astype(float), resamples)
     binary = set(first) | set(second) <= {0.0, 1.0}
@@ -95,8 +93,8 @@ def compare_scores(
         p=p,
         detectable=detectable,
         n=len(first),
-        clusters=len(names),
-        resampled="questions" if alone else "histories",
+        clusters=len(set(clusters)),
+        resampled=resampled,
         mcnemar=mcnemar(first, second) if binary else None,
     )
 

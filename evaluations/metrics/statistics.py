@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Metric", "cluster_interval", "summarise"]
+__all__ = ["Metric", "cluster_interval", "resampled_units", "summarise"]
 
 RESAMPLES = 2000
 SEED = 20260524
@@ -64,6 +64,18 @@ def summarise(scores: Sequence[tuple[float, str, tuple[str, ...]]]) -> Metric:
     )
 
 
+def resampled_units(clusters: Sequence[str]) -> tuple[NDArray[np.intp], str]:
+    """Which unit each value is resampled with: its cluster, or itself where there is one cluster.
+
+    Returns:
+        The number of each value's unit, and what the units are (``histories`` or ``questions``).
+    """
+    names, index = np.unique(np.asarray(clusters), return_inverse=True)
+    if len(names) == 1:
+        return np.arange(len(clusters), dtype=np.intp), "questions"
+    return index.astype(np.intp), "histories"
+
+
 def cluster_interval(
     values: NDArray[np.float64], clusters: Sequence[str]
 ) -> tuple[float, float, str]:
@@ -72,10 +84,7 @@ def cluster_interval(
     Returns:
         Low end, high end, and what was resampled (``histories`` or ``questions``).
     """
-    names, index = np.unique(np.asarray(clusters), return_inverse=True)
-    resampled = "histories"
-    if len(names) == 1:
-        index, resampled = np.arange(len(values)), "questions"
+    index, resampled = resampled_units(clusters)
     sums = np.bincount(index, weights=values)
     counts = np.bincount(index)
     draws = np.random.default_rng(SEED).multinomial(

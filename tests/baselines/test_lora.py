@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from random_models import FAMILIES
+from random_models import FAMILIES, qwen3_4b
 from torch.nn.functional import cross_entropy
-from trained_baselines import qwen3_4b, scatter, sha
+from trained_baselines import scatter, sha
 
 from baselines.lora import ALL_LINEAR, ATTENTION, Lora
 from deltamem.errors import InvalidInput

@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from random_models import qwen3_4b
 from torch.nn.functional import cross_entropy
 from trained_baselines import (
     EPISODES,
@@ -23,7 +24,6 @@ from trained_baselines import (
     TALK,
     fit,
     prompts,
-    qwen3_4b,
     scatter,
     sha,
     stopped_and_resumed,

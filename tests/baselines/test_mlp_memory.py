@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from random_models import FAMILIES
+from random_models import FAMILIES, qwen3_4b
 from trained_baselines import (
     EPISODES,
     GREEDY,
@@ -19,7 +19,6 @@ from trained_baselines import (
     ask,
     fit,
     prompts,
-    qwen3_4b,
     scatter,
     sha,
     stopped_and_resumed,

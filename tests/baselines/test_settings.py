@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 from hydra.utils import get_object
 from omegaconf import OmegaConf
-from trained_baselines import qwen3_4b
+from random_models import qwen3_4b
 
 from baselines.context2lora_per_context import Context2LoraPerContext
 from deltamem.backbone import Backbone

@@ -7,20 +7,10 @@ from typing import Any
 
 import pytest
 import torch
+from random_models import qwen3_4b
 
 from deltamem import DeltaMemConfig, DeltaMemory, InvalidInput
 from deltamem.writers import MultiStateWriter
-
-QWEN3_4B = {
-    "hidden_size": 2560,
-    "intermediate_size": 9728,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "vocab_size": 151_936,
-    "tie_word_embeddings": True,
-}
 
 
 @pytest.mark.parametrize(
@@ -30,11 +20,7 @@ QWEN3_4B = {
 )
 def test_parameters_on_qwen3_4b(settings: dict[str, Any], parameters: int) -> None:
     """mechanism.md section 3, by construction on the meta device."""
-    from transformers import Qwen3Config, Qwen3ForCausalLM
-
-    with torch.device("meta"):
-        model = Qwen3ForCausalLM(Qwen3Config(**QWEN3_4B))
-    memory = DeltaMemory(DeltaMemConfig(**settings), model)
+    memory = DeltaMemory(DeltaMemConfig(**settings), qwen3_4b())
     assert memory.trained_parameters == parameters
     assert memory.zeros(1).layers[35].shape == (1, memory.config.writer.num_states, 8, 8)
 
