@@ -68,7 +68,7 @@ def read_episodes(path: Path) -> list[Episode]:
     if not path.is_file():
         raise Unavailable(f"training.path={path}: there is no such file")
     episodes, faults = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -105,7 +105,7 @@ def _episode(row: Any, *, default_id: str) -> Episode:
 
 
 def _message(message: Any, position: int) -> dict[str, str]:
-    if not isinstance(message, dict) or set(message) < {"role", "content"}:
+    if not isinstance(message, dict) or not {"role", "content"} <= set(message):
         raise ValueError(f"message {position} lacks a role or a content")
     role, content = message["role"], message["content"]
     if role not in ROLES:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deltamem import InvalidInput, Unavailable
@@ -106,6 +106,7 @@ JSON = st.recursive(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(row=JSON)
+@example(row={"messages": [{"messages": None}]})
 def test_any_json_is_read_or_named(row: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "e.jsonl", row)
     try:
@@ -114,3 +115,14 @@ def test_any_json_is_read_or_named(row: Any, tmp_path: Path) -> None:
         assert "line 1: " in str(fault)
     else:
         assert episode.asks
+
+
+def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
+    talk = [
+        {"role": "user", "content": "one\u2028two"},
+        {"role": "assistant", "content": "three"},
+    ]
+    path = tmp_path / "e.jsonl"
+    path.write_text(json.dumps({"messages": talk}, ensure_ascii=False) + "\n", encoding="utf-8")
+    (episode,) = read_episodes(path)
+    assert episode.asks[0].visible[0]["content"] == "one\u2028two"
