@@ -1,0 +1,216 @@
+"""The published numbers, each with how well it is established: ``results/paper.yaml``.
+
+A table is rows by columns. A row says which records are its counterpart (model, method, writer,
+...), a column which metric of them; a cell is one printed number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evaluations.errors import InvalidData, InvalidSetting
+
+__all__ = ["AVERAGE", "CONFIDENCES", "Claim", "Column", "Paper", "Published", "Row", "Table"]
+
+CONFIDENCES = ("agreed", "single", "disputed")
+AVERAGE = "average"
+"""The column whose cells are means of others."""
+Place = tuple[str, str, str]
+"""Table, row, column."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """What a column measures, in the words of a record."""
+
+    name: str
+    title: str
+    bench: str | None = None
+    """None: not a score of one benchmark, but an average or a cost."""
+    metric: str | None = None
+    group: str | None = None
+    """Only the samples of this group; None is all."""
+    n: int | None = None
+    """Samples in the whole benchmark, or in the group."""
+    unit: str = "score"
+    """``score`` and ``percent`` are in percent; else the unit of a cost."""
+    cost: str | None = None
+    """The field of a record's costs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of a table, and the settings of the records that are its counterpart."""
+
+    name: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """One printed number."""
+
+    table: str
+    row: str
+    column: str
+    value: float
+    confidence: str
+    """``agreed``, ``single`` or ``disputed``."""
+    others: tuple[float, ...] = ()
+    """What other readings have in its place."""
+    notes: tuple[str, ...] = ()
+    """Known disagreements that touch it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table or figure of the paper."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    cells: Mapping[tuple[str, str], Published]
+    """(row, column) -> the printed number; a blank cell is not there."""
+    average_of: tuple[str, ...] = ()
+    """Columns whose mean is the average."""
+    reference: str | None = None
+    """The row of the bare backbone, which fills blank cells in the averages."""
+    experiment: str | None = None
+    """The experiment that produces our counterpart."""
+
+    def averaged(self, row: str) -> float | None:
+        """The mean of a row's cells, blanks filled by the reference; None where one is unknown."""
+        values = []
+        for column in self.average_of:
+            cell = self.cells.get((row, column))
+            if cell is None and self.reference is not None:
+                cell = self.cells.get((self.reference, column))
+            if cell is None:
+                return None
+            values.append(cell.value)
+        return sum(values) / len(values) if values else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A ratio of two cells, as the abstract has it."""
+
+    name: str
+    value: float
+    of: Place
+    over: Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """All that was published."""
+
+    source: str
+    tables: Mapping[str, Table]
+    claims: Sequence[Claim] = field(default_factory=tuple)
+    not_published: Sequence[str] = ()
+
+    def cell(self, table: str, row: str, column: str) -> Published:
+        """One printed number.
+
+        Raises:
+            InvalidSetting: there is none.
+        """
+        found = self.table(table).cells.get((row, column))
+        if found is None:
+            raise InvalidSetting(f"{table} has no number for row '{row}' and column '{column}'")
+        return found
+
+    def table(self, name: str) -> Table:
+        """One table; ``1`` is ``table1``.
+
+        Raises:
+            InvalidSetting: there is no such table.
+        """
+        for known in (name, f"table{name}"):
+            if known in self.tables:
+                return self.tables[known]
+        raise InvalidSetting(
+            f"the paper has no table '{name}'; choose one of " + ", ".join(self.tables)
+        )
+
+    @staticmethod
+    def read(path: Path) -> Paper:
+        """The published numbers from their file.
+
+        Raises:
+            InvalidData: the file is not there, is not YAML, or an entry is not of its shape.
+        """
+        import yaml
+
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            return _paper(tree)
+        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as fault:
+            raise InvalidData(f"{path} does not hold published numbers: {fault!r}") from fault
+
+
+def _paper(tree: Mapping[str, Any]) -> Paper:
+    columns = {name: Column(name=name, **entry) for name, entry in tree["columns"].items()}
+    notes: dict[Place, list[str]] = {}
+    for entry in tree["disagreements"]:
+        for table, row, column in entry["cells"]:
+            notes.setdefault((table, row, column), []).append(entry["text"])
+    tables = {n: _table(n, entry, columns, notes) for n, entry in tree["tables"].items()}
+    claims = [
+        Claim(name=n, value=c["value"], of=_place(c["of"]), over=_place(c["over"]))
+        for n, c in tree["claims"].items()
+    ]
+    return Paper(
+        source=tree["source"], tables=tables, claims=claims, not_published=tree["not_published"]
+    )
+
+
+def _place(words: Sequence[str]) -> Place:
+    table, row, column = words
+    return table, row, column
+
+
+def _table(
+    name: str,
+    entry: Mapping[str, Any],
+    columns: Mapping[str, Column],
+    notes: Mapping[Place, Sequence[str]],
+) -> Table:
+    shared = entry.get("settings", {})
+    rows, cells = [], {}
+    for row, content in entry["rows"].items():
+        rows.append(Row(name=row, settings={**shared, **content.get("settings", {})}))
+        usual = content.get("confidence", entry["confidence"])
+        for column, value in content["values"].items():
+            others = tuple(content.get("others", {}).get(column, ()))
+            confidence = "single" if column in content.get("single", ()) else usual
+            cells[row, column] = Published(
+                table=name,
+                row=row,
+                column=columns[column].name,
+                value=float(value),
+                confidence=_known("disputed" if others else confidence),
+                others=others,
+                notes=tuple(notes.get((name, row, column), ())),
+            )
+    return Table(
+        name=name,
+        title=entry["title"],
+        columns=[columns[c] for c in entry["columns"]],
+        rows=rows,
+        cells=cells,
+        average_of=tuple(entry.get("average_of", ())),
+        reference=entry.get("reference"),
+        experiment=entry.get("experiment"),
+    )
+
+
+def _known(confidence: str) -> str:
+    if confidence not in CONFIDENCES:
+        raise ValueError(f"confidence '{confidence}' is none of {', '.join(CONFIDENCES)}")
+    return confidence
