@@ -6,6 +6,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import nn
 
 from deltamem.attach import Attachment, attach
 from deltamem.config import DeltaMemConfig
+from deltamem.depth import layer_indices, name_of_layers
 from deltamem.errors import InvalidInput
 from deltamem.layer import LayerMemory
 from deltamem.state import MemoryState
@@ -34,7 +36,10 @@ class DeltaMemory(nn.Module):
             InvalidInput: an attention without separate projections, or a layer that is not there.
         """
         super().__init__()
-        self.config = config
+        depth = len(model.get_decoder().layers)
+        if isinstance(config.layers, str):
+            config = replace(config, layers=layer_indices(config.layers, depth=depth))
+        self.config, self.depth = config, depth
         self.identity = f"unsaved-{uuid.uuid4().hex[:12]}"
         self.layers = nn.ModuleDict()
         for index, attention in self.attentions(model):
@@ -72,13 +77,7 @@ class DeltaMemory(nn.Module):
     def attentions(self, model: Any) -> Iterator[tuple[int, Any]]:
         """The attention modules that have (or are to have) a memory, with their layer index."""
         decoder = model.get_decoder()
-        wanted = range(len(decoder.layers)) if self.config.layers is None else self.config.layers
-        for index in wanted:
-            if not 0 <= index < len(decoder.layers):
-                raise InvalidInput(
-                    f"layer {index} is to have a memory, and {type(decoder).__name__} has layers "
-                    f"0 to {len(decoder.layers) - 1}"
-                )
+        for index in layer_indices(self.config.layers, depth=len(decoder.layers)):
             attention = getattr(decoder.layers[index], "self_attn", None)
             needed = ("q_proj", "o_proj", *(f"{head}_proj" for head in self.config.heads))
             missing = [name for name in needed if not hasattr(attention, name)]
@@ -101,6 +100,15 @@ class DeltaMemory(nn.Module):
             },
             self.identity,
         )
+
+    @property
+    def placement(self) -> dict[str, str]:
+        """Which projections are steered and which layers have a memory, as a record says it."""
+        indices = [int(index) for index in self.layers]
+        return {
+            "heads": "".join(self.config.heads),
+            "layers": name_of_layers(indices, depth=self.depth),
+        }
 
     @property
     def trained_parameters(self) -> int:

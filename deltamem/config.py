@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from deltamem.depth import THIRDS, Layers
 from deltamem.errors import InvalidInput, check_choice
 from deltamem.writers import TokenWriter, Writer
 
@@ -33,8 +34,9 @@ class DeltaMemConfig:
     writer: Writer = field(default_factory=TokenWriter)
     heads: Sequence[str] = ("q", "o")
     """Which projections are steered: any of q, k, v, o."""
-    layers: Sequence[int] | None = None
-    """Indices of the layers that have a memory; None means all."""
+    layers: Layers = None
+    """Indices of the layers that have a memory; ``first_third``, ``middle_third``, ``last_third``;
+    None or ``all`` means all."""
     beta_bias_init: float = -1.5
     own_retention: bool = False
     """False: lambda = 1 - beta. True: lambda = sigmoid(W x + b) with weights of its own."""
@@ -53,7 +55,11 @@ class DeltaMemConfig:
         for head in self.heads:
             check_choice("heads", head, HEADS)
         object.__setattr__(self, "heads", tuple(h for h in HEADS if h in self.heads))
-        if self.layers is not None:
+        if self.layers == "all":
+            object.__setattr__(self, "layers", None)
+        elif isinstance(self.layers, str):
+            check_choice("layers", self.layers, THIRDS)
+        elif self.layers is not None:
             object.__setattr__(self, "layers", tuple(sorted(set(self.layers))))
         _positive("rank", self.rank)
         _positive("writer.num_states", self.writer.num_states)

@@ -84,6 +84,7 @@ class DeltaMemMethod:
             "granularity": config.writer.granularity,
             "num_states": config.writer.num_states,
             "rank": config.rank,
+            **self.memory.placement,
             "trained_parameters": self.memory.trained_parameters,
             "state_bytes": self.memory.zeros(1).nbytes,
             "write_window": self._window,

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["environment", "git_commit", "peak_memory_mb", "timestamp"]
+__all__ = ["environment", "git_commit", "peak_memory_mb", "reset_peak_memory", "timestamp"]
 
 PACKAGES = (
     "deltamem",
@@ -67,8 +67,15 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
+def reset_peak_memory() -> None:
+    """Begin to measure a run's memory on the GPU; a process's own peak cannot be reset."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.reset_peak_memory_stats()
+
+
 def peak_memory_mb() -> float:
-    """Largest resident memory of this process so far, in MB; of the GPU where one is used."""
+    """Largest memory in MB: of the GPU during this run, else resident, of this process so far."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         return float(torch.cuda.max_memory_allocated()) / 2**20

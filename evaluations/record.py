@@ -132,9 +132,16 @@ def _cost(
         "written_tokens": mean("written_tokens"),
         "write_seconds": mean("write_seconds"),
         "answer_seconds": mean("answer_seconds"),
+        "tokens_per_second": _rate(rows),
         "wall_seconds": seconds,
         "peak_memory_mb": peak_memory_mb(),
     }
+
+
+def _rate(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """New tokens per second of answering."""
+    seconds = sum(row["answer_seconds"] for row in rows)
+    return sum(row["new_tokens"] for row in rows) / seconds if seconds > 0 else None
 
 
 def _state_bytes(rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any]) -> int | None:

@@ -53,6 +53,7 @@ def evaluate(
 
 def evaluate_config(config: Any, console: Console) -> Record:
     """Run one composed evaluation, going on from what is stored, and write its record."""
+    from evaluations.provenance import reset_peak_memory
     from evaluations.record import RECORD, make_record, write_json
     from evaluations.runner import Plan, plan_samples, run
     from evaluations.store import SampleStore
@@ -61,6 +62,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
     benchmark = build(config.bench)
     benchmark.load()
     expected = len(plan_samples(benchmark, config.limit))
+    reset_peak_memory()
     backbone = load_model(config)
     method = assemble_method(config, backbone)
     described = {

@@ -272,3 +272,12 @@ def test_the_real_locomo_file(
         assert all(r["shown_tokens"] < r["history_tokens"] for r in rows)
         assert all(r["cut_side"] == "start" for r in rows)
         assert any("did not fit in view for 3 of 3" in d for d in content["deviations"])
+
+
+def test_the_costs_are_the_result_of_a_long_prompt(cli: Any) -> None:
+    done = cli("eval", "bench=throughput", "bench.tokens=256", "bench.repeats=2", "--json", "-q",
+               "bench.max_new_tokens=8", "method=frozen")  # fmt: skip
+    assert done.code == 0, done.err
+    cost = json.loads(done.out)["cost"]
+    assert cost["tokens_per_second"] == pytest.approx(cost["new_tokens"] / cost["answer_seconds"])
+    assert cost["prompt_tokens"] >= 256
