@@ -35,6 +35,9 @@ Cfg = Annotated[
 Multirun = Annotated[
     bool, typer.Option("--multirun", "-m", help="Sweep over comma-separated values.")
 ]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="List what would run, with tokens and time; run nothing.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")]
@@ -129,6 +132,21 @@ def compare(
     from deltamem_cli.commands.compare import compare as verb
 
     verb(a, b, console=_console(as_json=as_json), force=force, with_flips=flips)
+
+
+@app.command()
+def ablate(
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run the missing cells of an experiment: deltamem ablate experiment=heads scale=tiny."""
+    from deltamem_cli.commands.ablate import ablate as verb
+
+    console = _console(quiet=quiet, verbose=verbose, as_json=as_json)
+    raise typer.Exit(verb(overrides or [], console=console, dry_run=dry_run))
 
 
 @app.command("list")

@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deltamem_cli.errors import UsageError
 
-__all__ = ["choices", "config_folder", "groups", "method_settings", "options", "run_config"]
+__all__ = [
+    "about",
+    "choices",
+    "compose_each",
+    "config_folder",
+    "groups",
+    "method_settings",
+    "options",
+    "run_config",
+]
 
 
 def config_folder() -> Path:
@@ -33,6 +43,12 @@ def method_settings(name: str) -> Any:
     from omegaconf import OmegaConf
 
     return OmegaConf.load(config_folder() / "method" / f"{name}.yaml")
+
+
+def about(group: str, name: str) -> str:
+    """The comment at the top of an option's yaml, or on its only line."""
+    first = (config_folder() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+    return first.partition("#")[2].strip()
 
 
 def groups() -> list[str]:
@@ -70,25 +86,12 @@ def run_config(
     Raises:
         UsageError: an override that does not parse, or names what does not exist.
     """
-    import hydra
-    from hydra.core.global_hydra import GlobalHydra
-    from hydra.errors import HydraException
     from hydra.types import RunMode
-    from omegaconf.errors import OmegaConfBaseException
 
-    _register_resolvers()
-    # Hydra 1.3 asks for version_base, 1.4 deprecates it
-    version = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
-    folder = str(config_folder().resolve())
-    with hydra.initialize_config_dir(config_dir=folder, job_name=name, **version):
-        engine = GlobalHydra.instance().hydra
-        assert engine is not None
+    with _hydra(name) as engine:
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
         words = list(overrides)
-        try:
-            engine.compose_config(name, words, mode, with_log_configuration=False)
-        except (HydraException, OmegaConfBaseException) as fault:
-            raise UsageError(_explain(fault, engine, name, words)) from fault
+        _compose(engine, name, words, mode)
         if show is not None:
             engine.show_cfg(name, words, show, package=None, resolve=False)
             return None
@@ -96,6 +99,53 @@ def run_config(
         if multirun:
             return _sweep(engine, name, task, words)
         return engine.run(name, _Job(task), words).return_value.get()
+
+
+def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Any]:
+    """The configs of ``conf/NAME.yaml`` under several sets of overrides; nothing is run.
+
+    Raises:
+        UsageError: an override that does not parse, or names what does not exist.
+    """
+    from hydra.types import RunMode
+    from omegaconf import OmegaConf
+
+    with _hydra(name) as engine:
+        whole = [_compose(engine, name, list(words), RunMode.RUN) for words in requests]
+    return [OmegaConf.masked_copy(c, [key for key in c if key != "hydra"]) for c in whole]
+
+
+@contextmanager
+def _hydra(name: str) -> Iterator[Any]:
+    """Hydra's own object over our configs; a run around this one finds its own again."""
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.hydra_config import HydraConfig
+
+    _register_resolvers()
+    # Hydra 1.3 asks for version_base, 1.4 deprecates it
+    version = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
+    folder = str(config_folder().resolve())
+    around, settings = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(config_dir=folder, job_name=name, **version):
+        engine = GlobalHydra.instance().hydra
+        assert engine is not None
+        try:
+            yield engine
+        finally:
+            HydraConfig.instance().cfg = settings
+    GlobalHydra.instance().hydra = around
+
+
+def _compose(engine: Any, name: str, words: list[str], mode: Any) -> Any:
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return engine.compose_config(name, words, mode, with_log_configuration=False)
+    except (HydraException, OmegaConfBaseException) as fault:
+        raise UsageError(_explain(fault, engine, name, words)) from fault
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PLACES", "config_hash", "content_hash", "plain"]
+__all__ = ["PLACES", "config_hash", "content_hash", "digests", "plain"]
 
 PLACES = ("runs_dir", "results_dir", "limit", "hydra")
 """Settings that change where things go, not what comes out."""
@@ -40,3 +41,44 @@ def content_hash(content: Any) -> str:
     """Hash of plain values, whatever the order of their keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+HASHED_BYTES = 2**26
+"""Of larger files the size and time stand in for the content."""
+
+
+def digests(config: Any) -> dict[str, str]:
+    """A digest of every file and folder that a config names: the same name may hold other data."""
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.to_container(config, resolve=True)
+    found = {}
+    for text in _texts(tree):
+        path = Path(text).expanduser()
+        if ("/" in text or path.suffix) and path.exists():
+            found[path.name] = _digest(path)
+    return found
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key not in PLACES:
+                yield from _texts(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _texts(value)
+    elif isinstance(node, str):
+        yield node
+
+
+def _digest(path: Path) -> str:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return content_hash([(p.name, _content(p)) for p in files])
+
+
+def _content(path: Path) -> str:
+    size = path.stat().st_size
+    if size > HASHED_BYTES:
+        return f"{size} bytes of {path.stat().st_mtime_ns}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deltamem_cli.commands.list_methods import list_methods
-from deltamem_cli.compose import config_folder, options
+from deltamem_cli.compose import about, options
 from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
 
@@ -23,6 +23,7 @@ GROUPS = {
     "controls": "control",
     "runtimes": "runtime",
     "experiments": "experiment",
+    "scales": "scale",
 }
 """Plural on the command line -> config group."""
 
@@ -39,7 +40,7 @@ def list_choices(what: str | None, overrides: Sequence[str], *, console: Console
         UsageError: there is nothing of that name to list, or settings that it does not depend on.
     """
     if what == "methods":
-        list_methods(overrides, console=console, about=_about)
+        list_methods(overrides, console=console, about=about)
         return
     if overrides:
         raise UsageError(f"`deltamem list {what}` takes no settings, and got {overrides[0]}")
@@ -49,7 +50,7 @@ def list_choices(what: str | None, overrides: Sequence[str], *, console: Console
     if what is not None and what not in GROUPS:
         raise UsageError(f"nothing to list by '{what}'; choose one of {', '.join(GROUPS)}, runs")
     rows = [
-        {"kind": kind, "name": name, "about": _about(group, name)}
+        {"kind": kind, "name": name, "about": about(group, name)}
         for kind, group in GROUPS.items()
         if what in (None, kind)
         for name in options(group)
@@ -62,12 +63,6 @@ def list_choices(what: str | None, overrides: Sequence[str], *, console: Console
             kind = row["kind"]
             console.result(f"\n{kind} ({GROUPS[kind]}=…)")
         console.result(f"  {row['name']:{width}}  {row['about']}".rstrip())
-
-
-def _about(group: str, name: str) -> str:
-    """The comment at the top of an option's yaml, or on its only line."""
-    first = (config_folder() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
-    return first.partition("#")[2].strip()
 
 
 def _list_runs(console: Console) -> None:

@@ -14,7 +14,7 @@ from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.identity import PLACES, content_hash, plain
 from deltamem_cli.instantiate import build, check_types
 
-__all__ = ["train", "train_config"]
+__all__ = ["train", "train_config", "training_data"]
 
 LOG = "train.jsonl"
 
@@ -46,7 +46,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     backbone = load_model(config)
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
     learner = assemble_learner(config, backbone, recipe)
-    data = _data(config, recipe)
+    data = training_data(config, recipe)
     key = content_hash([_deciding(config), backbone.fingerprint, data.source])
     folder = _folder(config, key)
     adapter = folder / "adapter"
@@ -103,7 +103,7 @@ def _last(path: Path) -> dict[str, Any] | None:
     return known
 
 
-def _data(config: Any, recipe: Any) -> Any:
+def training_data(config: Any, recipe: Any) -> Any:
     """The training data; a generated source is told how much is needed."""
     node = config.training.data
     if node.get("endless", False):

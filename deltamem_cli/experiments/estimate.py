@@ -1,0 +1,166 @@
+"""What a training or an evaluation will read and how long that takes, before anything is loaded.
+
+Tokens are counted from characters. Seconds come from a roofline: two operations per weight and
+token at the rate of this machine's matrix product, one pass over the weights per decoded token at
+the rate of its memory. What real runs take on top is learnt from finished ones.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from deltamem_cli.assemble import empty_model_of
+from deltamem_cli.instantiate import build
+
+__all__ = ["DEFAULT_FACTOR", "Rates", "Work", "factor_of", "machine_rates", "work_of"]
+
+CHARS_PER_TOKEN = 4.0
+BACKWARD = 3.0
+"""Over a frozen backbone: forward, and twice that for the gradients of the activations."""
+DEFAULT_FACTOR = 3.0
+"""Of the roofline's time that a run takes where none has been finished here."""
+SAMPLED = 64
+"""Training episodes whose length is looked at."""
+MATRIX, COPIED = 1024, 2**24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What a job reads and generates."""
+
+    read_tokens: int
+    new_tokens: int
+    """At most, while evaluating."""
+    training: bool
+    parameters: int | None
+    """Of the backbone; None where its shape is not known on this machine."""
+    batch: int = 8
+
+    def seconds(self, rates: Rates) -> float | None:
+        """At the machine's rates, without any overhead."""
+        if self.parameters is None:
+            return None
+        forward = 2.0 * self.parameters / rates.operations
+        read = self.read_tokens * forward * (BACKWARD if self.training else 1.0)
+        fetched = self.parameters * rates.bytes_per_weight / rates.bandwidth / self.batch
+        return read + self.new_tokens * max(forward, fetched)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """What this machine does in a second."""
+
+    operations: float
+    bandwidth: float
+    """Bytes read and written."""
+    bytes_per_weight: int
+
+
+def work_of(kind: str, config: Any) -> Work:
+    """The work of one composed ``train`` or ``eval`` configuration.
+
+    Raises:
+        DataUnavailable: the data is not on this machine.
+        Unavailable: neither is the training data.
+    """
+    if kind == "train":
+        read, new = _training_tokens(config), 0
+    else:
+        read, new = _evaluation_tokens(config)
+    batch = config.runtime.batch_size
+    return Work(
+        read_tokens=read,
+        new_tokens=new,
+        training=kind == "train",
+        parameters=_parameters(config),
+        batch=batch if isinstance(batch, int) else 8,
+    )
+
+
+def _evaluation_tokens(config: Any) -> tuple[int, int]:
+    from evaluations.runner import plan_samples
+
+    benchmark = build(config.bench)
+    benchmark.load()
+    samples = plan_samples(benchmark, config.limit)
+    histories = dict.fromkeys(sample.history_id for sample in samples)
+    chars = sum(_length(benchmark.history(name).messages) for name in histories)
+    chars += sum(len(sample.question) for sample in samples)
+    new = sum(benchmark.decoding(sample).max_new_tokens for sample in samples)
+    return round(chars / CHARS_PER_TOKEN), new
+
+
+def _training_tokens(config: Any) -> int:
+    from deltamem_cli.commands.train import training_data
+
+    recipe = build({k: v for k, v in config.training.items() if k != "data"})
+    data = training_data(config, recipe).episodes
+    looked = [data[i] for i in range(min(SAMPLED, len(data)))]
+    lengths = [
+        min(_length(e.written) / CHARS_PER_TOKEN, recipe.write_length)
+        + sum(
+            min((_length(a.visible) + len(a.answer)) / CHARS_PER_TOKEN, recipe.read_length)
+            for a in e.asks
+        )
+        for e in looked
+    ]
+    steps = recipe.steps or recipe.epochs * len(data) // recipe.batch_size
+    return round(statistics.mean(lengths) * steps * recipe.batch_size)
+
+
+def _length(messages: Iterable[Any]) -> int:
+    return sum(len(message["content"]) for message in messages)
+
+
+def _parameters(config: Any) -> int | None:
+    from deltamem.errors import DeltaMemError
+
+    try:
+        return sum(p.numel() for p in empty_model_of(config).parameters())
+    except DeltaMemError:
+        return None
+
+
+@lru_cache(maxsize=4)
+def machine_rates(device: str, dtype: str) -> Rates:
+    """Measured in a fraction of a second, on the device and in the dtype of a run."""
+    import torch
+
+    cuda = device in ("auto", "cuda") and torch.cuda.is_available()
+    kind = torch.device("cuda" if cuda else "cpu")
+    number = torch.bfloat16 if cuda and dtype in ("auto", "bfloat16") else torch.float32
+    matrix = torch.randn(MATRIX, MATRIX, device=kind, dtype=number)
+    memory = torch.zeros(COPIED, device=kind)
+    return Rates(
+        operations=2.0 * MATRIX**3 / _seconds(lambda: matrix @ matrix, cuda=cuda),
+        bandwidth=2.0 * COPIED * 4 / _seconds(memory.clone, cuda=cuda),
+        bytes_per_weight=number.itemsize,
+    )
+
+
+def _seconds(act: Any, *, cuda: bool) -> float:
+    import torch
+
+    times = []
+    for _ in range(4):
+        started = time.perf_counter()
+        act()
+        if cuda:
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def factor_of(pairs: Sequence[tuple[float, float]]) -> tuple[float, int]:
+    """How much longer finished runs took than their roofline, and from how many that is known.
+
+    Args:
+        pairs: (seconds at the machine's rates, seconds that it took).
+    """
+    ratios = [took / roofline for roofline, took in pairs if roofline > 0]
+    return (statistics.median(ratios), len(ratios)) if ratios else (DEFAULT_FACTOR, 0)

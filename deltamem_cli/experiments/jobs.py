@@ -1,0 +1,188 @@
+"""Run what an experiment still misses: trainings first, then evaluations, by Hydra's launchers.
+
+What is done is known from ``RUNS/cells/KEY.json``, which is written when a job ends well and points
+to its adapter or record. Killed at any moment, the same command goes on: trainings from their
+checkpoints, evaluations from their samples, and finished jobs are not run at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from deltamem_cli.compose import run_config
+from deltamem_cli.console import Console
+from deltamem_cli.experiments.plan import Cell
+from deltamem_cli.experiments.words import Words, merged
+
+__all__ = ["Job", "Outcome", "finished", "jobs_of", "run_missing"]
+
+FOLDER = "cells"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One training or evaluation."""
+
+    kind: str
+    """``train`` or ``eval``."""
+    key: str
+    words: Words
+    label: str
+    needs: str | None = None
+    """The key of the training whose adapter is evaluated."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a job ended."""
+
+    key: str
+    path: str | None = None
+    """The adapter's folder, or the record's file."""
+    fault: str | None = None
+    """Why there is none, in one sentence."""
+    exit_code: int = 0
+
+
+def jobs_of(cells: Iterable[Cell]) -> list[Job]:
+    """Every training and evaluation of some cells once, trainings first."""
+    trainings: dict[str, Job] = {}
+    evaluations: dict[str, Job] = {}
+    for cell in cells:
+        if cell.train is not None and cell.train_key is not None:
+            job = Job(kind="train", key=cell.train_key, words=cell.train, label=cell.row)
+            trainings.setdefault(cell.train_key, job)
+        label = f"{cell.row} / {cell.column}"
+        job = Job(kind="eval", key=cell.key, words=cell.evaluate, label=label, needs=cell.train_key)
+        evaluations.setdefault(cell.key, job)
+    return [*trainings.values(), *evaluations.values()]
+
+
+def finished(job: Job, runs: Path) -> Outcome | None:
+    """The outcome of a job that ended well before, and whose result is still there."""
+    from evaluations.errors import InvalidData
+    from evaluations.record import read_record
+
+    try:
+        entry = json.loads(_entry(job.key, runs).read_text(encoding="utf-8"))
+        path = Path(entry["path"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if job.kind == "train":
+        return Outcome(key=job.key, path=str(path)) if (path / "README.md").is_file() else None
+    try:
+        complete = read_record(path).complete
+    except InvalidData:
+        return None
+    return Outcome(key=job.key, path=str(path)) if complete else None
+
+
+def run_missing(
+    jobs: Sequence[Job], words: Sequence[str], *, runs: Path, results: str | None, console: Console
+) -> dict[str, Outcome]:
+    """Outcomes of all jobs by key, after those that were missing have run.
+
+    Args:
+        jobs: trainings before the evaluations that need them.
+        words: of `deltamem ablate`; with them come launcher and sweep settings.
+        runs: folder of runs.
+        results: where complete records are copied; None for nowhere.
+        console: prints.
+    """
+    outcomes = {j.key: done for j in jobs if (done := finished(j, runs)) is not None}
+    for kind in ("train", "eval"):
+        wanted = [j for j in jobs if j.kind == kind and j.key not in outcomes]
+        ready = {j.key: j for j in wanted if _fault_before(j, outcomes) is None}
+        for job in wanted:
+            if job.key not in ready:
+                outcomes[job.key] = _without(job, outcomes)
+        if ready:
+            console.note(f"{len(ready)} {'trainings' if kind == 'train' else 'evaluations'} to run")
+            outcomes |= _launch(ready, outcomes, words, runs=runs, results=results, console=console)
+    return outcomes
+
+
+def _launch(
+    jobs: Mapping[str, Job],
+    outcomes: Mapping[str, Outcome],
+    words: Sequence[str],
+    *,
+    runs: Path,
+    results: str | None,
+    console: Console,
+) -> dict[str, Outcome]:
+    adapters = {j.key: outcomes[j.needs].path for j in jobs.values() if j.needs is not None}
+    task = partial(
+        _run, jobs=dict(jobs), adapters=adapters, runs=str(runs), results=results, console=console
+    )
+    sweep = [*words, f"job={','.join(jobs)}"]
+    done: list[Outcome] = run_config("ablate", task, sweep, multirun=True)
+    return {outcome.key: outcome for outcome in done}
+
+
+def _run(
+    config: Any,
+    *,
+    jobs: Mapping[str, Job],
+    adapters: Mapping[str, str | None],
+    runs: str,
+    results: str | None,
+    console: Console,
+) -> Outcome:
+    """One job, wherever the launcher put it. What a user can mend does not stop the others."""
+    job = jobs[config.job]
+    console.note(f"{job.label}: deltamem {job.kind} {' '.join(job.words)}")
+    try:
+        path = _act(job, adapters.get(job.key), runs=runs, results=results, console=console)
+    except Exception as fault:
+        code = getattr(fault, "exit_code", None)
+        if code is None:
+            raise
+        console.note(f"{job.label}: {fault}")
+        return Outcome(key=job.key, fault=str(fault), exit_code=code)
+    outcome = Outcome(key=job.key, path=path)
+    _store(job, outcome, Path(runs))
+    return outcome
+
+
+def _act(job: Job, adapter: str | None, *, runs: str, results: str | None, console: Console) -> str:
+    from deltamem_cli.commands.evaluate import evaluate_config
+    from deltamem_cli.commands.train import train_config
+
+    places = [f"runs_dir={runs}"]
+    if job.kind == "train":
+        task = partial(train_config, console=console)
+        return str(run_config("train", task, merged(job.words, places))["path"])
+    places.append(f"results_dir={'null' if results is None else results}")
+    places += [] if adapter is None else [f"adapter={adapter}"]
+    task = partial(evaluate_config, console=console)
+    record = run_config("eval", task, merged(job.words, places))
+    return str(record.path)
+
+
+def _store(job: Job, outcome: Outcome, runs: Path) -> None:
+    from evaluations.record import write_json
+
+    entry = {"kind": job.kind, "words": list(job.words), "needs": job.needs, **asdict(outcome)}
+    write_json(_entry(job.key, runs), entry)
+
+
+def _entry(key: str, runs: Path) -> Path:
+    return runs / FOLDER / f"{key}.json"
+
+
+def _fault_before(job: Job, outcomes: Mapping[str, Outcome]) -> str | None:
+    """Why the training that a job needs did not end well; None where it did, or none is needed."""
+    return None if job.needs is None else outcomes[job.needs].fault
+
+
+def _without(job: Job, outcomes: Mapping[str, Outcome]) -> Outcome:
+    assert job.needs is not None
+    training = outcomes[job.needs]
+    fault = f"its training did not end: {training.fault}"
+    return Outcome(key=job.key, fault=fault, exit_code=training.exit_code)

@@ -1,0 +1,204 @@
+"""From an experiment's yaml to its cells: rows by columns, each with the words that make it.
+
+A row says what is trained and evaluated, a column on what. A cell's key is a hash of everything
+that its two configurations hold, files that they name included; so two experiments that share a
+cell share its run, and nothing is run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltamem_cli.assemble import is_trained
+from deltamem_cli.compose import compose_each
+from deltamem_cli.errors import UsageError
+from deltamem_cli.experiments.words import Words, merged, replaced, value_of
+from deltamem_cli.identity import content_hash, digests, plain
+
+__all__ = ["Cell", "Plan", "make_plan"]
+
+DEFAULT_METHOD = "delta_mem"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One evaluation, and the training that it needs."""
+
+    row: str
+    column: str
+    train: Words | None
+    """Words of `deltamem train`; None where nothing is trained."""
+    evaluate: Words
+    """Words of `deltamem eval`, without the adapter."""
+    train_key: str | None
+    key: str
+    model: str
+    bench: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """All cells of an experiment."""
+
+    name: str
+    title: str
+    cells: Sequence[Cell]
+    rows: Sequence[str]
+    columns: Sequence[str]
+    table: str | None
+    """The paper's table that it reproduces."""
+    measures: Sequence[str] = ()
+    """Costs to show in place of scores."""
+    figure: str | None = None
+    """Groups of the primary metric to draw, by the number in their names."""
+
+    def cell(self, row: str, column: str) -> Cell | None:
+        """The cell at a place, None where the experiment has none."""
+        found = (c for c in self.cells if (c.row, c.column) == (row, column))
+        return next(found, None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draft:
+    row: str
+    column: str
+    train: Words | None
+    evaluate: Words
+
+
+def make_plan(config: Any, *, name: str, title: str) -> Plan:
+    """The cells of a composed ``conf/ablate.yaml``.
+
+    Args:
+        config: with ``experiment``, ``scale``, ``only``, ``seeds``, ``train``, ``eval``.
+        name: of the experiment.
+        title: what it is.
+
+    Raises:
+        UsageError: ``only`` names no cell, or words that do not compose.
+    """
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(tree, dict)
+    experiment = tree["experiment"]
+    drafts = _chosen(_drafts(tree), tree["only"])
+    return Plan(
+        name=name,
+        title=title,
+        cells=_with_keys(drafts),
+        rows=list(dict.fromkeys(d.row for d in drafts)),
+        columns=list(dict.fromkeys(d.column for d in drafts)),
+        table=experiment.get("table"),
+        measures=tuple(experiment.get("measures", ())),
+        figure=experiment.get("figure"),
+    )
+
+
+def _drafts(tree: Mapping[str, Any]) -> list[_Draft]:
+    seeds = tree["seeds"]
+    drafts: dict[tuple[str, str], _Draft] = {}
+    for row, own in tree["experiment"]["rows"].items():
+        for seed in seeds:
+            label = row if len(seeds) == 1 else f"{row}, seed {seed}"
+            for draft in _row(tree, label, own, seed):
+                drafts.setdefault((draft.row, draft.column), draft)
+    return list(drafts.values())
+
+
+def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int) -> list[_Draft]:
+    """The cells of one row; columns that a scale makes equal are one."""
+    experiment, scale = tree["experiment"], tree["scale"]
+    common = merged(
+        scale["eval"], experiment.get("eval", ()), own.get("both", ()), own.get("eval", ())
+    )
+    method = value_of(common, "method") or DEFAULT_METHOD
+    special = scale["methods"].get(method, {})
+    train = None
+    if is_trained(method) and value_of(common, "adapter") is None:
+        train = merged(
+            [f"method={method}"],
+            scale["train"],
+            special.get("train", ()),
+            experiment.get("train", ()),
+            own.get("both", ()),
+            own.get("train", ()),
+            [f"seed={seed}"],
+            tree["train"],
+        )
+    drafts = []
+    for column, words in experiment["columns"].items():
+        if column not in own.get("columns", experiment["columns"]):
+            continue
+        evaluate = merged(special.get("eval", ()), common, words)
+        stand_in = scale["replace"].get(value_of(evaluate, "bench"))
+        if stand_in is not None:
+            evaluate = replaced(evaluate, "bench", stand_in)
+            column = _label(replaced(words, "bench", stand_in[:1]))
+        drafts.append(
+            _Draft(row=label, column=column, train=train, evaluate=merged(evaluate, tree["eval"]))
+        )
+    return drafts
+
+
+def _label(words: Sequence[str]) -> str:
+    """A column by what it is: its benchmark, and whatever else it sets."""
+    ordered = sorted(words, key=lambda word: not word.startswith("bench="))
+    return ", ".join(word.removeprefix("bench=") for word in ordered)
+
+
+def _chosen(drafts: Sequence[_Draft], only: Any) -> list[_Draft]:
+    """The cells that were asked for by ``row``, ``row/column`` or ``/column``."""
+    if only is None:
+        return list(drafts)
+    wanted = [only] if isinstance(only, str) else [str(name) for name in only]
+    names = {d: {d.row, f"{d.row}/{d.column}", f"/{d.column}"} for d in drafts}
+    for name in wanted:
+        if not any(name in known for known in names.values()):
+            rows, columns = (
+                dict.fromkeys(getattr(d, a) for d in drafts) for a in ("row", "column")
+            )
+            raise UsageError(
+                f"there is no cell '{name}'; name a row ({', '.join(rows)}), a column with a slash "
+                f"before it (/{', /'.join(columns)}), or row/column"
+            )
+    return [d for d in drafts if names[d] & set(wanted)]
+
+
+def _with_keys(drafts: Sequence[_Draft]) -> list[Cell]:
+    """Compose every distinct training and evaluation once, and hash what they hold."""
+    trainings = list(dict.fromkeys(d.train for d in drafts if d.train is not None))
+    evaluations = list(dict.fromkeys(d.evaluate for d in drafts))
+    train_keys = dict(zip(trainings, _keys("train", trainings), strict=True))
+    eval_keys = dict(zip(evaluations, _keys("eval", evaluations), strict=True))
+    cells = []
+    for draft in drafts:
+        train_key = None if draft.train is None else train_keys[draft.train]
+        cells.append(
+            Cell(
+                row=draft.row,
+                column=draft.column,
+                train=draft.train,
+                evaluate=draft.evaluate,
+                train_key=train_key,
+                key=_key("eval", [train_key, eval_keys[draft.evaluate]]),
+                model=value_of(draft.evaluate, "model") or "tiny",
+                bench=value_of(draft.evaluate, "bench") or "recall",
+            )
+        )
+    return cells
+
+
+def _keys(primary: str, requests: Sequence[Words]) -> list[str]:
+    keys = []
+    for words, config in zip(requests, compose_each(primary, requests), strict=True):
+        limit = value_of(words, "limit")
+        keys.append(_key(primary, [plain(config), limit, digests(config)]))
+    return keys
+
+
+def _key(kind: str, content: Any) -> str:
+    """Begins with a word: as a setting of a sweep, digits alone would be a number."""
+    return f"{kind}-{content_hash(content)[:12]}"
