@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from deltamem.backbone import Backbone
 from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 
-__all__ = ["Weights", "load_weights", "save_weights"]
+__all__ = ["Weights", "load_weights", "save_weights", "stored_sha"]
 
 SETTINGS = "baseline.json"
 WEIGHTS = "baseline.safetensors"
@@ -161,6 +161,19 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
             f"and the backbone is {backbone.name} (weights {backbone.fingerprint[:12]})"
         )
     return Weights(folder=path, settings=settings, tensors=tensors)
+
+
+def stored_sha(folder: Path) -> str:
+    """:attr:`Weights.sha` of a folder, without its backbone.
+
+    Raises:
+        InvalidInput: no weights there, or damaged ones.
+    """
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (OSError, SafetensorError) as fault:
+        raise InvalidInput(f"{folder} is damaged or holds something else: {fault!r}") from fault
+    return Weights(folder=folder, settings={}, tensors=tensors).sha
 
 
 def _card(method: str, backbone: Backbone, facts: Mapping[str, Any]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from deltamem.attach import Attachment, attach
 from deltamem.config import DeltaMemConfig
@@ -19,7 +19,7 @@ from deltamem.errors import InvalidInput
 from deltamem.layer import LayerMemory
 from deltamem.state import MemoryState
 
-__all__ = ["DeltaMemory"]
+__all__ = ["DeltaMemory", "sha_of"]
 
 
 class DeltaMemory(nn.Module):
@@ -118,8 +118,13 @@ class DeltaMemory(nn.Module):
     @property
     def sha(self) -> str:
         """sha256 over all weights in their order of names: what the adapter is."""
-        digest = hashlib.sha256()
-        for name, weight in sorted(self.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return sha_of(self.state_dict())
+
+
+def sha_of(weights: Mapping[str, Tensor]) -> str:
+    """sha256 over named tensors in the order of their names."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

@@ -18,13 +18,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from deltamem.adapter import DeltaMemory
+from deltamem.adapter import DeltaMemory, sha_of
 from deltamem.backbone import Backbone
 from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 from deltamem.model_card import model_card
-from deltamem.published import from_published, tensor_name, to_published, to_published_tensors
+from deltamem.published import from_published, parameter_name, tensor_name, to_published, to_published_tensors
 
-__all__ = ["load_adapter", "save_adapter", "save_published_adapter"]
+__all__ = ["load_adapter", "save_adapter", "save_published_adapter", "stored_sha"]
 
 CONFIG = "delta_mem_config.json"
 WEIGHTS = "delta_mem_adapter.safetensors"
@@ -90,6 +90,17 @@ def load_adapter(folder: Path, backbone: Backbone) -> DeltaMemory:
     memory.load_state_dict(_matched(folder, weights, memory))
     memory.identity = memory.sha
     return memory.eval()
+
+
+def stored_sha(folder: Path) -> str:
+    """The sha that :attr:`DeltaMemory.sha` has for an adapter folder, without its backbone.
+
+    Raises:
+        Unavailable: no adapter there.
+        InvalidInput: damaged files.
+    """
+    weights = _read_weights(folder)
+    return sha_of({parameter_name(name): weight for name, weight in weights.items()})
 
 
 def _write_config(folder: Path, keys: Mapping[str, Any]) -> None:

@@ -15,7 +15,13 @@ from deltamem.config import UPDATES, DeltaMemConfig
 from deltamem.errors import InvalidInput
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter, Writer
 
-__all__ = ["from_published", "tensor_name", "to_published", "to_published_tensors"]
+__all__ = [
+    "from_published",
+    "parameter_name",
+    "tensor_name",
+    "to_published",
+    "to_published_tensors",
+]
 
 REMOVED_FEATURES: dict[str, Any] = {
     "base_slice_ref_width": 8,
@@ -144,6 +150,12 @@ def tensor_name(parameter: str) -> str:
     """``layers.3.beta_bias`` -> ``model.layers.3.self_attn.beta_bias``."""
     _, index, weight = parameter.split(".")
     return f"model.layers.{index}.self_attn.{weight}"
+
+
+def parameter_name(tensor: str) -> str:
+    """The inverse of :func:`tensor_name`."""
+    _, _, index, _, weight = tensor.split(".")
+    return f"layers.{index}.{weight}"
 
 
 def to_published_tensors(
