@@ -22,7 +22,13 @@ from deltamem.adapter import DeltaMemory, sha_of
 from deltamem.backbone import Backbone
 from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 from deltamem.model_card import model_card
-from deltamem.published import from_published, parameter_name, tensor_name, to_published, to_published_tensors
+from deltamem.published import (
+    from_published,
+    parameter_name,
+    tensor_name,
+    to_published,
+    to_published_tensors,
+)
 
 __all__ = ["load_adapter", "save_adapter", "save_published_adapter", "stored_sha"]
 

@@ -149,6 +149,21 @@ def ablate(
     raise typer.Exit(verb(overrides or [], console=console, dry_run=dry_run))
 
 
+@app.command()
+def reproduce(
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a table of the paper and judge each number: deltamem reproduce table=1 cell=tsw."""
+    from deltamem_cli.commands.reproduce import reproduce as verb
+
+    console = _console(quiet=quiet, verbose=verbose, as_json=as_json)
+    raise typer.Exit(verb(overrides or [], console=console, dry_run=dry_run))
+
+
 @app.command("list")
 def list_(
     what: Annotated[

@@ -47,6 +47,8 @@ class Row:
 
     name: str
     settings: Mapping[str, str]
+    reference: str | None = None
+    """The row of the bare backbone; None for itself, or where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,22 +79,26 @@ class Table:
     """(row, column) -> the printed number; a blank cell is not there."""
     average_of: tuple[str, ...] = ()
     """Columns whose mean is the average."""
-    reference: str | None = None
-    """The row of the bare backbone, which fills blank cells in the averages."""
+    measured_by: Mapping[str, Column] = field(default_factory=dict)
+    """Every column of the paper by its name: an average may be over columns of another table."""
     experiment: str | None = None
     """The experiment that produces our counterpart."""
 
+    def row(self, name: str) -> Row:
+        """One row by its name."""
+        return next(row for row in self.rows if row.name == name)
+
+    def source(self, row: str, column: str) -> str:
+        """The row whose cell enters an average: the reference's where the row's own is blank."""
+        reference = self.row(row).reference
+        blank = (row, column) not in self.cells and (reference, column) in self.cells
+        return str(reference) if blank else row
+
     def averaged(self, row: str) -> float | None:
         """The mean of a row's cells, blanks filled by the reference; None where one is unknown."""
-        values = []
-        for column in self.average_of:
-            cell = self.cells.get((row, column))
-            if cell is None and self.reference is not None:
-                cell = self.cells.get((self.reference, column))
-            if cell is None:
-                return None
-            values.append(cell.value)
-        return sum(values) / len(values) if values else None
+        cells = [self.cells.get((self.source(row, c), c)) for c in self.average_of]
+        values = [cell.value for cell in cells if cell is not None]
+        return sum(values) / len(values) if values and len(values) == len(cells) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +190,7 @@ def _table(
     shared = entry.get("settings", {})
     rows, cells = [], {}
     for row, content in entry["rows"].items():
-        rows.append(Row(name=row, settings={**shared, **content.get("settings", {})}))
+        rows.append(_row(row, content, shared, entry.get("reference")))
         usual = content.get("confidence", entry["confidence"])
         for column, value in content["values"].items():
             others = tuple(content.get("others", {}).get(column, ()))
@@ -205,9 +211,17 @@ def _table(
         rows=rows,
         cells=cells,
         average_of=tuple(entry.get("average_of", ())),
-        reference=entry.get("reference"),
+        measured_by=columns,
         experiment=entry.get("experiment"),
     )
+
+
+def _row(
+    name: str, content: Mapping[str, Any], shared: Mapping[str, str], reference: str | None
+) -> Row:
+    own = content.get("reference", reference)
+    settings = {**shared, **content.get("settings", {})}
+    return Row(name=name, settings=settings, reference=None if own == name else own)
 
 
 def _known(confidence: str) -> str:

@@ -1,14 +1,14 @@
 """Does a run of ours reproduce a printed number? Five answers, and only two of them are good news.
 
-    d          our mean minus the printed number, in points, with a 95 % interval over histories
-               (studentised cluster bootstrap; the paper has one seed and no interval of its own)
-    INVALID        the run is not the paper's: samples missing or not finite, a limited run, other data,
-                   settings or weights than the plan's
-    MATCH          the whole interval of d lies within one point of 0
-    WITHIN-NOISE   d = 0 lies in the interval, and the interval tells the number from "no effect"
-    UNDERPOWERED   d = 0 lies in the interval, and so does what the bare backbone scores in print (for
-                   the backbone itself: the interval is longer than five points either way)
-    DIFFERS        0 lies outside
+d          our mean minus the printed number, in points, with a 95 % interval over histories
+           (studentised cluster bootstrap; the paper has one seed and no interval of its own)
+INVALID        the run is not the paper's: samples missing or not finite, a limited run, other data,
+               settings or weights than the plan's
+MATCH          the whole interval of d lies within one point of 0
+WITHIN-NOISE   d = 0 lies in the interval, and the interval tells the number from "no effect"
+UNDERPOWERED   d = 0 lies in the interval, and so does what the bare backbone scores in print (for
+               the backbone itself: the interval is longer than five points either way)
+DIFFERS        0 lies outside
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from evaluations.comparison import Run
 from evaluations.metrics.paired import compare_scores
 from evaluations.paper import Column
 
-__all__ = ["Expected", "Judgement", "Measured", "Verdict", "average", "decide", "faults_of", "measure"]
+__all__ = [
+    "Expected",
+    "Judgement",
+    "Measured",
+    "Verdict",
+    "average",
+    "decide",
+    "faults_of",
+    "measure",
+]
 
 EQUAL = 1.0
 """Points within which two numbers are practically the same."""
@@ -53,9 +62,8 @@ class Expected:
     """What a run has to be, to be the paper's."""
 
     settings: Mapping[str, str]
-    """``model``, ``method``, ``writer``, ``context``, ``heads``, ``layers``, as far as stated."""
-    n: int | None
-    """Samples of the whole benchmark, or of the group."""
+    """``model``, ``method``, ``writer``, ``context``, ``heads``, ``layers``, as far as stated
+    (``natural`` leaves it open), and ``protocol``, which is the paper's unless another is stated."""
     weights_sha: str | None
     """Of the weights that the plan's training made; None where nothing is trained."""
     config: Mapping[str, Any] | None = None
@@ -91,13 +99,11 @@ def faults_of(run: Run, column: Column, expected: Expected) -> list[str]:
         faults.append("a limited run")
     if record.control != "none":
         faults.append(f"control={record.control}")
-    if record.protocol != "paper":
-        faults.append(f"protocol={record.protocol}, and the paper's is wanted")
     if record.bench != column.bench:
         faults.append(f"bench={record.bench}, and {column.bench} is wanted")
     faults += _other_settings(run, expected)
     faults += [f"other data: {d}" for d in record.provenance["data"].get("deviations", ())]
-    return [*faults, *_bad_samples(run, column, expected)]
+    return [*faults, *_bad_samples(run, column)]
 
 
 def _other_settings(run: Run, expected: Expected) -> list[str]:
@@ -109,11 +115,13 @@ def _other_settings(run: Run, expected: Expected) -> list[str]:
         "context": record.context,
         "heads": method.get("heads"),
         "layers": method.get("layers"),
+        "protocol": record.protocol,
     }
+    wanted = {"protocol": "paper", **expected.settings}
     faults = [
         f"{name}={have[name]}, and {value} is wanted"
-        for name, value in expected.settings.items()
-        if value != "natural" and have.get(name) != value
+        for name, value in wanted.items()
+        if value != "natural" and have[name] != value
     ]
     sha = method.get("adapter_sha") or method.get("weights_sha")
     if expected.weights_sha is not None and sha != expected.weights_sha:
@@ -129,7 +137,7 @@ def _other_settings(run: Run, expected: Expected) -> list[str]:
     return faults
 
 
-def _bad_samples(run: Run, column: Column, expected: Expected) -> list[str]:
+def _bad_samples(run: Run, column: Column) -> list[str]:
     """The samples themselves: all there, all finite, and the record's mean is theirs."""
     assert column.metric is not None
     scores = _scores(run, column)
@@ -140,8 +148,8 @@ def _bad_samples(run: Run, column: Column, expected: Expected) -> list[str]:
     faults = []
     if len(run.rows) != run.record.n["expected"]:
         faults.append(f"{len(run.rows)} of {run.record.n['expected']} samples are stored")
-    if expected.n is not None and len(scores) != expected.n:
-        faults.append(f"{len(scores)} of the benchmark's {expected.n} samples")
+    if column.n is not None and len(scores) != column.n:
+        faults.append(f"{len(scores)} of the benchmark's {column.n} samples")
     recorded = _recorded(run, column)
     mean = sum(score for score, _ in scores) / len(scores)
     if recorded is None or not abs(recorded - mean) <= REPEATED:
@@ -154,7 +162,8 @@ def _scores(run: Run, column: Column) -> list[tuple[float, str]]:
     return [
         (float(row["scores"][column.metric]), str(row["history_id"]))
         for row in run.rows.values()
-        if column.metric in row["scores"] and (column.group is None or column.group in row["groups"])
+        if column.metric in row["scores"]
+        and (column.group is None or column.group in row["groups"])
     ]
 
 

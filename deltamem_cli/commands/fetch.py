@@ -10,7 +10,7 @@ from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.instantiate import build, check_types
 
-__all__ = ["fetch"]
+__all__ = ["fetch", "fetch_needed"]
 
 ALL = "all"
 
@@ -33,6 +33,24 @@ def fetch(words: Sequence[str], *, console: Console) -> int:
             console.result(f"{name}: made from a seed, nothing to fetch")
     console.json({"rows": rows})
     return MISSING if any(row["fault"] for row in rows) else OK
+
+
+def fetch_needed(evaluations: Sequence[Sequence[str]], *, console: Console) -> None:
+    """Fetch what evaluations need and nobody gave a path for; what cannot be had is said.
+
+    Args:
+        evaluations: words of `deltamem eval` each.
+        console: prints.
+    """
+    needed = {
+        words
+        for evaluation in evaluations
+        if not any(w.startswith("bench.path=") for w in evaluation)
+        if (words := tuple(w for w in evaluation if w.startswith(("bench=", "bench."))))
+    }
+    for name, *settings in sorted(needed):
+        for source in _sources(name.removeprefix("bench="), settings):
+            _fetch_one(name.removeprefix("bench="), source, console)
 
 
 def _named(words: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -156,13 +156,12 @@ def _act(job: Job, adapter: str | None, *, runs: str, results: str | None, conso
 
     places = [f"runs_dir={runs}"]
     if job.kind == "train":
-        task = partial(train_config, console=console)
-        return str(run_config("train", task, merged(job.words, places))["path"])
+        training = partial(train_config, console=console)
+        return str(run_config("train", training, merged(job.words, places))["path"])
     places.append(f"results_dir={'null' if results is None else results}")
     places += [] if adapter is None else [f"adapter={adapter}"]
-    task = partial(evaluate_config, console=console)
-    record = run_config("eval", task, merged(job.words, places))
-    return str(record.path)
+    evaluation = partial(evaluate_config, console=console)
+    return str(run_config("eval", evaluation, merged(job.words, places)).path)
 
 
 def _store(job: Job, outcome: Outcome, runs: Path) -> None:

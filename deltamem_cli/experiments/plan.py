@@ -83,8 +83,9 @@ def make_plan(config: Any, *, name: str, title: str) -> Plan:
 
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
-    experiment = tree["experiment"]
-    drafts = _chosen(_drafts(tree), tree["only"])
+    settings: Mapping[str, Any] = {str(name): value for name, value in tree.items()}
+    experiment = settings["experiment"]
+    drafts = _chosen(_drafts(settings), settings["only"])
     return Plan(
         name=name,
         title=title,

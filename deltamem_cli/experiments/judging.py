@@ -1,0 +1,131 @@
+"""From a plan's outcomes to a verdict on each printed number of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deltamem_cli.compose import compose_each, method_settings
+from deltamem_cli.experiments.jobs import Outcome
+from deltamem_cli.experiments.plan import DEFAULT_METHOD, Cell, Plan
+from deltamem_cli.experiments.words import value_of
+from deltamem_cli.identity import plain
+
+if TYPE_CHECKING:
+    from evaluations.paper import Column, Published, Table
+    from evaluations.verdict import Judgement, Measured
+
+__all__ = ["Judged", "judge_table"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A printed number and what is said of ours."""
+
+    published: Published
+    judgement: Judgement
+    record: str | None
+    """Path of the record that it was judged by."""
+
+
+class _Judge:
+    """Looks at each run once, however many columns it has a number for."""
+
+    def __init__(self, table: Table, plan: Plan, outcomes: Mapping[str, Outcome]) -> None:
+        self.table, self.plan, self.outcomes = table, plan, outcomes
+        words = list(dict.fromkeys(cell.evaluate for cell in plan.cells))
+        self.configs = dict(zip(words, compose_each("eval", words), strict=True))
+
+    def cell_for(self, row: str, column: Column) -> Cell | None:
+        """The plan's cell that measures a column of a row."""
+        found = (c for c in self.plan.cells if c.row == row and c.bench == column.bench)
+        return next(found, None)
+
+    def score(self, row: str, column: Column, printed: float) -> tuple[Judgement, str | None]:
+        """The verdict on one benchmark's number."""
+        from evaluations.verdict import decide
+
+        measured, why, path = self.measured(row, column)
+        if measured is None:
+            return _invalid(why), path
+        return decide(measured, printed, reference=self.reference(row, column.name)), path
+
+    def mean(self, row: str, printed: float) -> tuple[Judgement, None]:
+        """The verdict on an average, blank cells filled by our own reference row."""
+        from evaluations.verdict import average, decide
+
+        parts = []
+        for name in self.table.average_of:
+            source = self.table.source(row, name)
+            measured, why, _ = self.measured(source, self.table.measured_by[name])
+            if measured is None:
+                return _invalid(f"{source} / {name}: {why}"), None
+            parts.append(measured)
+        return decide(average(parts), printed, reference=self.reference(row, "average")), None
+
+    def reference(self, row: str, column: str) -> float | None:
+        """What the bare backbone has in print in a column; None for itself."""
+        cell = self.table.cells.get((str(self.table.row(row).reference), column))
+        return None if cell is None else cell.value
+
+    def measured(self, row: str, column: Column) -> tuple[Measured | None, str, str | None]:
+        """Our mean, or why there is none that counts, and the record's path."""
+        from evaluations.comparison import read_run
+        from evaluations.errors import EvaluationError
+        from evaluations.verdict import Expected, faults_of, measure
+
+        cell = self.cell_for(row, column)
+        if cell is None:
+            return None, f"nothing was run on {column.bench}", None
+        outcome = self.outcomes[cell.key]
+        if outcome.path is None:
+            return None, str(outcome.fault), None
+        try:
+            run = read_run(Path(outcome.path))
+        except EvaluationError as fault:
+            return None, str(fault), outcome.path
+        expected = Expected(
+            settings=self.table.row(row).settings,
+            weights_sha=self._weights_sha(cell),
+            config=plain(self.configs[cell.evaluate]),
+        )
+        faults = faults_of(run, column, expected)
+        if faults:
+            return None, "; ".join(faults), outcome.path
+        return measure(run, column), "", outcome.path
+
+    def _weights_sha(self, cell: Cell) -> str | None:
+        if cell.train_key is None:
+            return None
+        folder = self.outcomes[cell.train_key].path
+        assert folder is not None  # or its evaluation would have no record
+        if method_settings(value_of(cell.evaluate, "method") or DEFAULT_METHOD).needs_adapter:
+            from deltamem.adapter_files import stored_sha
+        else:
+            from baselines.weights import stored_sha
+        return stored_sha(Path(folder))
+
+
+def judge_table(
+    table: Table, plan: Plan, outcomes: Mapping[str, Outcome], *, places: Sequence[tuple[str, str]]
+) -> list[Judged]:
+    """A verdict on each printed number at some places (row, column) of a table."""
+    judge = _Judge(table, plan, outcomes)
+    done = []
+    for row, name in places:
+        published = table.cells[row, name]
+        column = table.measured_by[name]
+        if column.bench is None:
+            judgement, path = judge.mean(row, published.value)
+        else:
+            judgement, path = judge.score(row, column, published.value)
+        done.append(Judged(published=published, judgement=judgement, record=path))
+    return done
+
+
+def _invalid(why: str) -> Judgement:
+    from evaluations.verdict import Judgement, Verdict
+
+    return Judgement(verdict=Verdict.INVALID, why=why)
