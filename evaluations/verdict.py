@@ -63,7 +63,7 @@ class Expected:
 
     settings: Mapping[str, str]
     """``model``, ``method``, ``writer``, ``context``, ``heads``, ``layers``, as far as stated
-    (``natural`` leaves it open), and ``protocol``, which is the paper's unless another is stated."""
+    (``natural`` leaves it open), and ``protocol``, the paper's unless another is stated."""
     weights_sha: str | None
     """Of the weights that the plan's training made; None where nothing is trained."""
     config: Mapping[str, Any] | None = None

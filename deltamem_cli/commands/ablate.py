@@ -12,22 +12,26 @@ from deltamem_cli.errors import OK, PARTIAL, UsageError
 from deltamem_cli.experiments import Outcome, Plan, make_plan, run_missing
 from deltamem_cli.experiments.dry_run import forecast, forecast_table
 from deltamem_cli.experiments.jobs import Job, jobs_of
+from deltamem_cli.experiments.plan import Draft, make_drafts
 from deltamem_cli.experiments.table import draw, experiment_table, records_of
+from deltamem_cli.experiments.words import as_overrides
 
-__all__ = ["ablate", "plan_of", "show_forecast"]
+__all__ = ["ablate", "drafts_of", "plan_of", "show_forecast"]
 
 
 def ablate(words: Sequence[str], *, console: Console, dry_run: bool) -> int:
     """Run the missing cells of an experiment; print, store and draw the whole.
 
     Args:
-        words: settings of ``conf/ablate.yaml``, Hydra's launcher among them.
+        words: settings of ``conf/ablate.yaml``, Hydra's launcher among them; ``train:WORD`` and
+            ``eval:WORD`` go to every training and evaluation.
         console: prints.
         dry_run: list the cells with tokens and time, and stop.
 
     Returns:
         0, or 5 where cells could not be run.
     """
+    words = as_overrides(words)
     plan, runs, results = plan_of(words)
     jobs = jobs_of(plan.cells)
     if dry_run:
@@ -56,6 +60,12 @@ def plan_of(words: Sequence[str]) -> tuple[Plan, Path, str | None]:
         )
     plan, runs, results = run_config("ablate", _plan, words)
     return plan, Path(runs), results
+
+
+def drafts_of(words: Sequence[str]) -> list[Draft]:
+    """The cells that words mean, without their keys."""
+    drafts: list[Draft] = run_config("ablate", make_drafts, words)
+    return drafts
 
 
 def _plan(config: Any) -> tuple[Plan, str, str | None]:

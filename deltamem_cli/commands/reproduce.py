@@ -7,13 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.commands.ablate import plan_of, show_forecast
+from deltamem_cli.commands.ablate import drafts_of, plan_of, show_forecast
 from deltamem_cli.commands.fetch import fetch_needed
 from deltamem_cli.console import Console
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.experiments import Plan, run_missing
 from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import Judged, judge_table
+from deltamem_cli.experiments.words import as_overrides, quoted
 from deltamem_cli.published_numbers import paper_file
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def reproduce(words: Sequence[str], *, console: Console, dry_run: bool) -> int:
     """
     from evaluations.paper import Paper
 
-    own, settings = _split(words)
+    own, settings = _split(as_overrides(words))
     table = _table(Paper.read(paper_file()), own.get("table"))
     places = _places(table, own.get("cell"))
     needed = [f"experiment={table.experiment}", *settings]
@@ -108,17 +109,13 @@ def _only(
     """The plan's cells that these numbers need, averages with all their parts."""
     if len(places) == len(table.cells):
         return ()
-    whole, _, _ = plan_of([f"experiment={table.experiment}", *settings])
+    whole = drafts_of([f"experiment={table.experiment}", *settings])
     wanted = set()
     for row, column in places:
         parts = [column] if table.measured_by[column].bench is not None else table.average_of
         wanted |= {(table.source(row, part), table.measured_by[part].bench) for part in parts}
-    names = [f"{c.row}/{c.column}" for c in whole.cells if (c.row, c.bench) in wanted]
-    return [f"only=[{','.join(_quoted(name) for name in names)}]"]
-
-
-def _quoted(name: str) -> str:
-    return f"'{name}'"
+    names = [f"{c.row}/{c.column}" for c in whole if (c.row, c.bench) in wanted]
+    return [f"only=[{','.join(map(quoted, names))}]"]
 
 
 def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, console: Console) -> None:

@@ -17,9 +17,10 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
 from deltamem_cli.identity import content_hash, digests, plain
 
-__all__ = ["Cell", "Plan", "make_plan"]
+__all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
 
-DEFAULT_METHOD = "delta_mem"
+DEFAULT_METHOD, DEFAULT_BENCH, DEFAULT_MODEL = "delta_mem", "recall", "tiny"
+"""What `deltamem eval` takes where nothing is said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,11 +62,18 @@ class Plan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Draft:
+class Draft:
+    """A cell before its configurations are composed, which takes a while."""
+
     row: str
     column: str
     train: Words | None
     evaluate: Words
+
+    @property
+    def bench(self) -> str:
+        """What it is evaluated on."""
+        return value_of(self.evaluate, "bench") or DEFAULT_BENCH
 
 
 def make_plan(config: Any, *, name: str, title: str) -> Plan:
@@ -79,13 +87,8 @@ def make_plan(config: Any, *, name: str, title: str) -> Plan:
     Raises:
         UsageError: ``only`` names no cell, or words that do not compose.
     """
-    from omegaconf import OmegaConf
-
-    tree = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(tree, dict)
-    settings: Mapping[str, Any] = {str(name): value for name, value in tree.items()}
-    experiment = settings["experiment"]
-    drafts = _chosen(_drafts(settings), settings["only"])
+    drafts = make_drafts(config)
+    experiment = config.experiment
     return Plan(
         name=name,
         title=title,
@@ -93,23 +96,29 @@ def make_plan(config: Any, *, name: str, title: str) -> Plan:
         rows=list(dict.fromkeys(d.row for d in drafts)),
         columns=list(dict.fromkeys(d.column for d in drafts)),
         table=experiment.get("table"),
-        measures=tuple(experiment.get("measures", ())),
+        measures=tuple(experiment.get("measures") or ()),
         figure=experiment.get("figure"),
     )
 
 
-def _drafts(tree: Mapping[str, Any]) -> list[_Draft]:
+def make_drafts(config: Any) -> list[Draft]:
+    """The cells of :func:`make_plan` without their keys."""
+    from omegaconf import OmegaConf
+
+    settings = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(settings, dict)
+    tree: Mapping[str, Any] = {str(name): value for name, value in settings.items()}
     seeds = tree["seeds"]
-    drafts: dict[tuple[str, str], _Draft] = {}
+    drafts: dict[tuple[str, str], Draft] = {}
     for row, own in tree["experiment"]["rows"].items():
         for seed in seeds:
             label = row if len(seeds) == 1 else f"{row}, seed {seed}"
             for draft in _row(tree, label, own, seed):
                 drafts.setdefault((draft.row, draft.column), draft)
-    return list(drafts.values())
+    return _chosen(list(drafts.values()), tree["only"])
 
 
-def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int) -> list[_Draft]:
+def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int) -> list[Draft]:
     """The cells of one row; columns that a scale makes equal are one."""
     experiment, scale = tree["experiment"], tree["scale"]
     common = merged(
@@ -139,7 +148,7 @@ def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int)
             evaluate = replaced(evaluate, "bench", stand_in)
             column = _label(replaced(words, "bench", stand_in[:1]))
         drafts.append(
-            _Draft(row=label, column=column, train=train, evaluate=merged(evaluate, tree["eval"]))
+            Draft(row=label, column=column, train=train, evaluate=merged(evaluate, tree["eval"]))
         )
     return drafts
 
@@ -150,7 +159,7 @@ def _label(words: Sequence[str]) -> str:
     return ", ".join(word.removeprefix("bench=") for word in ordered)
 
 
-def _chosen(drafts: Sequence[_Draft], only: Any) -> list[_Draft]:
+def _chosen(drafts: Sequence[Draft], only: Any) -> list[Draft]:
     """The cells that were asked for by ``row``, ``row/column`` or ``/column``."""
     if only is None:
         return list(drafts)
@@ -168,7 +177,7 @@ def _chosen(drafts: Sequence[_Draft], only: Any) -> list[_Draft]:
     return [d for d in drafts if names[d] & set(wanted)]
 
 
-def _with_keys(drafts: Sequence[_Draft]) -> list[Cell]:
+def _with_keys(drafts: Sequence[Draft]) -> list[Cell]:
     """Compose every distinct training and evaluation once, and hash what they hold."""
     trainings = list(dict.fromkeys(d.train for d in drafts if d.train is not None))
     evaluations = list(dict.fromkeys(d.evaluate for d in drafts))
@@ -185,8 +194,8 @@ def _with_keys(drafts: Sequence[_Draft]) -> list[Cell]:
                 evaluate=draft.evaluate,
                 train_key=train_key,
                 key=_key("eval", [train_key, eval_keys[draft.evaluate]]),
-                model=value_of(draft.evaluate, "model") or "tiny",
-                bench=value_of(draft.evaluate, "bench") or "recall",
+                model=value_of(draft.evaluate, "model") or DEFAULT_MODEL,
+                bench=draft.bench,
             )
         )
     return cells

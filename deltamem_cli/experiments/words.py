@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["merged", "replaced", "value_of"]
+__all__ = ["as_overrides", "merged", "quoted", "replaced", "value_of"]
 
 Words = tuple[str, ...]
+PARTS = ("train", "eval")
 
 
 def merged(*parts: Iterable[str]) -> Words:
@@ -32,3 +34,18 @@ def replaced(words: Sequence[str], group: str, by: Sequence[str]) -> Words:
         if (key := w.partition("=")[0]) != group and not key.startswith(f"{group}.")
     ]
     return merged(kept, by)
+
+
+def as_overrides(words: Sequence[str]) -> list[str]:
+    """``train:WORD`` and ``eval:WORD`` gathered into the lists that ``conf/ablate.yaml`` has."""
+    plain = [word for word in words if not word.startswith(tuple(f"{part}:" for part in PARTS))]
+    for part in PARTS:
+        own = [w.removeprefix(f"{part}:") for w in words if w.startswith(f"{part}:")]
+        plain += [f"{part}=[{','.join(map(quoted, own))}]"] if own else []
+    return plain
+
+
+def quoted(text: str) -> str:
+    """As a string of Hydra's override grammar, where backslashes count only before a quote."""
+    inside = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    return "'" + re.sub(r"(\\+)$", r"\1\1", inside) + "'"
