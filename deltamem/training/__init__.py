@@ -6,6 +6,7 @@ from deltamem.training.checkpoint import Checkpoints
 from deltamem.training.episodes import Ask, Episode, Episodes, read_episodes
 from deltamem.training.learner import DeltaMemLearner
 from deltamem.training.loop import StepReport, TrainingConfig, train
+from deltamem.training.processes import Processes
 
 __all__ = [
     "Ask",
@@ -13,6 +14,7 @@ __all__ = [
     "DeltaMemLearner",
     "Episode",
     "Episodes",
+    "Processes",
     "StepReport",
     "TrainingConfig",
     "read_episodes",

@@ -1,7 +1,7 @@
 """The training loop: AdamW, warm-up and cosine, accumulation, clipping; it can die at any moment.
 
 Nothing random is left to chance: which episodes make step ``s`` follows from the seed and ``s``
-alone, so a resumed run sees what an undisturbed one sees.
+alone, so a resumed run sees what an undisturbed one sees, on any number of processes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ from deltamem.errors import DeltaMemError, InvalidInput
 from deltamem.training.checkpoint import Checkpoint, Checkpoints
 from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
+from deltamem.training.processes import Processes
 
 __all__ = ["StepReport", "TrainingConfig", "train"]
+
+ALONE = Processes()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class TrainingConfig:
     evaluate_every: int = 50
     """Steps between evaluations on the held-out episodes."""
     checkpoint_every: int = 50
+    activation_checkpointing: bool = False
+    """Make the backbone's activations again for the backward pass instead of keeping them."""
     shuffle: bool = True
     """False takes the episodes in their order, as a curriculum needs."""
     seed: int = 42
@@ -90,6 +95,7 @@ def train(
     *,
     checkpoints: Checkpoints,
     held_out: Sequence[Any] = (),
+    processes: Processes = ALONE,
     on_step: Callable[[StepReport], None] = lambda report: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> int:
@@ -101,6 +107,7 @@ def train(
         config: the recipe.
         checkpoints: where to resume from and save to.
         held_out: episodes to evaluate on, never trained on.
+        processes: that share the work; the main one saves.
         on_step: told after every step.
         on_note: told what a user should know: where a run resumes, what was damaged.
 
@@ -124,16 +131,19 @@ def train(
     try:
         while done < steps:
             chosen = _episodes_of_step(episodes, config, done)
-            report = _step(learner, optimizer, parameters, chosen, config, step=done, steps=steps)
+            report = _step(
+                learner, optimizer, parameters, chosen, config, processes, step=done, steps=steps
+            )
             done += 1
             last = done == steps
             if held_out and (last or done % config.evaluate_every == 0):
-                report = _with_held_out(learner, held_out, config, report)
+                report = _with_held_out(learner, held_out, config, processes, report)
             on_step(report)
-            if last or done % config.checkpoint_every == 0:
+            if processes.main and (last or done % config.checkpoint_every == 0):
                 _save(learner, optimizer, parameters, checkpoints, done)
     except KeyboardInterrupt:
-        _save(learner, optimizer, parameters, checkpoints, done)
+        if processes.main:
+            _save(learner, optimizer, parameters, checkpoints, done)
         raise
     return steps
 
@@ -166,28 +176,32 @@ def _step(
     parameters: Sequence[Tensor],
     episodes: Sequence[Any],
     config: TrainingConfig,
+    processes: Processes,
     *,
     step: int,
     steps: int,
 ) -> StepReport:
     started = time.perf_counter()
-    size = config.micro_batch_size
-    batches = [learner.batch(episodes[i : i + size]) for i in range(0, len(episodes), size)]
-    targets = sum(batch.targets for batch in batches)
+    device = parameters[0].device
+    batches = _batches(learner, episodes, config, processes)
+    counted = [sum(w * b.targets for b, w in batches), sum(w * b.tokens for b, w in batches)]
+    targets, tokens = processes.totals(counted, device=device)
     optimizer.zero_grad(set_to_none=True)
-    loss = gates = 0.0
-    exact = asks = 0
-    for batch in batches:
+    sums = [0.0, 0.0, 0.0, 0.0]
+    for batch, weight in batches:
         objective = learner.loss(batch)
         sparsity = objective.sparsity / len(episodes)
-        (objective.cross_entropy / targets + config.gate_sparsity * sparsity).backward()
-        loss += float(objective.cross_entropy.detach()) / targets
-        gates += float(sparsity.detach())
-        exact, asks = exact + objective.exact, asks + objective.asks
+        loss = objective.cross_entropy / targets + config.gate_sparsity * sparsity
+        (weight * loss).backward()
+        entropy = objective.cross_entropy.detach() / targets
+        parts = (entropy, sparsity.detach(), objective.exact, objective.asks)
+        sums = [total + weight * float(part) for total, part in zip(sums, parts, strict=True)]
+    processes.sum_gradients(parameters)
+    mean_loss, gates, exact, asks = processes.totals(sums, device=device)
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.clip))
-    if not (math.isfinite(loss) and math.isfinite(norm)):
+    if not (math.isfinite(mean_loss) and math.isfinite(norm)):
         raise DeltaMemError(
-            f"step {step + 1}: the loss is {loss} and the gradient norm {norm}; the batch held "
+            f"step {step + 1}: the loss is {mean_loss} and the gradient norm {norm}; the batch held "
             f"the episodes {', '.join(e.id for e in episodes[:8])}. The last checkpoint is from "
             "before; try a smaller training.learning_rate"
         )
@@ -198,25 +212,39 @@ def _step(
     return StepReport(
         step=step + 1,
         steps=steps,
-        loss=loss,
+        loss=mean_loss,
         em=exact / asks,
         mean_gate_term=gates,
         grad_norm=norm,
         learning_rate=rate,
-        tokens_per_second=sum(b.tokens for b in batches) / (time.perf_counter() - started),
+        tokens_per_second=tokens / (time.perf_counter() - started),
     )
+
+
+def _batches(
+    learner: Learner[Any], episodes: Sequence[Any], config: TrainingConfig, processes: Processes
+) -> list[tuple[Any, float]]:
+    """This process's micro-batches of some episodes, with their weights."""
+    size = config.micro_batch_size
+    parts = [episodes[i : i + size] for i in range(0, len(episodes), size)]
+    return [(learner.batch(part), weight) for part, weight in processes.share(parts)]
 
 
 @torch.no_grad()
 def _with_held_out(
-    learner: Learner[Any], held_out: Sequence[Any], config: TrainingConfig, report: StepReport
+    learner: Learner[Any],
+    held_out: Sequence[Any],
+    config: TrainingConfig,
+    processes: Processes,
+    report: StepReport,
 ) -> StepReport:
-    loss, targets, exact, asks = 0.0, 0, 0, 0
-    for start in range(0, len(held_out), config.micro_batch_size):
-        objective = learner.loss(learner.batch(held_out[start : start + config.micro_batch_size]))
-        loss += float(objective.cross_entropy)
-        targets, exact = targets + objective.targets, exact + objective.exact
-        asks += objective.asks
+    sums = [0.0, 0.0, 0.0, 0.0]
+    for batch, weight in _batches(learner, held_out, config, processes):
+        o = learner.loss(batch)
+        parts = (o.cross_entropy, o.targets, o.exact, o.asks)
+        sums = [total + weight * float(part) for total, part in zip(sums, parts, strict=True)]
+    device = next(iter(learner.parameters())).device
+    loss, targets, exact, asks = processes.totals(sums, device=device)
     values = {**vars(report), "held_out_loss": loss / targets, "held_out_em": exact / asks}
     return StepReport(**values)
 

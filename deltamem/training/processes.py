@@ -1,0 +1,98 @@
+"""Several processes train one adapter: each takes a share of every step, gradients are summed.
+
+Which episodes make a step follows from the seed and the step, so the number of processes changes
+who reads them and nothing else: losses, checkpoints and results are those of one process. Only the
+adapter's gradients travel, once per optimiser step: 19 MB for Qwen3-4B.
+
+Processes are started by ``accelerate launch`` or ``torchrun``; Accelerate's state says who is who.
+With FSDP chosen there, the frozen backbone is sharded, and with it every forward is a meeting of all
+processes: each runs equally many.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+__all__ = ["Processes"]
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Processes:
+    """Who this process is among those that train together."""
+
+    index: int = 0
+    count: int = 1
+
+    @staticmethod
+    def current() -> Processes:
+        """As the launcher's environment has it; a single process without one."""
+        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+            return Processes()
+        from accelerate import PartialState
+
+        state = PartialState()
+        return Processes(index=state.process_index, count=state.num_processes)
+
+    @property
+    def main(self) -> bool:
+        """Whether this one writes files and speaks."""
+        return self.index == 0
+
+    def share(self, items: Sequence[Item]) -> list[tuple[Item, float]]:
+        """This process's items with their weights; equally many for all processes.
+
+        Where items run out, a process gets one again with weight 0.
+        """
+        if not items:
+            return []
+        rounds = -(-len(items) // self.count)
+        places = [number * self.count + self.index for number in range(rounds)]
+        return [(items[i], 1.0) if i < len(items) else (items[0], 0.0) for i in places]
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Add up the gradients of all processes, in place and in one message."""
+        if self.count == 1:
+            return
+        known = list(parameters)
+        for parameter in known:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        flat = torch.cat([p.grad.flatten() for p in known if p.grad is not None])
+        torch.distributed.all_reduce(flat)
+        start = 0
+        for parameter in known:
+            size = parameter.numel()
+            parameter.grad = flat[start : start + size].view_as(parameter)
+            start += size
+
+    def totals(self, values: Sequence[float], *, device: torch.device) -> list[float]:
+        """Sums over all processes."""
+        if self.count == 1:
+            return list(values)
+        summed = torch.tensor(values, dtype=torch.float64, device=device)
+        torch.distributed.all_reduce(summed)
+        return [float(value) for value in summed]
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.count > 1:
+            torch.distributed.barrier()
+
+    def shard(self, model: Any) -> Any:
+        """The frozen backbone in shards where the launcher asked for FSDP, else as it is."""
+        if self.count == 1 or os.environ.get("ACCELERATE_USE_FSDP") != "true":
+            return model
+        from torch.distributed.fsdp import fully_shard
+
+        for layer in model.get_decoder().layers:
+            fully_shard(layer)
+        fully_shard(model)
+        return model

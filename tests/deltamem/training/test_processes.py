@@ -1,0 +1,35 @@
+"""Shares of several processes: every item once, equally many each."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deltamem.training import Processes
+
+
+@given(st.integers(0, 40), st.integers(1, 8))
+def test_every_item_counts_once_and_all_processes_meet_equally_often(size: int, count: int) -> None:
+    items = list(range(size))
+    shares = [Processes(index=i, count=count).share(items) for i in range(count)]
+    assert len({len(share) for share in shares}) == 1
+    weights: Counter[int] = Counter()
+    for share in shares:
+        for item, weight in share:
+            weights[item] += weight
+    assert weights == Counter(items)
+
+
+def test_alone_nothing_is_changed() -> None:
+    alone, weight = Processes(), torch.ones(2, requires_grad=True)
+    weight.sum().backward()
+    before = weight.grad
+    alone.sum_gradients([weight])
+    assert weight.grad is before
+    assert alone.totals([1.0, 2.5], device=torch.device("cpu")) == [1.0, 2.5]
+    assert alone.main
+    assert Processes.current() == alone
+    alone.wait()
