@@ -19,11 +19,14 @@ from deltamem.errors import DeltaMemError, InvalidInput
 from deltamem.training.checkpoint import Checkpoint, Checkpoints
 from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
+from deltamem.training.objective import Objective
 from deltamem.training.processes import Processes
 
 __all__ = ["StepReport", "TrainingConfig", "train"]
 
 ALONE = Processes()
+NOTHING: Sequence[float] = (0.0,) * 5
+"""The sums of no objective."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,23 +190,22 @@ def _step(
     counted = [sum(w * b.targets for b, w in batches), sum(w * b.tokens for b, w in batches)]
     targets, tokens = processes.totals(counted, device=device)
     optimizer.zero_grad(set_to_none=True)
-    sums = [0.0, 0.0, 0.0, 0.0]
+    sums = NOTHING
     for batch, weight in batches:
         objective = learner.loss(batch)
         sparsity = objective.sparsity / len(episodes)
         loss = objective.cross_entropy / targets + config.gate_sparsity * sparsity
         (weight * loss).backward()
-        entropy = objective.cross_entropy.detach() / targets
-        parts = (entropy, sparsity.detach(), objective.exact, objective.asks)
-        sums = [total + weight * float(part) for total, part in zip(sums, parts, strict=True)]
+        sums = _added(sums, objective, weight)
     processes.sum_gradients(parameters)
-    mean_loss, gates, exact, asks = processes.totals(sums, device=device)
+    entropy, gates, _, exact, asks = processes.totals(sums, device=device)
+    mean_loss = entropy / targets
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.clip))
     if not (math.isfinite(mean_loss) and math.isfinite(norm)):
         raise DeltaMemError(
-            f"step {step + 1}: the loss is {mean_loss} and the gradient norm {norm}; the batch held "
-            f"the episodes {', '.join(e.id for e in episodes[:8])}. The last checkpoint is from "
-            "before; try a smaller training.learning_rate"
+            f"step {step + 1}: the loss is {mean_loss} and the gradient norm {norm}; the batch "
+            f"held the episodes {', '.join(e.id for e in episodes[:8])}. The last checkpoint is "
+            "from before; try a smaller training.learning_rate"
         )
     rate = learning_rate(config, step, steps)
     for group in optimizer.param_groups:
@@ -214,7 +216,7 @@ def _step(
         steps=steps,
         loss=mean_loss,
         em=exact / asks,
-        mean_gate_term=gates,
+        mean_gate_term=gates / len(episodes),
         grad_norm=norm,
         learning_rate=rate,
         tokens_per_second=tokens / (time.perf_counter() - started),
@@ -238,15 +240,17 @@ def _with_held_out(
     processes: Processes,
     report: StepReport,
 ) -> StepReport:
-    sums = [0.0, 0.0, 0.0, 0.0]
+    sums = NOTHING
     for batch, weight in _batches(learner, held_out, config, processes):
-        o = learner.loss(batch)
-        parts = (o.cross_entropy, o.targets, o.exact, o.asks)
-        sums = [total + weight * float(part) for total, part in zip(sums, parts, strict=True)]
+        sums = _added(sums, learner.loss(batch), weight)
     device = next(iter(learner.parameters())).device
-    loss, targets, exact, asks = processes.totals(sums, device=device)
+    loss, _, targets, exact, asks = processes.totals(sums, device=device)
     values = {**vars(report), "held_out_loss": loss / targets, "held_out_em": exact / asks}
     return StepReport(**values)
+
+
+def _added(sums: Sequence[float], objective: Objective, weight: float) -> list[float]:
+    return [total + weight * part for total, part in zip(sums, objective.sums, strict=True)]
 
 
 def _save(

@@ -29,6 +29,12 @@ class Objective:
     """Asks whose every answer token is the most likely one."""
     asks: int
 
+    @property
+    def sums(self) -> tuple[float, float, float, float, float]:
+        """Cross-entropy, sparsity, targets, exact and asks as numbers."""
+        losses = float(self.cross_entropy.detach()), float(self.sparsity.detach())
+        return *losses, float(self.targets), float(self.exact), float(self.asks)
+
 
 def answer_loss(attached: Attachment, batch: Batch, *, gate_target: float) -> Objective:
     """One write pass over the histories, one read pass over the asks with writes off.

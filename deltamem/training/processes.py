@@ -5,7 +5,7 @@ who reads them and nothing else: losses, checkpoints and results are those of on
 adapter's gradients travel, once per optimiser step: 19 MB for Qwen3-4B.
 
 Processes are started by ``accelerate launch`` or ``torchrun``; Accelerate's state says who is who.
-With FSDP chosen there, the frozen backbone is sharded, and with it every forward is a meeting of all
+With FSDP chosen there, the frozen backbone is sharded, and every forward is then a meeting of all
 processes: each runs equally many.
 """
 
