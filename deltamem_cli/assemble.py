@@ -11,6 +11,7 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build
 
 __all__ = [
+    "assemble_data",
     "assemble_learner",
     "assemble_method",
     "context_mode",
@@ -76,6 +77,16 @@ def assemble_method(config: Any, backbone: Any) -> Any:
             "to load; leave it out"
         )
     return build(arguments, backbone=backbone, context=context)
+
+
+def assemble_data(config: Any, recipe: Any) -> Any:
+    """The training data of ``config.training``; a generated source is told how much is needed."""
+    node = config.training.data
+    arguments = {key: value for key, value in node.items() if key != "endless"}
+    if node.get("endless", False):
+        size = (recipe.steps or 1) * recipe.batch_size
+        return build(arguments, size=size, seed=int(config.seed)).load()
+    return build(arguments).load()
 
 
 def assemble_learner(config: Any, backbone: Any, recipe: Any) -> Any:

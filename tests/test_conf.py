@@ -15,6 +15,7 @@ from deltamem_cli.instantiate import build, check_types
 GROUPS = {
     "train": ("model", "writer", "steer", "training", "runtime"),
     "eval": ("model", "writer", "method", "bench", "context", "control", "runtime"),
+    "fetch": ("data",),
 }
 CASES = [
     (primary, group, option)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from deltamem.training.checkpoint import Checkpoints
-from deltamem.training.episodes import Ask, Episode, Episodes, read_episodes
+from deltamem.training.episodes import (
+    Ask,
+    Episode,
+    Episodes,
+    episodes_sha,
+    parse_episode,
+    read_episodes,
+)
 from deltamem.training.learner import DeltaMemLearner
 from deltamem.training.loop import StepReport, TrainingConfig, train
 
@@ -15,6 +22,8 @@ __all__ = [
     "Episodes",
     "StepReport",
     "TrainingConfig",
+    "episodes_sha",
+    "parse_episode",
     "read_episodes",
     "train",
 ]

@@ -1,4 +1,4 @@
-"""``deltamem show``: what an evaluation would ask, and what would be written, without a model."""
+"""``deltamem show``: what an evaluation or a training would see, without a model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from itertools import groupby
 from typing import Any
 
 from deltamem_cli.assemble import context_mode, model_source
+from deltamem_cli.commands.show_training import show_training
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
+from deltamem_cli.excerpt import LONGEST, excerpt
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["show"]
@@ -23,16 +25,19 @@ WITHHELD: dict[str, Any] = {
     "shown": "[withheld]",
     "shown_tokens": None,
 }
-LONGEST_MESSAGE = 400
-"""Characters of a message that are printed."""
 
 
 def show(overrides: Sequence[str], *, console: Console) -> None:
     """Print protocol, fingerprint, counts, groups, and the first prompt with what is written.
 
+    With ``training=…`` print what a training would learn from.
+
     Raises:
         UsageError: settings that leave nothing to ask.
     """
+    if any(word.startswith(("training=", "training.")) for word in overrides):
+        show_training(overrides, console=console)
+        return
     run_config("eval", lambda config: _show(config, console), overrides)
 
 
@@ -151,17 +156,9 @@ def _print_prompt(prompt: dict[str, Any], console: Console) -> None:
             number = (
                 "  –" if span["message"] is None or span["message"] < 0 else f"{span['message']:3}"
             )
-            console.result(f"{number} │ {_shortened(span['text'])}")
+            console.result(f"{number} │ {excerpt(span['text'], indent='    │ ')}")
     console.result(f"\nshown with the question ({_count(prompt['shown_tokens'])}):")
-    console.result(_shortened(prompt["shown"], 4 * LONGEST_MESSAGE))
-
-
-def _shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    text = text.rstrip("\n")
-    if len(text) > longest:
-        left = len(text) - longest
-        text = f"{text[: longest // 2]} [... {left:,} characters ...] {text[-longest // 2 :]}"
-    return text.replace("\n", "\n    │ ") if longest == LONGEST_MESSAGE else text
+    console.result(excerpt(prompt["shown"], longest=4 * LONGEST))
 
 
 def _count(tokens: int | None) -> str:

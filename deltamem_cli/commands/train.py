@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.assemble import assemble_learner, load_model
+from deltamem_cli.assemble import assemble_data, assemble_learner, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
@@ -43,10 +43,10 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     from deltamem.training import train as train_loop
 
     check_types(config)
-    backbone = load_model(config)
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
+    data = assemble_data(config, recipe)
+    backbone = load_model(config)
     learner = assemble_learner(config, backbone, recipe)
-    data = _data(config, recipe)
     key = content_hash([_deciding(config), backbone.fingerprint, data.source])
     folder = _folder(config, key)
     adapter = folder / "adapter"
@@ -67,7 +67,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
             on_step=log,
             on_note=console.note,
         )
-    card = {"command": f"`{_command()}`", **data.source, **_card(recipe, log.last)}
+    card = {"command": f"`{_command()}`", **data.facts, **_card(recipe, log.last)}
     learner.save(adapter, card=card)
     return _summary(folder)
 
@@ -101,16 +101,6 @@ def _last(path: Path) -> dict[str, Any] | None:
         except ValueError:
             continue
     return known
-
-
-def _data(config: Any, recipe: Any) -> Any:
-    """The training data; a generated source is told how much is needed."""
-    node = config.training.data
-    if node.get("endless", False):
-        size = (recipe.steps or 1) * recipe.batch_size
-        arguments = {k: v for k, v in node.items() if k != "endless"}
-        return build(arguments, size=size, seed=int(config.seed))
-    return build({k: v for k, v in node.items() if k != "endless"})
 
 
 def _deciding(config: Any) -> dict[str, Any]:
