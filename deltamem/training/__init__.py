@@ -13,6 +13,7 @@ from deltamem.training.episodes import (
 )
 from deltamem.training.learner import DeltaMemLearner
 from deltamem.training.loop import StepReport, TrainingConfig, train
+from deltamem.training.token_store import tokenise
 
 __all__ = [
     "Ask",
@@ -25,5 +26,6 @@ __all__ = [
     "episodes_sha",
     "parse_episode",
     "read_episodes",
+    "tokenise",
     "train",
 ]

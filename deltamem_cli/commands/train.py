@@ -17,6 +17,8 @@ from deltamem_cli.instantiate import build, check_types
 __all__ = ["train", "train_config"]
 
 LOG = "train.jsonl"
+TOKENS = ".tokens"
+"""Folder of kept tokens among the runs."""
 
 
 def train(overrides: Sequence[str], *, console: Console, show: str | None, multirun: bool) -> None:
@@ -47,7 +49,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     data = assemble_data(config, recipe)
     backbone = load_model(config)
     learner = assemble_learner(config, backbone, recipe)
-    key = content_hash([_deciding(config), backbone.fingerprint, data.source])
+    key = content_hash([_deciding(config), backbone.identity, data.source])
     folder = _folder(config, key)
     adapter = folder / "adapter"
     if (adapter / "README.md").is_file():
@@ -55,21 +57,48 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
         return _summary(folder)
     if hasattr(learner, "prepare"):  # a teacher that has to see the data first
         learner.prepare(data.episodes)
+    episodes, held_out = data.episodes, data.held_out
+    if data.stored:
+        episodes = _tokenised(learner, episodes, config, recipe, console)
+        held_out = list(_tokenised(learner, held_out, config, recipe, console))
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     with flushed_denormals(), console.progress(folder.name.rpartition("__")[0]) as tick:
         log = _Log(folder / LOG, tick)
         train_loop(
             learner,
-            data.episodes,
+            episodes,
             recipe,
             checkpoints=checkpoints,
-            held_out=data.held_out,
+            held_out=held_out,
             on_step=log,
             on_note=console.note,
         )
-    card = {"command": f"`{_command()}`", **data.facts, **_card(recipe, log.last)}
+    card = {
+        "command": f"`{_command()}`",
+        **({"quantised to": backbone.quantization} if backbone.quantization else {}),
+        **data.facts,
+        **_card(recipe, log.last),
+    }
     learner.save(adapter, card=card)
     return _summary(folder)
+
+
+def _tokenised(learner: Any, episodes: Any, config: Any, recipe: Any, console: Console) -> Any:
+    """Episodes as kept tokens, for a learner that can make them; others tokenise as they go."""
+    from deltamem.training import tokenise
+
+    if not hasattr(learner, "encode") or not episodes:
+        return episodes
+    with console.progress("tokens") as tick:
+        return tokenise(
+            episodes,
+            Path(config.runs_dir) / TOKENS,
+            encode=learner.encode,
+            depends_on=learner.tokens_depend_on,
+            read_length=recipe.read_length,
+            on_note=console.note,
+            on_episode=tick,
+        )
 
 
 class _Log:
