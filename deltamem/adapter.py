@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from deltamem.attach import Attachment, attach
+from deltamem.backbone.quantization import dense_weight
 from deltamem.config import DeltaMemConfig
 from deltamem.errors import InvalidInput
 from deltamem.layer import LayerMemory
@@ -51,7 +52,7 @@ class DeltaMemory(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for index, attention in self.attentions(model):
             layer = self.layer(index)
-            base = {h: getattr(attention, f"{h}_proj").weight for h in self.config.heads}
+            base = {h: dense_weight(getattr(attention, f"{h}_proj")) for h in self.config.heads}
             device = layer.beta_bias.device
             layer.cpu().initialise(base, generator=generator)
             layer.to(device)

@@ -19,6 +19,7 @@ __all__ = [
     "is_trained",
     "load_model",
     "model_source",
+    "prompt_options",
     "trained_folders",
 ]
 
@@ -134,6 +135,16 @@ def model_source(config: Any) -> dict[str, Any]:
 
     node = config.model
     return {"id": node.get("id") or str(tiny_folder()), "revision": node.get("revision")}
+
+
+def prompt_options(config: Any) -> dict[str, Any]:
+    """How ``config.model`` has its chat template applied."""
+    from deltamem.backbone import TEMPLATE_DATE
+
+    return {
+        "template_kwargs": dict(config.model.get("template_kwargs") or {}),
+        "template_date": str(config.model.get("template_date") or TEMPLATE_DATE),
+    }
 
 
 def _adapter(config: Any, backbone: Any) -> Any:

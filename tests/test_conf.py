@@ -23,7 +23,7 @@ CASES = [
     for group in groups
     for option in options(group)
 ]
-NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"]}
+NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"], "hf": ["model.id=some/model"]}
 """Settings that an option cannot have a default for."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from deltamem_cli.assemble import context_mode, model_source
+from deltamem_cli.assemble import context_mode, model_source, prompt_options
 from deltamem_cli.commands.show_training import show_training
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
@@ -108,16 +108,14 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
         written = [{"message": i, "text": m["content"]} for i, m in enumerate(history.messages)]
         text = "\n".join(f"{m['role']}: {m['content']}" for m in shown)
         return {"written": written, "written_tokens": None, "shown": text, "shown_tokens": None}
-    options = dict(config.model.get("template_kwargs") or {})
-    rendered = render_history(
-        tokenizer, history.messages, join=history.join, template_kwargs=options
-    )
+    options = prompt_options(config)
+    rendered = render_history(tokenizer, history.messages, join=history.join, **options)
     prompt = render(
         tokenizer,
         shown,
         join=None if dropped else history.join,
         add_generation_prompt=True,
-        template_kwargs=options,
+        **options,
     )
     window = _window(config)
     if len(prompt.ids) > window:
