@@ -9,6 +9,7 @@ to the writers.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -260,10 +261,8 @@ def _sentences(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 def _label(starts: Sequence[int], spans: Sequence[Span]) -> list[int]:
     """The number of the span in which each token starts, -1 for none; both are ascending."""
-    labels, at = [], 0
-    for start in starts:
-        while at < len(spans) and spans[at].end <= start:
-            at += 1
-        inside = at < len(spans) and spans[at].start <= start
-        labels.append(spans[at].number if inside else OUTSIDE)
+    labels = [OUTSIDE] * len(starts)
+    for span in spans:
+        first, end = bisect_left(starts, span.start), bisect_left(starts, span.end)
+        labels[first:end] = [span.number] * (end - first)
     return labels
