@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from deltamem.attach import Attachment, attach
+from deltamem.backbone.quantization import dense_weight
 from deltamem.config import DeltaMemConfig
 from deltamem.depth import layer_indices, name_of_layers
 from deltamem.errors import InvalidInput
@@ -56,7 +57,7 @@ class DeltaMemory(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         for index, attention in self.attentions(model):
             layer = self.layer(index)
-            base = {h: getattr(attention, f"{h}_proj").weight for h in self.config.heads}
+            base = {h: dense_weight(getattr(attention, f"{h}_proj")) for h in self.config.heads}
             device = layer.beta_bias.device
             layer.cpu().initialise(base, generator=generator)
             layer.to(device)

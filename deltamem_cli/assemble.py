@@ -11,6 +11,7 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build
 
 __all__ = [
+    "assemble_data",
     "assemble_learner",
     "assemble_method",
     "context_mode",
@@ -18,6 +19,7 @@ __all__ = [
     "is_trained",
     "load_model",
     "model_source",
+    "prompt_options",
     "trained_folders",
 ]
 
@@ -78,6 +80,16 @@ def assemble_method(config: Any, backbone: Any) -> Any:
     return build(arguments, backbone=backbone, context=context)
 
 
+def assemble_data(config: Any, recipe: Any) -> Any:
+    """The training data of ``config.training``; a generated source is told how much is needed."""
+    node = config.training.data
+    arguments = {key: value for key, value in node.items() if key != "endless"}
+    if node.get("endless", False):
+        size = (recipe.steps or 1) * recipe.batch_size
+        return build(arguments, size=size, seed=int(config.seed)).load()
+    return build(arguments).load()
+
+
 def assemble_learner(config: Any, backbone: Any, recipe: Any) -> Any:
     """What ``config.method`` has to train on a backbone, with fresh weights.
 
@@ -123,6 +135,16 @@ def model_source(config: Any) -> dict[str, Any]:
 
     node = config.model
     return {"id": node.get("id") or str(tiny_folder()), "revision": node.get("revision")}
+
+
+def prompt_options(config: Any) -> dict[str, Any]:
+    """How ``config.model`` has its chat template applied."""
+    from deltamem.backbone import TEMPLATE_DATE
+
+    return {
+        "template_kwargs": dict(config.model.get("template_kwargs") or {}),
+        "template_date": str(config.model.get("template_date") or TEMPLATE_DATE),
+    }
 
 
 def _adapter(config: Any, backbone: Any) -> Any:

@@ -197,7 +197,12 @@ def _register_resolvers() -> None:
         root, _, rest = path.partition("/")
         return str(files(root) / rest)
 
+    def pinned(id: str, of: str, commit: str) -> str | None:
+        """The commit of the hub repository ``of``; another id or a folder has none of it."""
+        return commit if id == of else None
+
     OmegaConf.register_new_resolver("package", package, replace=True)
+    OmegaConf.register_new_resolver("pinned", pinned, replace=True)
 
 
 def _explain(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> str:

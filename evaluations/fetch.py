@@ -151,5 +151,5 @@ def _explain(source: HubSource, fault: Exception) -> str:
     gate = f"; it is gated: first {terms}" if source.gated else ""
     return (
         f"{source.id} cannot be fetched ({reason}): run this where there is a network and copy "
-        f"{cache_folder()} over, or give `deltamem eval` a file with bench.path=FILE{gate}"
+        f"{cache_folder()} over, or give a copy with {source.setting}=FILE{gate}"
     )

@@ -59,6 +59,8 @@ class HubSource:
     """Names of files beside the data that are fetched too and hold no rows."""
     licence: str = ""
     gated: bool = False
+    setting: str = "bench.path"
+    """How a user gives a copy of their own."""
 
     @property
     def folder_name(self) -> str:
@@ -80,7 +82,7 @@ def load_rows(source: HubSource, *, given: str | None) -> tuple[list[Row], Data]
     if given is not None:
         path = Path(given).expanduser()
         if not path.exists():
-            raise DataUnavailable(f"bench.path={given}: there is no such file or folder")
+            raise DataUnavailable(f"{source.setting}={given}: there is no such file or folder")
         return read_rows(path, source)
     folder = fetched_folder(source)
     if (folder / MANIFEST).is_file():
@@ -131,8 +133,12 @@ def read_rows(path: Path, source: HubSource) -> tuple[list[Row], Data]:
 
 
 def _split_of(file: Path, source: HubSource) -> str:
-    """The split that a file's name starts with; the only or first one where it names none."""
-    return next((s for s in source.splits if file.name.startswith(s)), source.splits[0])
+    """The split that a file or its folder is named for; the only or first one where it is none."""
+
+    def names(split: str) -> bool:
+        return file.name.startswith(split) or file.parent.name == split or f"-{split}" in file.stem
+
+    return next((s for s in source.splits if names(s)), source.splits[0])
 
 
 def _read_file(path: Path, split: str) -> Iterator[Row]:
@@ -212,7 +218,7 @@ def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
     try:
         for split in source.splits:
             data = load_dataset(source.id, source.config, split=split, revision=source.revision)
-            revision = revision or _commit(data)
+            revision = _commit(data) or revision
             rows += [
                 Row(where=f"{source.id}, {split}, row {i + 1}", split=split, values=values)
                 for i, values in enumerate(data)
@@ -236,7 +242,7 @@ def _commit(data: Any) -> str | None:
 
 
 def _unavailable(source: HubSource, fault: Exception) -> str:
-    bench = "bench.path=FILE"
+    bench = f"{source.setting}=FILE"
     if source.gated or "is a gated dataset" in str(fault):
         return (
             f"{source.id} is gated and not on this machine: accept its terms on "

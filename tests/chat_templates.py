@@ -25,9 +25,22 @@ ALTERNATES = (
 )
 REWRITES = "{% for m in messages %}{{ m['content'] | upper }}<|im_end|>{% endfor %}"
 
+DATED = (
+    "{% macro head() %}Today: {{ strftime_now('%d %B %Y') }}\n"
+    "Thinking: {{ 'on' if enable_thinking else 'off' }}\n{% endmacro %}"
+    "<|im_start|>system\n{{ head() }}{% if messages[0]['role'] == 'system' %}"
+    "{{ messages[0]['content'] }}{% endif %}<|im_end|>\n"
+    "{% for m in messages if m['role'] != 'system' %}"
+    "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
+)
+"""Says what day it is, in a system block of its own."""
+
 TEMPLATES = {
     "chatml": CHATML,
     "default_system": DEFAULT_SYSTEM,
     "drops_thinking": DROPS_THINKING,
     "alternates": ALTERNATES,
+    "dated": DATED,
 }

@@ -15,6 +15,7 @@ from deltamem_cli.instantiate import build, check_types
 GROUPS = {
     "train": ("model", "writer", "steer", "training", "runtime"),
     "eval": ("model", "writer", "method", "bench", "context", "control", "runtime"),
+    "fetch": ("data",),
 }
 CASES = [
     (primary, group, option)
@@ -22,7 +23,7 @@ CASES = [
     for group in groups
     for option in options(group)
 ]
-NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"]}
+NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"], "hf": ["model.id=some/model"]}
 """Settings that an option cannot have a default for."""
 
 

@@ -7,6 +7,7 @@ with the KV cache.
 from __future__ import annotations
 
 from deltamem.backbone.architecture import empty_model
+from deltamem.backbone.backbone import Backbone, fingerprint
 from deltamem.backbone.batching import fitting_batch
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import VisibleContext
@@ -14,19 +15,20 @@ from deltamem.backbone.dropped import DroppedContext
 from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
 from deltamem.backbone.loading import (
-    Backbone,
-    fingerprint,
     load_backbone,
     load_config,
     load_tiny,
     load_tokenizer,
     tiny_folder,
 )
+from deltamem.backbone.recomputation import checkpoint_activations
 from deltamem.backbone.rendering import Rendered, render, render_history
+from deltamem.backbone.template_date import TEMPLATE_DATE
 from deltamem.backbone.truncation import fit_messages
 from deltamem.backbone.windows import split_windows
 
 __all__ = [
+    "TEMPLATE_DATE",
     "Backbone",
     "DecodingLike",
     "DroppedContext",
@@ -38,6 +40,7 @@ __all__ = [
     "PromptLike",
     "Rendered",
     "VisibleContext",
+    "checkpoint_activations",
     "empty_model",
     "fingerprint",
     "fit_messages",

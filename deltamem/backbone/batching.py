@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from deltamem.backbone.loading import Backbone
+from deltamem.backbone.backbone import Backbone
 
 __all__ = ["fitting_batch", "kv_bytes_per_token"]
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
-from deltamem.backbone.loading import Backbone
 from deltamem.backbone.rendering import Rendered
 from deltamem.backbone.truncation import fit_messages
 from deltamem.errors import InvalidInput

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import ReadReport
 from deltamem.backbone.generation import Generation, generate
@@ -16,7 +17,6 @@ from deltamem.backbone.inputs import (
     PromptLike,
     system_turn,
 )
-from deltamem.backbone.loading import Backbone
 from deltamem.state import MemoryState
 
 __all__ = ["DroppedContext"]

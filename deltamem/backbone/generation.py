@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.inputs import DecodingLike
-from deltamem.backbone.loading import Backbone
 
 __all__ = ["Generation", "NextLogits", "generate", "left_pad", "sample_token"]
 

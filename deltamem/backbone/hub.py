@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-__all__ = ["from_cache_or_hub", "hub_reachable"]
+from deltamem.errors import InvalidInput, Unavailable
+
+__all__ = ["from_cache_or_hub", "hub_reachable", "pretrained_from_cache_or_hub"]
 
 SECONDS = 5.0
 
@@ -57,3 +61,47 @@ def from_cache_or_hub(
         return load(local_files_only=False)
     except faults as fault:
         raise explain(fault) from fault
+
+
+def pretrained_from_cache_or_hub(load: Callable[..., Any], id: str, revision: str | None) -> Any:
+    """What ``load`` makes of a model's files, see :func:`from_cache_or_hub`.
+
+    Raises:
+        Unavailable: they are neither here nor can they be fetched, or are gated.
+        InvalidInput: a folder without them.
+    """
+    faults = (OSError, ValueError, ImportError)
+    with _no_bars():
+        explain = partial(_explain, id, revision)
+        return from_cache_or_hub(load, id, explain=explain, faults=faults)
+
+
+@contextmanager
+def _no_bars() -> Iterator[None]:
+    """Keep the progress bars of transformers off: loading is ours to report."""
+    from transformers.utils import logging
+
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
+
+
+def _explain(id: str, revision: str | None, fault: Exception) -> Exception:
+    reason = str(fault).strip().splitlines()[0] if str(fault).strip() else repr(fault)
+    if Path(id).is_dir():
+        return InvalidInput(f"the folder {id} holds no model that can be loaded: {reason}")
+    at = f" --revision {revision}" if revision else ""
+    if "gated" in str(fault).lower() or "401" in str(fault):
+        return Unavailable(
+            f"{id} is gated: accept its licence on https://huggingface.co/{id} and run "
+            "`hf auth login`"
+        )
+    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+    return Unavailable(
+        f"the weights of {id} are not on this machine and cannot be fetched{offline}: run "
+        f"`hf download {id}{at}` where there is a network, or name a folder with model.id=FOLDER"
+    )

@@ -1,12 +1,8 @@
-"""The frozen language model with its tokenizer, its chat template and its identity."""
+"""Load a backbone from what is on this machine, or from the hub."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -14,104 +10,19 @@ from typing import Any, cast
 
 import torch
 
-from deltamem.backbone.hub import from_cache_or_hub
-from deltamem.backbone.inputs import Messages
-from deltamem.backbone.rendering import Rendered, render, render_history
-from deltamem.errors import InvalidInput, Unavailable, check_choice
+from deltamem.backbone.backbone import Backbone, fingerprint
+from deltamem.backbone.hub import pretrained_from_cache_or_hub
+from deltamem.backbone.placement import (
+    choose_attention,
+    choose_dtype,
+    find_device,
+    refuse_offloaded,
+)
+from deltamem.backbone.quantization import quantization_options
+from deltamem.backbone.template_date import TEMPLATE_DATE, check_date
+from deltamem.errors import InvalidInput
 
-__all__ = [
-    "Backbone",
-    "fingerprint",
-    "load_backbone",
-    "load_config",
-    "load_tiny",
-    "load_tokenizer",
-    "tiny_folder",
-]
-
-SAMPLED_ROWS = 64
-DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
-
-
-@dataclass(frozen=True, eq=False)
-class Backbone:
-    """A causal language model that nothing trains, in eval mode."""
-
-    model: Any
-    tokenizer: Any
-    name: str
-    revision: str | None
-    window: int
-    """Tokens that it can attend to."""
-    fingerprint: str
-    """See :func:`fingerprint`."""
-    template_kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def device(self) -> torch.device:
-        """Where token ids go."""
-        device: torch.device = self.model.get_input_embeddings().weight.device
-        return device
-
-    @property
-    def stop_ids(self) -> frozenset[int]:
-        """Every id that ends an answer: of the generation config and of the tokenizer."""
-        configured = self.model.generation_config.eos_token_id
-        listed = configured if isinstance(configured, list) else [configured]
-        return frozenset(i for i in [*listed, self.tokenizer.eos_token_id] if i is not None)
-
-    @property
-    def pad_id(self) -> int:
-        """Any valid id: padding is masked, it is never read."""
-        pad = self.tokenizer.pad_token_id
-        return int(pad) if pad is not None else min(self.stop_ids, default=0)
-
-    def render(
-        self,
-        messages: Messages,
-        *,
-        join: str | None = None,
-        add_generation_prompt: bool = False,
-    ) -> Rendered:
-        """Tokens of ``messages``; see :func:`deltamem.backbone.rendering.render`."""
-        return render(
-            self.tokenizer,
-            messages,
-            join=join,
-            add_generation_prompt=add_generation_prompt,
-            template_kwargs=self.template_kwargs,
-        )
-
-    def render_history(self, messages: Messages, *, join: str | None = None) -> Rendered:
-        """Tokens of what came before a question; see :mod:`deltamem.backbone.rendering`."""
-        return render_history(
-            self.tokenizer, messages, join=join, template_kwargs=self.template_kwargs
-        )
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """Text of generated tokens, without stop and special tokens, stripped."""
-        kept = [token for token in ids if token not in self.stop_ids]
-        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
-        return text.strip()
-
-
-def fingerprint(model: Any) -> str:
-    """sha256 over architecture, norm weights and a slice of the embeddings, in bfloat16.
-
-    Cheap, and the same whether the weights were loaded in fp32, in bf16 or quantised.
-    """
-    text = model.config.get_text_config()
-    digest = hashlib.sha256(
-        f"{text.model_type} {text.hidden_size} {text.num_hidden_layers} {text.vocab_size}".encode()
-    )
-    sampled = [model.get_input_embeddings().weight[:SAMPLED_ROWS]]
-    sampled += [w for name, w in sorted(model.named_parameters()) if "norm" in name]
-    for weight in sampled:
-        if weight.is_meta:
-            continue
-        rounded = weight.detach().to("cpu", torch.bfloat16).contiguous()
-        digest.update(rounded.view(torch.int16).numpy().tobytes())
-    return digest.hexdigest()
+__all__ = ["load_backbone", "load_config", "load_tiny", "load_tokenizer", "tiny_folder"]
 
 
 def load_backbone(
@@ -122,6 +33,9 @@ def load_backbone(
     device: str = "auto",
     attention: str = "auto",
     template_kwargs: Mapping[str, Any] | None = None,
+    template_date: str = TEMPLATE_DATE,
+    device_map: str | dict[str, Any] | None = None,
+    quantization: str | None = None,
     name: str | None = None,
 ) -> Backbone:
     """Load a model and its tokenizer from the hub's cache, the hub or a local folder.
@@ -129,21 +43,43 @@ def load_backbone(
     Args:
         id: hub id or folder.
         revision: commit of the hub repository; unused for a folder.
-        dtype: ``auto`` (the checkpoint's on a GPU, float32 on a CPU) or a torch dtype's name.
+        dtype: ``auto`` (the checkpoint's on a GPU, float32 elsewhere) or a torch dtype's name.
         device: ``auto`` (cuda, mps, else cpu) or a torch device.
-        attention: ``auto`` or an attention implementation of transformers.
+        attention: ``auto`` (FlashAttention 2 where it is installed, on CUDA in half precision, else
+            SDPA) or an attention implementation of transformers.
         template_kwargs: switches of the chat template, such as ``enable_thinking: false``.
+        template_date: YYYY-MM-DD, the day that the chat template takes for today.
+        device_map: how accelerate spreads the layers over devices, such as ``auto``.
+        quantization: ``4bit``, ``8bit`` or None.
+        name: what to call it; the id if None.
 
     Raises:
-        Unavailable: the weights are not here and cannot be fetched, or are gated.
-        InvalidInput: a folder without a model, an unknown dtype or device.
+        Unavailable: the weights are not here and cannot be fetched, or are gated; or bitsandbytes
+            is not installed.
+        InvalidInput: a folder without a model, an unknown dtype, device, date or quantisation, or
+            layers that do not fit on the devices.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils.import_utils import is_flash_attn_2_available
 
-    where = _device(device)
-    check_choice("dtype", dtype, DTYPES)
-    kind = dtype if dtype != "auto" else ("auto" if where.type == "cuda" else "float32")
-    options: dict[str, Any] = {} if attention == "auto" else {"attn_implementation": attention}
+    if device_map is not None and device != "auto":
+        raise InvalidInput(
+            f"device_map={device_map} places the layers itself: leave device={device} at auto"
+        )
+    where = find_device(device)
+    kind = choose_dtype(dtype, where)
+    check_date(template_date)
+    options: dict[str, Any] = quantization_options(quantization, where, dtype=kind)
+    if device_map is not None or quantization is not None:
+        options["device_map"] = device_map or {"": where}
+    chosen = choose_attention(
+        attention,
+        where,
+        dtype=lambda: _dtype(kind, id, revision),
+        flash_installed=is_flash_attn_2_available(),
+    )
+    if chosen is not None:
+        options["attn_implementation"] = chosen
 
     def load(**where_from: Any) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(id, revision=revision, **where_from)
@@ -152,18 +88,30 @@ def load_backbone(
         )
         return tokenizer, model
 
-    tokenizer, model = _from_cache_or_hub(load, id, revision)
-    model = cast(Any, model).to(where).eval().requires_grad_(False)
+    tokenizer, model = pretrained_from_cache_or_hub(load, id, revision)
+    refuse_offloaded(model)
+    if "device_map" not in options:
+        model = cast(Any, model).to(where)
+    model = model.eval().requires_grad_(False)
     text = model.config.get_text_config()
+    at = None if Path(id).is_dir() else revision
     return Backbone(
         model=model,
         tokenizer=tokenizer,
         name=name or id,
-        revision=revision or getattr(model.config, "_commit_hash", None),
+        revision=getattr(model.config, "_commit_hash", None) or at,
         window=int(text.max_position_embeddings),
         fingerprint=fingerprint(model),
         template_kwargs=dict(template_kwargs or {}),
+        template_date=template_date,
+        quantization=quantization,
     )
+
+
+def _dtype(kind: str, id: str, revision: str | None) -> torch.dtype | None:
+    """In which numbers the weights will be."""
+    named = load_config(id, revision=revision).dtype if kind == "auto" else getattr(torch, kind)
+    return named if isinstance(named, torch.dtype) else None
 
 
 def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
@@ -176,7 +124,7 @@ def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
     from transformers import AutoTokenizer
 
     load = partial(AutoTokenizer.from_pretrained, id, revision=revision)
-    return _from_cache_or_hub(load, id, revision)
+    return pretrained_from_cache_or_hub(load, id, revision)
 
 
 def load_config(id: str, *, revision: str | None = None) -> Any:
@@ -189,7 +137,7 @@ def load_config(id: str, *, revision: str | None = None) -> Any:
     from transformers import AutoConfig
 
     load = partial(AutoConfig.from_pretrained, id, revision=revision)
-    return _from_cache_or_hub(load, id, revision)
+    return pretrained_from_cache_or_hub(load, id, revision)
 
 
 def tiny_folder() -> Path:
@@ -202,55 +150,4 @@ def load_tiny(*, device: str = "cpu", dtype: str = "float32", attention: str = "
     kind = "float32" if dtype == "auto" else dtype
     return load_backbone(
         str(tiny_folder()), device=device, dtype=kind, attention=attention, name="tiny"
-    )
-
-
-def _device(device: str) -> torch.device:
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return torch.device(next((name for name, here in present.items() if here), "cpu"))
-    try:
-        where = torch.device(device)
-    except RuntimeError as fault:
-        raise InvalidInput(f"device is '{device}'; use auto, cpu, mps, cuda or cuda:N") from fault
-    if not present.get(where.type, True):
-        raise InvalidInput(f"device is '{device}', and there is none here; use runtime=cpu")
-    return where
-
-
-@contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep the progress bars of transformers off: loading is ours to report."""
-    from transformers.utils import logging
-
-    was_on = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if was_on:
-            logging.enable_progress_bar()
-
-
-def _from_cache_or_hub(load: Callable[..., Any], id: str, revision: str | None) -> Any:
-    faults = (OSError, ValueError, ImportError)
-    with _no_bars():
-        explain = partial(_explain, id, revision)
-        return from_cache_or_hub(load, id, explain=explain, faults=faults)
-
-
-def _explain(id: str, revision: str | None, fault: Exception) -> Exception:
-    reason = str(fault).strip().splitlines()[0] if str(fault).strip() else repr(fault)
-    if Path(id).is_dir():
-        return InvalidInput(f"the folder {id} holds no model that can be loaded: {reason}")
-    at = f" --revision {revision}" if revision else ""
-    if "gated" in str(fault).lower() or "401" in str(fault):
-        return Unavailable(
-            f"{id} is gated: accept its licence on https://huggingface.co/{id} and run "
-            "`hf auth login`"
-        )
-    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-    return Unavailable(
-        f"the weights of {id} are not on this machine and cannot be fetched{offline}: run "
-        f"`hf download {id}{at}` where there is a network, or name a folder with model.id=FOLDER"
     )

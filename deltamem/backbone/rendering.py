@@ -9,16 +9,17 @@ to the writers.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from deltamem.backbone.inputs import Messages
+from deltamem.backbone.template_date import TEMPLATE_DATE, dated_template
 from deltamem.errors import InvalidInput
 
 __all__ = ["Rendered", "render", "render_history"]
-
 
 SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*(?=\s)|[。！？]+|\n+")
 """Before the white space, because tokens carry the space in front of a word."""
@@ -77,6 +78,7 @@ def render(
     join: str | None = None,
     add_generation_prompt: bool = False,
     template_kwargs: Mapping[str, Any] | None = None,
+    template_date: str = TEMPLATE_DATE,
 ) -> Rendered:
     """Apply the tokenizer's chat template and tokenise.
 
@@ -87,13 +89,17 @@ def render(
             each message a turn of its own.
         add_generation_prompt: end with the header of an assistant turn.
         template_kwargs: switches of the template, such as ``enable_thinking=False``.
+        template_date: YYYY-MM-DD, the day that the template takes for today.
 
     Raises:
         InvalidInput: no chat template, or one that refuses or rewrites these messages.
     """
     if not messages and not add_generation_prompt:
         return EMPTY
-    options = {**(template_kwargs or {}), "add_generation_prompt": add_generation_prompt}
+    options = {
+        **_options(tokenizer, template_kwargs, template_date),
+        "add_generation_prompt": add_generation_prompt,
+    }
     text = _apply_template(tokenizer, messages, join, options)
     return _tokenise(tokenizer, text, _spans(tokenizer, text, messages, join, options))[0]
 
@@ -104,6 +110,7 @@ def render_history(
     *,
     join: str | None = None,
     template_kwargs: Mapping[str, Any] | None = None,
+    template_date: str = TEMPLATE_DATE,
 ) -> Rendered:
     """The messages as they look once a user turn follows them, without that turn.
 
@@ -116,7 +123,7 @@ def render_history(
     """
     if not messages:
         return EMPTY
-    options = dict(template_kwargs or {})
+    options = _options(tokenizer, template_kwargs, template_date)
     whole: Rendered | None = None
     shared = 0
     for content in PROBES:
@@ -131,6 +138,16 @@ def render_history(
         shared = min(shared, next((i for i, same in enumerate(agree) if not same), shared))
     assert whole is not None
     return whole.first(shared)
+
+
+def _options(
+    tokenizer: Any, template_kwargs: Mapping[str, Any] | None, date: str
+) -> dict[str, Any]:
+    """What the tokenizer is told with the messages."""
+    options = dict(template_kwargs or {})
+    if tokenizer.chat_template is not None:
+        options["chat_template"] = dated_template(tokenizer.get_chat_template(), date)
+    return options
 
 
 def _apply_template(
@@ -244,10 +261,8 @@ def _sentences(text: str, spans: Sequence[Span]) -> Iterator[Span]:
 
 def _label(starts: Sequence[int], spans: Sequence[Span]) -> list[int]:
     """The number of the span in which each token starts, -1 for none; both are ascending."""
-    labels, at = [], 0
-    for start in starts:
-        while at < len(spans) and spans[at].end <= start:
-            at += 1
-        inside = at < len(spans) and spans[at].start <= start
-        labels.append(spans[at].number if inside else OUTSIDE)
+    labels = [OUTSIDE] * len(starts)
+    for span in spans:
+        first, end = bisect_left(starts, span.start), bisect_left(starts, span.end)
+        labels[first:end] = [span.number] * (end - first)
     return labels

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from deltamem.training.checkpoint import Checkpoints
-from deltamem.training.episodes import Ask, Episode, Episodes, read_episodes
+from deltamem.training.episodes import (
+    Ask,
+    Episode,
+    Episodes,
+    episodes_sha,
+    parse_episode,
+    read_episodes,
+)
 from deltamem.training.learner import DeltaMemLearner
 from deltamem.training.loop import StepReport, TrainingConfig, train
 from deltamem.training.processes import Processes
+from deltamem.training.token_store import tokenise
 
 __all__ = [
     "Ask",
@@ -17,6 +25,9 @@ __all__ = [
     "Processes",
     "StepReport",
     "TrainingConfig",
+    "episodes_sha",
+    "parse_episode",
     "read_episodes",
+    "tokenise",
     "train",
 ]

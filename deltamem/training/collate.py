@@ -5,7 +5,7 @@ Letters: B episodes, W written tokens, A asks of all episodes together, T read t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,16 @@ from deltamem.backbone import Backbone, left_pad
 from deltamem.errors import InvalidInput
 from deltamem.training.episodes import Ask, Episode
 
-__all__ = ["IGNORED", "Batch", "TokenBatch", "collate", "encode_ask"]
+__all__ = [
+    "IGNORED",
+    "Batch",
+    "EncodedEpisode",
+    "TokenBatch",
+    "check_read_length",
+    "collate",
+    "encode",
+    "encode_ask",
+]
 
 IGNORED = -100
 """Label of a position that is not learnt."""
@@ -73,15 +82,69 @@ class TokenBatch:
         return int(self.mask.sum())
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EncodedEpisode:
+    """An episode as tokens."""
+
+    id: str
+    write_ids: Sequence[int]
+    """What is written, its tail where it was too long."""
+    segments: Sequence[int] | None
+    """Segment id of each written token, for writers that need them."""
+    asks: Sequence[tuple[Sequence[int], Sequence[int]]]
+    """Prompt and answer of each."""
+
+
+def encode(
+    backbone: Backbone, episode: Episode, *, segment_unit: str | None, write_length: int
+) -> EncodedEpisode:
+    """Tokenise one episode; of a written part that is too long the tail is kept.
+
+    Args:
+        backbone: whose tokenizer and template.
+        episode: as text.
+        segment_unit: ``message``, ``sentence`` or None, as the writer needs.
+        write_length: written tokens at most.
+    """
+    rendered = backbone.render_history(episode.written, join=episode.join)
+    segments = None if segment_unit is None else rendered.segments(segment_unit)[-write_length:]
+    return EncodedEpisode(
+        id=episode.id,
+        write_ids=rendered.ids[-write_length:],
+        segments=segments,
+        asks=[encode_ask(backbone, ask) for ask in episode.asks],
+    )
+
+
+def check_read_length(lengths: Iterable[tuple[str, int]], read_length: int) -> None:
+    """Refuse asks that are too long to read, all of them in one sentence.
+
+    Args:
+        lengths: id of the episode, and tokens of prompt and answer together.
+        read_length: how many there may be.
+
+    Raises:
+        InvalidInput: there are more.
+    """
+    long = [(name, length) for name, length in lengths if length > read_length]
+    if not long:
+        return
+    more = f" (and {len(long) - 1} more, up to {max(n for _, n in long)})" if len(long) > 1 else ""
+    raise InvalidInput(
+        f"episode {long[0][0]}: question and answer have {long[0][1]} tokens and "
+        f"training.read_length is {read_length}{more}"
+    )
+
+
 def collate(
     backbone: Backbone,
-    episodes: Sequence[Episode],
+    episodes: Sequence[Episode | EncodedEpisode],
     *,
     segment_unit: str | None,
     write_length: int,
     read_length: int,
 ) -> Batch:
-    """Tokenise; of a written part that is too long the tail is kept.
+    """Tokenise what is text still, and pad; see :func:`encode`.
 
     Args:
         backbone: whose tokenizer and template.
@@ -94,26 +157,24 @@ def collate(
         InvalidInput: a prompt with its answer is longer than ``read_length``.
     """
     device = backbone.device
-    written = [backbone.render_history(e.written, join=e.join) for e in episodes]
+    encoded = [
+        encode(backbone, e, segment_unit=segment_unit, write_length=write_length)
+        if isinstance(e, Episode)
+        else e
+        for e in episodes
+    ]
+    lengths = ((e.id, len(prompt) + len(answer)) for e in encoded for prompt, answer in e.asks)
+    check_read_length(lengths, read_length)
     write_ids, write_mask = left_pad(
-        [r.ids[-write_length:] for r in written], fill=backbone.pad_id, device=device
+        [e.write_ids for e in encoded], fill=backbone.pad_id, device=device
     )
     segments = None
     if segment_unit is not None:
-        rows = [r.segments(segment_unit)[-write_length:] for r in written]
+        rows = [e.segments or [] for e in encoded]
         segments = left_pad(rows, fill=-1, device=device)[0]
-    reads, labels, owner = [], [], []
-    for number, episode in enumerate(episodes):
-        for ask in episode.asks:
-            prompt, answer = encode_ask(backbone, ask)
-            if len(prompt) + len(answer) > read_length:
-                raise InvalidInput(
-                    f"episode {episode.id}: question and answer have {len(prompt) + len(answer)} "
-                    f"tokens and training.read_length is {read_length}"
-                )
-            reads.append(prompt + answer)
-            labels.append([IGNORED] * len(prompt) + answer)
-            owner.append(number)
+    asks = [(number, *ask) for number, e in enumerate(encoded) for ask in e.asks]
+    reads = [[*prompt, *answer] for _, prompt, answer in asks]
+    labels = [[IGNORED] * len(prompt) + list(answer) for _, prompt, answer in asks]
     read_ids, read_mask = left_pad(reads, fill=backbone.pad_id, device=device)
     return Batch(
         write_ids=write_ids,
@@ -122,7 +183,7 @@ def collate(
         read_ids=read_ids,
         read_mask=read_mask,
         labels=left_pad(labels, fill=IGNORED, device=device)[0],
-        episode=torch.tensor(owner, device=device),
+        episode=torch.tensor([number for number, _, _ in asks], device=device),
     )
 
 

@@ -11,8 +11,9 @@ written. A leading system message is written and visible, as in the published re
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -20,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 from deltamem.backbone import Messages
 from deltamem.errors import InvalidInput, Unavailable
 
-__all__ = ["Ask", "Episode", "Episodes", "read_episodes"]
+__all__ = ["Ask", "Episode", "Episodes", "episodes_sha", "parse_episode", "read_episodes"]
 
 ROLES = ("system", "user", "assistant")
 
@@ -72,7 +73,7 @@ def read_episodes(path: Path) -> list[Episode]:
         if not line.strip():
             continue
         try:
-            episodes.append(_episode(json.loads(line), default_id=f"line-{number}"))
+            episodes.append(parse_episode(json.loads(line), default_id=f"line-{number}"))
         except (ValueError, TypeError) as fault:
             faults.append(f"line {number}: {fault}")
     if faults:
@@ -83,7 +84,32 @@ def read_episodes(path: Path) -> list[Episode]:
     return episodes
 
 
-def _episode(row: Any, *, default_id: str) -> Episode:
+def episodes_sha(episodes: Iterable[Episode]) -> str:
+    """sha256 over the episodes as canonical JSON lines, the same on every machine.
+
+    One line each: ASCII, keys sorted, no white space, ended by a line feed.
+    """
+    digest = hashlib.sha256()
+    for episode in episodes:
+        content = {
+            "id": episode.id,
+            "written": [dict(m) for m in episode.written],
+            "asks": [
+                {"visible": [dict(m) for m in a.visible], "answer": a.answer} for a in episode.asks
+            ],
+            "join": episode.join,
+        }
+        line = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        digest.update(f"{line}\n".encode("ascii"))
+    return digest.hexdigest()
+
+
+def parse_episode(row: Any, *, default_id: str) -> Episode:
+    """An episode of one line's content.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
     if not isinstance(row, dict) or not isinstance(row.get("messages"), list):
         raise ValueError("an episode is an object with a list of messages")
     messages = [_message(m, position) for position, m in enumerate(row["messages"])]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from deltamem.adapter import DeltaMemory
 from deltamem.adapter_files import save_adapter
 from deltamem.backbone import Backbone
-from deltamem.training.collate import Batch, collate
+from deltamem.training.collate import Batch, EncodedEpisode, collate, encode
 from deltamem.training.episodes import Episode
 from deltamem.training.objective import Objective, answer_loss
 
@@ -64,8 +64,26 @@ class DeltaMemLearner:
         """All weights of the adapter; the backbone is not among them."""
         return self.memory.parameters()
 
-    def batch(self, episodes: Sequence[Episode]) -> Batch:
-        """Tokenise episodes as the writer needs them."""
+    @property
+    def tokens_depend_on(self) -> dict[str, Any]:
+        """Everything but the text that decides what :meth:`encode` makes of an episode."""
+        return {
+            "prompts": self.backbone.prompt_format,
+            "segments": self.memory.config.writer.segment_unit,
+            "write_length": self.write_length,
+        }
+
+    def encode(self, episode: Episode) -> EncodedEpisode:
+        """Tokenise one episode as the writer needs it."""
+        return encode(
+            self.backbone,
+            episode,
+            segment_unit=self.memory.config.writer.segment_unit,
+            write_length=self.write_length,
+        )
+
+    def batch(self, episodes: Sequence[Episode | EncodedEpisode]) -> Batch:
+        """Tensors of episodes, tokenised where they are text still."""
         return collate(
             self.backbone,
             episodes,

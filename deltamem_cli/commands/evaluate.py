@@ -65,12 +65,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
     reset_peak_memory()
     backbone = load_model(config)
     method = assemble_method(config, backbone)
-    described = {
-        "model": backbone.name,
-        "model_revision": backbone.revision,
-        "model_fingerprint": backbone.fingerprint,
-        **method.describe(),
-    }
+    described = {**backbone.identity, **method.describe()}
     identity = _identity(config, benchmark.fingerprint(), described)
     folder = Path(config.runs_dir) / identity["cell"]
     started = time.monotonic()
@@ -96,8 +91,8 @@ def evaluate_config(config: Any, console: Console) -> Record:
                 "limited": config.limit is not None,
                 "path": str(folder / RECORD),
             },
-            described=described,
-            deviations=[*_deviations(config), *notes],
+            described={**described, **backbone.numerics},
+            deviations=[*_deviations(config, backbone), *notes],
             seconds=time.monotonic() - started,
         )
     write_json(folder / RECORD, record.to_json())
@@ -149,9 +144,13 @@ def _longest_prompt(benchmark: Any, window: int) -> int:
     return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
 
 
-def _deviations(config: Any) -> list[str]:
-    limited = config.limit is not None
-    return [f"limited to the first {config.limit} samples: not comparable"] if limited else []
+def _deviations(config: Any, backbone: Any) -> list[str]:
+    notes = []
+    if config.limit is not None:
+        notes.append(f"limited to the first {config.limit} samples: not comparable")
+    if backbone.quantization is not None:
+        notes.append(f"the backbone's weights are quantised to {backbone.quantization}")
+    return notes
 
 
 def _line(record: Record) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltamem_cli.compose import options, run_config
+from deltamem_cli.compose import compose_each, options, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.instantiate import build, check_types
@@ -13,75 +13,80 @@ from deltamem_cli.instantiate import build, check_types
 __all__ = ["fetch", "fetch_needed"]
 
 ALL = "all"
+PRIMARY = {"bench": "eval", "data": "fetch"}
+"""Groups whose options have data, and the config that each is composed in."""
 
 
 def fetch(words: Sequence[str], *, console: Console) -> int:
-    """Download the data of benchmarks (``bench=NAME,NAME``) or of all (``bench=all``).
+    """Download the data of benchmarks (``bench=NAME,NAME`` or ``all``) or for training (``data=``).
 
     One data set that cannot be had does not keep the others from being fetched.
 
     Raises:
         UsageError: nothing to fetch was named, or a setting that fetching does not depend on.
     """
-    names, settings = _named(words)
-    sources = {name: _sources(name, settings) for name in names}
+    group, names, settings = _named(words)
+    sources = {name: _sources(group, name, settings) for name in names}
     rows = []
     for name, found in sources.items():
-        rows += [_fetch_one(name, source, console) for source in found]
+        rows += [{group: name, **_fetch_one(name, source, console)} for source in found]
         if not found:
-            rows.append({"bench": name, "path": None, "fault": None})
+            rows.append({group: name, "path": None, "fault": None})
             console.result(f"{name}: made from a seed, nothing to fetch")
     console.json({"rows": rows})
     return MISSING if any(row["fault"] for row in rows) else OK
 
 
-def fetch_needed(evaluations: Sequence[Sequence[str]], *, console: Console) -> None:
-    """Fetch what evaluations need and nobody gave a path for; what cannot be had is said.
+def fetch_needed(
+    evaluations: Sequence[Sequence[str]], trainings: Sequence[Sequence[str]], *, console: Console
+) -> None:
+    """Fetch what is needed and nobody gave a path for; what cannot be had is said.
 
     Args:
         evaluations: words of `deltamem eval` each.
+        trainings: words of `deltamem train` each.
         console: prints.
     """
-    needed = {
-        words
-        for evaluation in evaluations
-        if not any(w.startswith("bench.path=") for w in evaluation)
-        if (words := tuple(w for w in evaluation if w.startswith(("bench=", "bench."))))
-    }
-    for name, *settings in sorted(needed):
-        for source in _sources(name.removeprefix("bench="), settings):
-            _fetch_one(name.removeprefix("bench="), source, console)
+    nodes = [config.bench for config in compose_each("eval", evaluations)]
+    nodes += [config.training.data for config in compose_each("train", trainings)]
+    local = [node for node in nodes if node.get("path", "") is None]
+    sources = {repr(source): source for node in local for source in build(node).sources()}
+    for source in sources.values():
+        _fetch_one(getattr(source, "id", None) or source.name, source, console)
 
 
-def _named(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The benchmarks that were named, and the settings of a single one."""
-    named = [word.partition("=")[2] for word in words if word.startswith("bench=")]
-    settings = [word for word in words if not word.startswith("bench=")]
-    if len(named) != 1 or not named[0]:
+def _named(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
+    """The group, what was named of it, and the settings of a single one."""
+    named = [word.partition("=") for word in words if word.partition("=")[0] in PRIMARY]
+    settings = [word for word in words if word.partition("=")[0] not in PRIMARY]
+    if len(named) != 1 or not named[0][2]:
         raise UsageError(
-            f"name what to fetch: bench={ALL}, or bench= one of {', '.join(options('bench'))}"
+            f"name what to fetch: bench={ALL}, or bench= one of {', '.join(options('bench'))}, or "
+            f"data= one of {', '.join(options('data'))}"
         )
-    names = options("bench") if named[0] == ALL else named[0].split(",")
+    group, _, value = named[0]
+    names = options("bench") if (group, value) == ("bench", ALL) else value.split(",")
     for word in settings:
-        if word.startswith("bench.path="):
+        if word.startswith(f"{group}.path="):
             raise UsageError(f"{word}: what is on this machine already needs no fetching")
-        if not word.startswith("bench."):
-            raise UsageError(f"fetching takes bench=NAME and bench.KEY=VALUE, and got '{word}'")
+        if not word.startswith(f"{group}."):
+            raise UsageError(f"fetching takes {group}=NAME and {group}.KEY=VALUE, and got '{word}'")
         if len(names) > 1:
-            raise UsageError(f"{word} is a setting of one benchmark, and {len(names)} were named")
-    return names, settings
+            what = {"bench": "benchmark", "data": "data set"}[group]
+            raise UsageError(f"{word} is a setting of one {what}, and {len(names)} were named")
+    return group, names, settings
 
 
-def _sources(name: str, settings: Sequence[str]) -> list[Any]:
-    """Where a benchmark's data comes from; neither its data nor a model is needed."""
+def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
+    """Where the data comes from; neither the data nor a model is needed."""
 
     def of(config: Any) -> list[Any]:
         from omegaconf import OmegaConf
 
-        check_types(OmegaConf.masked_copy(config, "bench"))
-        return list(build(config.bench).sources())
+        check_types(OmegaConf.masked_copy(config, [group, "seed"]))
+        return list(build(config[group]).sources())
 
-    found: list[Any] = run_config("eval", of, [f"bench={name}", *settings])
+    found: list[Any] = run_config(PRIMARY[group], of, [f"{group}={name}", *settings])
     return found
 
 
@@ -95,6 +100,6 @@ def _fetch_one(name: str, source: Any, console: Console) -> dict[str, Any]:
             path = fetch_source(source, progress=tick)
     except DataUnavailable as fault:
         console.error(f"{name}: {fault}")
-        return {"bench": name, "path": None, "fault": str(fault)}
+        return {"path": None, "fault": str(fault)}
     console.result(f"{name}: {path}")
-    return {"bench": name, "path": str(path), "fault": None}
+    return {"path": str(path), "fault": None}

@@ -19,6 +19,7 @@ GROUPS = {
     "methods": "method",
     "benchmarks": "bench",
     "trainings": "training",
+    "datasets": "data",
     "contexts": "context",
     "controls": "control",
     "runtimes": "runtime",

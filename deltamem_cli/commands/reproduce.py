@@ -49,7 +49,9 @@ def reproduce(words: Sequence[str], *, console: Console, dry_run: bool) -> int:
     if dry_run:
         show_forecast(plan, jobs, runs=runs, console=console)
         return OK
-    fetch_needed([cell.evaluate for cell in plan.cells], console=console)
+    evaluations = dict.fromkeys(cell.evaluate for cell in plan.cells)
+    trainings = dict.fromkeys(cell.train for cell in plan.cells if cell.train is not None)
+    fetch_needed(list(evaluations), list(trainings), console=console)
     outcomes = run_missing(jobs, needed, runs=runs, results=results, console=console)
     judged = judge_table(table, plan, outcomes, places=places)
     _show(table, plan, judged, runs, console)

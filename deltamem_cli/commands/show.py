@@ -1,4 +1,4 @@
-"""``deltamem show``: what an evaluation would ask, and what would be written, without a model."""
+"""``deltamem show``: what an evaluation or a training would see, without a model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from deltamem_cli.assemble import context_mode, model_source
+from deltamem_cli.assemble import context_mode, model_source, prompt_options
+from deltamem_cli.commands.show_training import show_training
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
+from deltamem_cli.excerpt import LONGEST, excerpt
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["show"]
@@ -23,16 +25,19 @@ WITHHELD: dict[str, Any] = {
     "shown": "[withheld]",
     "shown_tokens": None,
 }
-LONGEST_MESSAGE = 400
-"""Characters of a message that are printed."""
 
 
 def show(overrides: Sequence[str], *, console: Console) -> None:
     """Print protocol, fingerprint, counts, groups, and the first prompt with what is written.
 
+    With ``training=…`` print what a training would learn from.
+
     Raises:
         UsageError: settings that leave nothing to ask.
     """
+    if any(word.startswith(("training=", "training.")) for word in overrides):
+        show_training(overrides, console=console)
+        return
     run_config("eval", lambda config: _show(config, console), overrides)
 
 
@@ -103,16 +108,14 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
         written = [{"message": i, "text": m["content"]} for i, m in enumerate(history.messages)]
         text = "\n".join(f"{m['role']}: {m['content']}" for m in shown)
         return {"written": written, "written_tokens": None, "shown": text, "shown_tokens": None}
-    options = dict(config.model.get("template_kwargs") or {})
-    rendered = render_history(
-        tokenizer, history.messages, join=history.join, template_kwargs=options
-    )
+    options = prompt_options(config)
+    rendered = render_history(tokenizer, history.messages, join=history.join, **options)
     prompt = render(
         tokenizer,
         shown,
         join=None if dropped else history.join,
         add_generation_prompt=True,
-        template_kwargs=options,
+        **options,
     )
     window = _window(config)
     if len(prompt.ids) > window:
@@ -151,17 +154,9 @@ def _print_prompt(prompt: dict[str, Any], console: Console) -> None:
             number = (
                 "  –" if span["message"] is None or span["message"] < 0 else f"{span['message']:3}"
             )
-            console.result(f"{number} │ {_shortened(span['text'])}")
+            console.result(f"{number} │ {excerpt(span['text'], indent='    │ ')}")
     console.result(f"\nshown with the question ({_count(prompt['shown_tokens'])}):")
-    console.result(_shortened(prompt["shown"], 4 * LONGEST_MESSAGE))
-
-
-def _shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    text = text.rstrip("\n")
-    if len(text) > longest:
-        left = len(text) - longest
-        text = f"{text[: longest // 2]} [... {left:,} characters ...] {text[-longest // 2 :]}"
-    return text.replace("\n", "\n    │ ") if longest == LONGEST_MESSAGE else text
+    console.result(excerpt(prompt["shown"], longest=4 * LONGEST))
 
 
 def _count(tokens: int | None) -> str:

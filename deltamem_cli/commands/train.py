@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.assemble import assemble_learner, load_model
+from deltamem_cli.assemble import assemble_data, assemble_learner, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.identity import PLACES, content_hash, plain
 from deltamem_cli.instantiate import build, check_types
 
-__all__ = ["train", "train_config", "training_data"]
+__all__ = ["train", "train_config"]
 
 LOG = "train.jsonl"
+TOKENS = ".tokens"
+"""Folder of kept tokens among the runs."""
 
 
 def train(overrides: Sequence[str], *, console: Console, show: str | None, multirun: bool) -> None:
@@ -28,7 +31,7 @@ def train(overrides: Sequence[str], *, console: Console, show: str | None, multi
         multirun=multirun,
         show=show,
     )
-    if done is None:
+    if done is None or not _speaks():
         return
     summaries = done if multirun else [done]
     console.json({"rows": summaries} if multirun else done)
@@ -37,17 +40,27 @@ def train(overrides: Sequence[str], *, console: Console, show: str | None, multi
         console.wrote(summary["path"])
 
 
+def _speaks() -> bool:
+    """Whether this is the process of several that prints results."""
+    from deltamem.training import Processes
+
+    return Processes.current().main
+
+
 def train_config(config: Any, console: Console) -> dict[str, Any]:
     """Train one composed configuration from its last checkpoint on; return its summary."""
-    from deltamem.training import Checkpoints
+    from deltamem.backbone import checkpoint_activations
+    from deltamem.training import Checkpoints, Processes
     from deltamem.training import train as train_loop
 
     check_types(config)
-    backbone = load_model(config)
+    processes = Processes.current()
+    console = console if processes.main else replace(console, quiet=True)
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
+    data = assemble_data(config, recipe)
+    backbone = load_model(config)
     learner = assemble_learner(config, backbone, recipe)
-    data = training_data(config, recipe)
-    key = content_hash([_deciding(config), backbone.fingerprint, data.source])
+    key = content_hash([_deciding(config), backbone.identity, data.source])
     folder = _folder(config, key)
     adapter = folder / "adapter"
     if (adapter / "README.md").is_file():
@@ -55,21 +68,54 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
         return _summary(folder)
     if hasattr(learner, "prepare"):  # a teacher that has to see the data first
         learner.prepare(data.episodes)
+    episodes, held_out = data.episodes, data.held_out
+    if data.stored:
+        episodes = _tokenised(learner, episodes, config, recipe, console)
+        held_out = list(_tokenised(learner, held_out, config, recipe, console))
+    if recipe.activation_checkpointing:
+        checkpoint_activations(backbone.model)
+    processes.shard(backbone.model)
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     with flushed_denormals(), console.progress(folder.name.rpartition("__")[0]) as tick:
         log = _Log(folder / LOG, tick)
         train_loop(
             learner,
-            data.episodes,
+            episodes,
             recipe,
             checkpoints=checkpoints,
-            held_out=data.held_out,
-            on_step=log,
+            held_out=held_out,
+            processes=processes,
+            on_step=log if processes.main else lambda report: None,
             on_note=console.note,
         )
-    card = {"command": f"`{_command()}`", **data.source, **_card(recipe, log.last)}
-    learner.save(adapter, card=card)
+    card = {
+        "command": f"`{_command()}`",
+        **({"quantised to": backbone.quantization} if backbone.quantization else {}),
+        **data.facts,
+        **_card(recipe, log.last),
+    }
+    if processes.main:
+        learner.save(adapter, card=card)
+    processes.wait()
     return _summary(folder)
+
+
+def _tokenised(learner: Any, episodes: Any, config: Any, recipe: Any, console: Console) -> Any:
+    """Episodes as kept tokens, for a learner that can make them; others tokenise as they go."""
+    from deltamem.training import tokenise
+
+    if not hasattr(learner, "encode") or not episodes:
+        return episodes
+    with console.progress("tokens") as tick:
+        return tokenise(
+            episodes,
+            Path(config.runs_dir) / TOKENS,
+            encode=learner.encode,
+            depends_on=learner.tokens_depend_on,
+            read_length=recipe.read_length,
+            on_note=console.note,
+            on_episode=tick,
+        )
 
 
 class _Log:
@@ -101,16 +147,6 @@ def _last(path: Path) -> dict[str, Any] | None:
         except ValueError:
             continue
     return known
-
-
-def training_data(config: Any, recipe: Any) -> Any:
-    """The training data; a generated source is told how much is needed."""
-    node = config.training.data
-    if node.get("endless", False):
-        size = (recipe.steps or 1) * recipe.batch_size
-        arguments = {k: v for k, v in node.items() if k != "endless"}
-        return build(arguments, size=size, seed=int(config.seed))
-    return build({k: v for k, v in node.items() if k != "endless"})
 
 
 def _deciding(config: Any) -> dict[str, Any]:

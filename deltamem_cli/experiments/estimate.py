@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from deltamem_cli.assemble import empty_model_of
+from deltamem_cli.assemble import assemble_data, empty_model_of
 from deltamem_cli.instantiate import build
 
 __all__ = ["DEFAULT_FACTOR", "Rates", "Work", "factor_of", "machine_rates", "work_of"]
@@ -96,10 +96,8 @@ def _evaluation_tokens(config: Any) -> tuple[int, int]:
 
 
 def _training_tokens(config: Any) -> int:
-    from deltamem_cli.commands.train import training_data
-
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
-    data = training_data(config, recipe).episodes
+    data = assemble_data(config, recipe).episodes
     looked = [data[i] for i in range(min(SAMPLED, len(data)))]
     lengths = [
         min(_length(e.written) / CHARS_PER_TOKEN, recipe.write_length)

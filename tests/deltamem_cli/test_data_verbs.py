@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import qasper_files
 import test_fetch
 import test_gpqa
 import test_hotpotqa
@@ -367,10 +368,11 @@ def test_a_fault_is_named_with_its_sample(
 
 
 class Hub(test_fetch.Hub):
-    """The same server for the data sets of two benchmarks, of which it gates one."""
+    """The same server for several data sets, of which it gates one."""
 
     def do_GET(self) -> None:  # noqa: N802
-        self.path = self.path.replace("hotpotqa/hotpot_qa", "some/data")
+        for name in ("hotpotqa/hotpot_qa", "allenai/qasper", "some/talks"):
+            self.path = self.path.replace(name, "some/data")
         self.path = self.path.replace("Idavidrein/gpqa", "some/gated")
         super().do_GET()
 
@@ -379,9 +381,8 @@ class Hub(test_fetch.Hub):
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([test_hotpotqa.hub(1), test_hotpotqa.hub(2)]), sink)
-    files = {"distractor/validation-00000-of-00001.parquet": sink.getvalue(), "README.md": b"#"}
+    made = parquet([test_hotpotqa.hub(1), test_hotpotqa.hub(2)])
+    files = {"distractor/validation-00000-of-00001.parquet": made, "README.md": b"#"}
     monkeypatch.setattr(test_fetch, "FILES", files)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -431,6 +432,42 @@ def test_fetch_then_show(
         assert "manifest.json is damaged: remove it and fetch again" in done.err
 
 
+def parquet(rows: list[dict[str, Any]]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    return sink.getvalue()
+
+
+def test_fetch_training_data_then_show_it(
+    hub: str, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = qasper_files.hub_rows()
+    files = {
+        "qasper/train/0000.parquet": parquet(rows),
+        "qasper/validation/0000.parquet": parquet(rows[:1]),
+        "other/train/0000.parquet": parquet(rows[:1]),
+    }
+    monkeypatch.setattr(test_fetch, "FILES", files)
+    done = fetch_from(hub, "data=qasper", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "qasper: CC BY 4.0" in done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row == {"data": "qasper", "path": "data/allenai__qasper", "fault": None}
+    manifest = json.loads((Path(row["path"]) / "manifest.json").read_text())
+    assert list(manifest["files"]) == [name for name in files if name.startswith("qasper/")]
+    monkeypatch.setenv("DELTAMEM_DATA", "data")
+    shown = cli("show", "training=qasper_8192", "training.data.size=null", "--json")
+    assert shown.code == 0, shown.err
+    content = json.loads(shown.out)
+    assert (content["source"]["revision"], content["source"]["papers"]) == (test_fetch.COMMIT, 3)
+    monkeypatch.setattr(test_fetch, "FILES", {"a.jsonl": b'{"messages": []}\n'})
+    done = fetch_from(hub, "data=chat", "data.id=some/talks")
+    assert (done.returncode, done.stdout) == (0, "chat: data/some__talks\n")
+    done = cli("train", "training=chat", "training.data.id=some/talks")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+    assert "some/talks: none of 1 rows can be used (no messages 1)" in done.err
+
+
 def test_no_network() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -450,6 +487,14 @@ def test_no_network() -> None:
     ("words", "sentence"),
     [
         ([], "name what to fetch: bench=all, or bench= one of gpqa, hotpotqa"),
+        ([], "or data= one of chat, qasper"),
+        (["data="], "name what to fetch"),
+        (["data=nonsense"], "no data 'nonsense'; choose one of chat, qasper"),
+        (["bench=recall", "data=qasper"], "name what to fetch"),
+        (["data=qasper", "bench.revision=x"], "takes data=NAME and data.KEY=VALUE, and got"),
+        (["data=qasper", "data.path=x.json"], "already needs no fetching"),
+        (["data=qasper,chat", "data.id=x"], "a setting of one data set, and 2 were named"),
+        (["data=chat"], "name a data set of the hub with data.id=ID"),
         (["recall"], "name what to fetch"),
         (["bench="], "name what to fetch"),
         (["bench=nonsense"], "no bench 'nonsense'; choose one of gpqa"),

@@ -6,7 +6,14 @@ import copy
 from typing import Any
 
 import pytest
-from chat_templates import ALTERNATES, DEFAULT_SYSTEM, DROPS_THINKING, REWRITES, TEMPLATES
+from chat_templates import (
+    ALTERNATES,
+    DATED,
+    DEFAULT_SYSTEM,
+    DROPS_THINKING,
+    REWRITES,
+    TEMPLATES,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +103,26 @@ def test_joined_messages_share_a_turn_and_keep_their_numbers(tokenizer: Any) -> 
     whole = render(tokenizer, [*passages, question], join="\n\n", add_generation_prompt=True)
     assert whole.ids[: len(history.ids)] == history.ids
     assert "of it.\n\nWhat?" in whole.text
+
+
+def test_a_template_is_told_a_fixed_day(tiny: Any) -> None:
+    dated = with_template(tiny.tokenizer, DATED)
+    todays = dated.apply_chat_template(TALK, tokenize=False)
+    for render_it in (render, render_history):
+        shown = render_it(dated, TALK).text
+        assert shown.startswith(
+            "<|im_start|>system\nToday: 01 July 2025\nThinking: off\n<|im_end|>"
+        )
+        assert shown != todays
+        assert render_it(dated, TALK).ids == render_it(dated, TALK, template_date="2025-07-01").ids
+        other = render_it(dated, TALK, template_date="2024-02-29")
+        assert "Today: 29 February 2024\n" in other.text
+        assert other.ids != render_it(dated, TALK).ids
+    prompt = render(
+        dated, TALK, add_generation_prompt=True, template_kwargs={"enable_thinking": True}
+    )
+    assert "Thinking: on" in prompt.text
+    assert prompt.text.endswith("assistant\n")
 
 
 def test_nothing_renders_to_nothing(tiny: Any) -> None:

@@ -1,0 +1,145 @@
+"""A frozen language model with its tokenizer, its chat template and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from deltamem.backbone.inputs import Messages
+from deltamem.backbone.rendering import Rendered, render, render_history
+from deltamem.backbone.template_date import TEMPLATE_DATE
+
+__all__ = ["Backbone", "fingerprint"]
+
+SAMPLED_ROWS = 64
+OF_ONE_CALL = ("truncation", "padding")
+"""What a call of a tokenizer leaves behind in its description."""
+
+
+@dataclass(frozen=True, eq=False)
+class Backbone:
+    """A causal language model that nothing trains, in eval mode."""
+
+    model: Any
+    tokenizer: Any
+    name: str
+    revision: str | None
+    window: int
+    """Tokens that it can attend to."""
+    fingerprint: str
+    """See :func:`fingerprint`."""
+    template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    template_date: str = TEMPLATE_DATE
+    """The day that chat templates take for today."""
+    quantization: str | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the answers of this backbone: its weights, and how prompts become tokens."""
+        return {
+            "model": self.name,
+            "model_revision": self.revision,
+            "model_fingerprint": self.fingerprint,
+            "model_prompts": self.prompt_format,
+            "model_quantization": self.quantization,
+        }
+
+    @property
+    def numerics(self) -> dict[str, str]:
+        """What may change the last digits of a result: the numbers, the attention, the device."""
+        return {
+            "model_dtype": str(self.model.dtype).removeprefix("torch."),
+            "model_attention": str(self.model.config._attn_implementation),
+            "model_device": self.device.type,
+        }
+
+    @cached_property
+    def prompt_format(self) -> str:
+        """sha256 over the tokenizer, the chat template, its switches and its date."""
+        described = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        content = {
+            "tokenizer": {k: v for k, v in described.items() if k not in OF_ONE_CALL},
+            "special": {k: str(v) for k, v in self.tokenizer.special_tokens_map.items()},
+            "template": self.tokenizer.chat_template,
+            "template_kwargs": dict(self.template_kwargs),
+            "template_date": self.template_date,
+            "stops": sorted(self.stop_ids),
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go."""
+        device: torch.device = self.model.get_input_embeddings().weight.device
+        return device
+
+    @property
+    def stop_ids(self) -> frozenset[int]:
+        """Every id that ends an answer: of the generation config and of the tokenizer."""
+        configured = self.model.generation_config.eos_token_id
+        listed = configured if isinstance(configured, list) else [configured]
+        return frozenset(i for i in [*listed, self.tokenizer.eos_token_id] if i is not None)
+
+    @property
+    def pad_id(self) -> int:
+        """Any valid id: padding is masked, it is never read."""
+        pad = self.tokenizer.pad_token_id
+        return int(pad) if pad is not None else min(self.stop_ids, default=0)
+
+    def render(
+        self,
+        messages: Messages,
+        *,
+        join: str | None = None,
+        add_generation_prompt: bool = False,
+    ) -> Rendered:
+        """Tokens of ``messages``; see :func:`deltamem.backbone.rendering.render`."""
+        return render(
+            self.tokenizer,
+            messages,
+            join=join,
+            add_generation_prompt=add_generation_prompt,
+            template_kwargs=self.template_kwargs,
+            template_date=self.template_date,
+        )
+
+    def render_history(self, messages: Messages, *, join: str | None = None) -> Rendered:
+        """Tokens of what came before a question; see :mod:`deltamem.backbone.rendering`."""
+        return render_history(
+            self.tokenizer,
+            messages,
+            join=join,
+            template_kwargs=self.template_kwargs,
+            template_date=self.template_date,
+        )
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of generated tokens, without stop and special tokens, stripped."""
+        kept = [token for token in ids if token not in self.stop_ids]
+        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
+        return text.strip()
+
+
+def fingerprint(model: Any) -> str:
+    """sha256 over architecture, norm weights and a slice of the embeddings, in bfloat16.
+
+    Cheap, and the same whether the weights were loaded in fp32, in bf16 or quantised.
+    """
+    text = model.config.get_text_config()
+    digest = hashlib.sha256(
+        f"{text.model_type} {text.hidden_size} {text.num_hidden_layers} {text.vocab_size}".encode()
+    )
+    sampled = [model.get_input_embeddings().weight[:SAMPLED_ROWS]]
+    sampled += [w for name, w in sorted(model.named_parameters()) if "norm" in name]
+    for weight in sampled:
+        if weight.is_meta:
+            continue
+        rounded = weight.detach().to("cpu", torch.bfloat16).contiguous()
+        digest.update(rounded.view(torch.int16).numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,23 @@
+"""Activation checkpointing of a frozen backbone: less memory for one more forward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+__all__ = ["checkpoint_activations"]
+
+
+def checkpoint_activations(model: Any) -> None:
+    """Make each layer's activations again in the backward pass.
+
+    Transformers checkpoints a model in training mode only; its dropout is therefore set to 0 first.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+        elif getattr(module, "attention_dropout", 0.0):
+            module.attention_dropout = 0.0
+    model.train()
+    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
