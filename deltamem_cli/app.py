@@ -131,6 +131,34 @@ def compare(
     verb(a, b, console=_console(as_json=as_json), force=force, with_flips=flips)
 
 
+@app.command()
+def inspect(
+    what: Annotated[
+        Path, typer.Argument(metavar="RUN|STATE", help="Folder of a run, or a .dmstate file.")
+    ],
+    words: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            metavar="[OTHER] [KEY=VALUE]...",
+            help="A second state to compare with; for a run, settings such as adapter=FOLDER.",
+        ),
+    ] = None,
+    history: Annotated[
+        Optional[str], typer.Option("--history", help="Id of a history of the run, else the first.")
+    ] = None,
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="Of the images, without suffix.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show what a memory holds, per layer and turn: deltamem inspect runs/CELL."""
+    from deltamem_cli.commands.inspect import inspect as verb
+
+    console = _console(quiet=quiet, as_json=as_json)
+    verb(what, words or [], console=console, history=history, out=out)
+
+
 @app.command("list")
 def list_(
     what: Annotated[
