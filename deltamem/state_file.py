@@ -233,9 +233,11 @@ def _manifest(path: Path, content: Any) -> Manifest:
         told = content.pop("transcript")
         turns = tuple(TurnNumbers.from_json(turn) for turn in told.pop("turns"))
         messages = told.pop("messages")
-        transcript = Transcript(
-            turns=turns, messages=None if messages is None else tuple(messages), **told
-        )
+        if messages is not None:
+            messages = tuple(
+                {"role": str(m["role"]), "content": str(m["content"])} for m in messages
+            )
+        transcript = Transcript(turns=turns, messages=messages, **told)
         return Manifest(transcript=transcript, **content)
     except (KeyError, TypeError, ValueError) as fault:
         wanted = ", ".join(field.name for field in fields(Manifest))
