@@ -95,6 +95,7 @@ class Conversation:
 
     @context.setter
     def context(self, context: str) -> None:
+        """Say what the next turn has in view."""
         check_choice("context", context, CONTEXTS)
         self._context = context
 

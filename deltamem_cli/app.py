@@ -159,6 +159,20 @@ def inspect(
     verb(what, words or [], console=console, history=history, out=out)
 
 
+@app.command()
+def chat(
+    overrides: Overrides = None,
+    cfg: Cfg = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Talk with a backbone and its memory: deltamem chat model=tiny writer=msw."""
+    from deltamem_cli.commands.chat import chat as verb
+
+    console = _console(quiet=quiet, as_json=as_json)
+    raise typer.Exit(verb(overrides or [], console=console, show=cfg))
+
+
 @app.command("list")
 def list_(
     what: Annotated[

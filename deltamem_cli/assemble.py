@@ -16,6 +16,7 @@ __all__ = [
     "context_mode",
     "empty_model_of",
     "is_trained",
+    "load_memory",
     "load_model",
     "model_source",
     "trained_folders",
@@ -57,7 +58,7 @@ def assemble_method(config: Any, backbone: Any) -> Any:
         return build(
             arguments,
             backbone=backbone,
-            memory=_adapter(config, backbone),
+            memory=load_memory(config, backbone),
             context=context,
             state_control=str(control.state),
             seed=int(config.seed),
@@ -125,7 +126,7 @@ def model_source(config: Any) -> dict[str, Any]:
     return {"id": node.get("id") or str(tiny_folder()), "revision": node.get("revision")}
 
 
-def _adapter(config: Any, backbone: Any) -> Any:
+def load_memory(config: Any, backbone: Any) -> Any:
     """The adapter that was named, else the newest trained one, else a released one.
 
     Raises:

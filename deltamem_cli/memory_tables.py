@@ -63,8 +63,13 @@ def state_table(numbers: StateNumbers) -> str:
     )
 
 
-def turn_table(turns: Sequence[TurnNumbers]) -> str:
-    """A row per turn and layer; of a long history its first and last turns."""
+def turn_table(turns: Sequence[TurnNumbers], *, before: int = 0) -> str:
+    """A row per turn and layer; of a long history its first and last turns.
+
+    Args:
+        turns: those that are shown.
+        before: how many came before them, for their numbers.
+    """
     rows = []
     left_out = len(turns) - 2 * SHOWN_TURNS
     for number, turn in enumerate(turns):
@@ -75,7 +80,7 @@ def turn_table(turns: Sequence[TurnNumbers]) -> str:
         columns = zip(*(values(turn) for values in QUANTITIES.values()), strict=True)
         for layer, values in zip(turn.state.layers, columns, strict=True):
             first = layer == turn.state.layers[0]
-            head = [str(number + 1), str(turn.tokens)] if first else ["", ""]
+            head = [str(before + number + 1), str(turn.tokens)] if first else ["", ""]
             rows.append([*head, str(layer), *map(_number, values)])
     notes = [MEANINGS]
     if left_out > 0:

@@ -125,6 +125,7 @@ def _save(maps: Sequence[Heatmap], title: str, targets: Sequence[tuple[Any, str]
         for target, kind in targets:
             plain: dict[str, Any] = {"Date": None} if kind == "svg" else {}
             figure.savefig(target, format=kind, dpi=130, metadata=plain)
+            figure.set_layout_engine("none")  # it is laid out now; twice would take twice as long
 
 
 def _panel(figure: Any, axes: Any, heatmap: Heatmap) -> None:

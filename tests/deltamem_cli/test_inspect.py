@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deltamem_cli.memory_tables import turn_table
 from deltamem_cli.rebuild import _literal
 
 SMALL = ("bench.dialogues=1", "bench.facts=[2,4]")
@@ -69,22 +70,21 @@ def test_a_run_is_written_again_with_its_own_settings(
         assert all(norm > 0 for norm in turn["state"]["norm"])
     assert [Path(file).suffix for file in content["files"]] == [".png", ".svg"]
     assert all(Path(file).parent == folder for file in content["files"])
-    other = cli("inspect", str(folder), "--history", rows[-1]["history_id"], "--out", "pictures/x")
-    assert other.code == 0, other.err
-    assert "| turn | tokens | layer | norm of S |" in other.out
-    assert "wrote pictures/x.svg" in other.err
-    assert "norm of S" in Path("pictures/x.svg").read_text()
 
 
-def test_a_long_history_is_printed_in_part(
-    run: Callable[..., Path], cli: Callable[..., Any]
-) -> None:
-    folder = run("bench.facts=[20]", "writer=msw", "context=none")
-    done = cli("inspect", str(folder))
-    turns = len(json.loads(cli("inspect", str(folder), "--json").out)["turns"])
-    assert turns > 8
-    assert f"{turns - 8} turns are left out here" in done.out
-    assert done.out.count("\n|") == 2 + 8 * 4 + 1
+def test_a_long_history_is_printed_in_part(tiny: Any) -> None:
+    from deltamem import DeltaMemConfig, DeltaMemory
+    from deltamem.observation import write_observed
+
+    memory = DeltaMemory(DeltaMemConfig(), tiny.model).initialise(tiny.model, seed=0)
+    talk = [{"role": "user", "content": f"I had {n} cups of tea."} for n in range(11)]
+    _, turns = write_observed(memory, tiny, talk, window=tiny.window, join=None)
+    whole, part = turn_table(turns[:8]), turn_table(turns)
+    assert "left out" not in whole
+    assert "3 turns are left out here; --json and the figure have them all" in part
+    assert part.count("\n|") == whole.count("\n|") + 1
+    assert "| 11   |" in part
+    assert "| 5    |" not in part
 
 
 def test_runs_that_cannot_be_written_again(
@@ -108,7 +108,9 @@ def test_runs_that_cannot_be_written_again(
     assert cli("inspect", str(tmp_path)).code == 4
 
 
-def test_an_adapter_of_a_named_folder(run: Callable[..., Path], cli: Callable[..., Any]) -> None:
+def test_one_history_of_a_run_with_an_adapter_of_a_named_folder(
+    run: Callable[..., Path], cli: Callable[..., Any]
+) -> None:
     from deltamem.backbone import tiny_folder
 
     adapter = tiny_folder() / "adapters" / "msw"
@@ -116,7 +118,13 @@ def test_an_adapter_of_a_named_folder(run: Callable[..., Path], cli: Callable[..
     done = cli("inspect", str(folder))
     assert done.code == 4
     assert "no adapter in msw" in done.err
-    assert cli("inspect", str(folder), f"adapter={adapter}").code == 0
+    words = (f"adapter={adapter}", "--history", "test-update-4-0", "--out", "pictures/x.1")
+    done = cli("inspect", str(folder), *words)
+    assert done.code == 0, done.err
+    assert "history test-update-4-0: " in done.out
+    assert "| turn | tokens | layer | norm of S |" in done.out
+    assert "wrote pictures/x.1.svg" in done.err
+    assert "norm of S" in Path("pictures/x.1.svg").read_text()
 
 
 def test_a_state(state: Callable[..., Path], cli: Callable[..., Any]) -> None:
