@@ -40,7 +40,8 @@ def turn_numbers(rendered: Rendered, messages: Messages) -> list[int]:
         turns.append(now)
     numbers, last = [], 0
     for message_id in rendered.message_ids:
-        last = turns[message_id] if message_id >= 0 else last
+        # what joins the history to a question counts as the question's
+        last = turns[min(message_id, len(turns) - 1)] if message_id >= 0 else last
         numbers.append(last)
     return numbers
 

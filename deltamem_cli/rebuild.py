@@ -21,7 +21,7 @@ MACHINE = ("runtime.device", "runtime.batch_size", "model.device")
 """Where it ran, not what it computed."""
 ROOTLESS = (
     "a record names no folders of the machine it was made on, so say where it is: "
-    "bench.path=… or adapter=…"
+    "adapter=…, bench.path=… or model.id=…"
 )
 
 
@@ -33,7 +33,7 @@ def rebuild(record: Record, overrides: Sequence[str], task: Callable[[Any], Any]
     """
     given = {_key(word) for word in overrides}
     # a named adapter says itself how it writes, whatever the run was called
-    named = "adapter" in given or record.config["adapter"] is not None
+    named = "adapter" in given or record.config.get("adapter") is not None
 
     def wanted(word: str) -> bool:
         return _key(word) not in given and not (named and word.startswith("writer"))

@@ -15,7 +15,7 @@ PANEL = (4.6, 2.6)
 """Width and height of a panel in inches, before long axes widen it."""
 CELL = 0.16
 """Inches that a row or a column needs at least, so that one can be told from the next."""
-LARGEST = 40.0
+LARGEST = 20.0
 """Inches; longer axes have narrower cells."""
 MOST_LABELS = 24
 """Of an axis; more would overlap."""

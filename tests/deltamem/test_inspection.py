@@ -246,9 +246,9 @@ def test_watching_leaves_no_trace(tiny: Any, memory: DeltaMemory) -> None:
 
 
 def test_turns_begin_with_a_user(tiny: Any) -> None:
-    def counted(*roles: str) -> list[int]:
+    def counted(*roles: str, join: str | None = None) -> list[int]:
         messages = [{"role": role, "content": "x"} for role in roles]
-        rendered = tiny.render_history(messages)
+        rendered = tiny.render_history(messages, join=join)
         numbers = turn_numbers(rendered, messages)
         assert len(numbers) == len(rendered.ids)
         return sorted(set(numbers))
@@ -257,6 +257,7 @@ def test_turns_begin_with_a_user(tiny: Any) -> None:
     assert counted("user", "assistant", "user", "assistant", "user") == [0, 1, 2]
     assert counted("assistant", "user", "assistant", "assistant") == [0, 1]
     assert counted("user", "user", "user") == [0, 1, 2]
+    assert counted("user", "user", "user", join="\n\n") == [0, 1, 2]
 
 
 def test_turn_numbers_survive_json(tiny: Any, memory: DeltaMemory) -> None:
