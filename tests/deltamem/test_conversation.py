@@ -138,8 +138,10 @@ class Broken(Exception):
 @pytest.mark.parametrize("context", ["none", "visible"])
 @pytest.mark.parametrize("fault", [Broken, KeyboardInterrupt])
 def test_a_turn_that_fails_leaves_no_trace(
-    context: str, fault: type[BaseException], tiny: Any, memory: DeltaMemory
+    context: str, fault: type[BaseException], tiny: Any
 ) -> None:
+    memory = adapter(tiny.model)
+
     def fail(piece: str) -> None:
         raise fault
 
@@ -200,9 +202,9 @@ def test_text_can_be_left_out(tiny: Any, trained: DeltaMemory, tmp_path: Path) -
 
 
 def test_what_cannot_be_loaded_changes_nothing(
-    tiny: Any, memory: DeltaMemory, trained: DeltaMemory, tmp_path: Path
+    tiny: Any, trained: DeltaMemory, tmp_path: Path
 ) -> None:
-    conversation = talk(tiny, memory, LINES[0])
+    conversation = talk(tiny, adapter(tiny.model), LINES[0])
     before = conversation.held
     path = talk(tiny, trained, LINES[0]).save(tmp_path / "other.dmstate")
     with pytest.raises(InvalidInput, match="was written by adapter"):
@@ -242,7 +244,8 @@ def test_dropping_turns_from_view_leaves_the_state(tiny: Any) -> None:
     assert held.state is state
 
 
-def test_context_may_change_between_turns(tiny: Any, memory: DeltaMemory) -> None:
+def test_context_may_change_between_turns(tiny: Any) -> None:
+    memory = adapter(tiny.model)
     conversation = talk(tiny, memory, LINES[0])
     conversation.context = "none"
     conversation.say(LINES[1])
@@ -263,8 +266,8 @@ def test_context_may_change_between_turns(tiny: Any, memory: DeltaMemory) -> Non
 
 
 @pytest.mark.parametrize("context", ["none", "visible"])
-def test_templates_that_drop_thinking(context: str, tiny: Any, memory: DeltaMemory) -> None:
-    agrees_with_the_method(with_template(tiny, DROPS_THINKING), memory, context)
+def test_templates_that_drop_thinking(context: str, tiny: Any) -> None:
+    agrees_with_the_method(with_template(tiny, DROPS_THINKING), adapter(tiny.model), context)
 
 
 def test_thoughts_that_later_turns_do_not_show(tiny: Any, trained: DeltaMemory) -> None:
@@ -281,9 +284,8 @@ def test_thoughts_that_later_turns_do_not_show(tiny: Any, trained: DeltaMemory) 
 
 
 @pytest.mark.parametrize("context", ["none", "visible"])
-def test_a_template_that_rewrites_earlier_turns(
-    context: str, tiny: Any, memory: DeltaMemory, tmp_path: Path
-) -> None:
+def test_a_template_that_rewrites_earlier_turns(context: str, tiny: Any) -> None:
+    memory = adapter(tiny.model, WRITERS["ssw"])
     backbone = with_template(tiny, COUNTS_TURNS)
     conversation = talk(backbone, memory, context=context)
     notes = [conversation.say(line).notes for line in LINES]

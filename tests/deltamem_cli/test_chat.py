@@ -33,19 +33,6 @@ def piped(folder: Path, lines: str, *words: str) -> subprocess.CompletedProcess[
     )
 
 
-def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
-    said = "Today Ada is in Oslo.\n/context off\nWhere is Ada today?\n/save talk --no-text\n"
-    first = piped(tmp_path, said)
-    assert first.returncode == 0, first.stderr
-    assert first.stdout.splitlines()[-1] == "Today Ada is in Oslo."
-    assert "> " not in first.stdout
-    assert "wrote talk.dmstate" in first.stderr
-    assert b"Oslo" not in (tmp_path / "talk.dmstate").read_bytes()
-    second = piped(tmp_path, "/load talk\nWhere is Ada today?", "context=none")
-    assert (second.returncode, second.stdout) == (0, "Today Ada is in Oslo.\n"), second.stderr
-    assert "its text was left out" in second.stderr
-
-
 @pytest.fixture
 def chat(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``chat("line", …, words=[…])`` in this process, through a pipe."""
@@ -180,8 +167,11 @@ class Terminal:
         os.kill(self.process.pid, signal.SIGINT)
 
 
-def test_at_a_terminal(tmp_path: Path) -> None:
-    """Ctrl-C within an answer undoes the turn, and at the prompt it ends the conversation."""
+def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
+    """Ctrl-C within an answer undoes the turn, and at the prompt it ends the conversation.
+
+    What was saved before answers in another process, which reads from a pipe.
+    """
     terminal = Terminal(tmp_path, "decoding.max_new_tokens=2000")
     try:
         terminal.wait_for("/help lists the commands")
@@ -200,6 +190,8 @@ def test_at_a_terminal(tmp_path: Path) -> None:
         terminal.wait_for("Today Ada is in Oslo.\r\n")
         terminal.type("/memory")
         terminal.wait_for("4,096 bytes, 2 turns,")
+        terminal.type("/save talk --no-text")
+        terminal.wait_for("wrote talk.dmstate")
         terminal.wait_for("\n> ")
         terminal.interrupt()
         terminal.wait_for("what was not saved is gone")
@@ -208,3 +200,7 @@ def test_at_a_terminal(tmp_path: Path) -> None:
         terminal.process.kill()
         terminal.process.wait()
         os.close(terminal.descriptor)
+    assert b"Oslo" not in (tmp_path / "talk.dmstate").read_bytes()
+    done = piped(tmp_path, "/load talk\nWhere is Ada today?", "context=none")
+    assert (done.returncode, done.stdout) == (0, "Today Ada is in Oslo.\n"), done.stderr
+    assert "its text was left out" in done.stderr
