@@ -104,7 +104,7 @@ class LayerMemory(nn.Module):
             reads = read_state(q, state.to(q.dtype), valid)
             return WriteResult(reads=reads, state=state, mean_write=q.new_zeros(len(q)))
         return self.config.writer.write(
-            self._project, q, _real(hidden, valid), state, valid=valid, segments=segments
+            self.project, q, _real(hidden, valid), state, valid=valid, segments=segments
         )
 
     def steer(self, head: str, reads: Tensor) -> Tensor:
@@ -112,7 +112,8 @@ class LayerMemory(nn.Module):
         scaled = reads.flatten(-2) * self.config.scale
         return linear(scaled.to(torch.float32), self.get_parameter(f"delta_{head}_proj"))
 
-    def _project(self, hidden: Tensor) -> Projected:
+    def project(self, hidden: Tensor) -> Projected:
+        """Keys, values and gates (equations 4 and 5) of what writes, (B, M, D)."""
         hidden = hidden.to(torch.float32)
         beta = self._gate(linear(hidden, self.beta_proj, self.beta_bias))
         lam = 1.0 - beta

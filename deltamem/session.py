@@ -16,8 +16,11 @@ import torch
 
 from deltamem.adapter import DeltaMemory
 from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
+from deltamem.backbone.context import fit_history
 from deltamem.contexts import Context, InView, Taken, WrittenOnly
 from deltamem.errors import InvalidInput, check_choice
+from deltamem.inspection import TurnNumbers
+from deltamem.observation import write_observed
 from deltamem.state import MemoryState
 
 __all__ = ["DeltaMemMethod", "WriteReport"]
@@ -121,6 +124,19 @@ class DeltaMemMethod:
             taken = self._held.write(attached, histories)
         seconds = (time.perf_counter() - started) / len(histories)
         return [WriteReport(seconds=seconds, **asdict(t)) for t in taken]
+
+    def observe(self, history: HistoryLike) -> tuple[MemoryState, tuple[TurnNumbers, ...]]:
+        """Write one history as :meth:`write` does into an empty state, and watch every turn.
+
+        Returns:
+            The state it leaves behind and the numbers of each turn; what was written before stays.
+        """
+        messages, window = history.written, self._window
+        if self.context == "visible" and history.messages == history.written:
+            messages, window = fit_history(self.backbone, messages, history), self.backbone.window
+        return write_observed(
+            self.memory, self.backbone, messages, window=window, join=history.join
+        )
 
     @torch.no_grad()
     def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:

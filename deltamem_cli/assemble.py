@@ -17,6 +17,7 @@ __all__ = [
     "context_mode",
     "empty_model_of",
     "is_trained",
+    "load_memory",
     "load_model",
     "model_source",
     "prompt_options",
@@ -59,7 +60,7 @@ def assemble_method(config: Any, backbone: Any) -> Any:
         return build(
             arguments,
             backbone=backbone,
-            memory=_adapter(config, backbone),
+            memory=load_memory(config, backbone),
             context=context,
             state_control=str(control.state),
             seed=int(config.seed),
@@ -147,7 +148,7 @@ def prompt_options(config: Any) -> dict[str, Any]:
     }
 
 
-def _adapter(config: Any, backbone: Any) -> Any:
+def load_memory(config: Any, backbone: Any) -> Any:
     """The adapter that was named, else the newest trained one, else a released one.
 
     Raises:

@@ -7,9 +7,11 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from deltamem_cli.errors import UsageError
 
 __all__ = ["Console", "Ticker"]
 
@@ -37,6 +39,40 @@ class Console:
         if not self.as_json:
             sys.stdout.write(text.rstrip("\n") + "\n")
             sys.stdout.flush()
+
+    def stream(self, text: str) -> None:
+        """A piece of a result that is still growing, for a person."""
+        if not self.as_json:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def ask(self, prompt: str) -> str | None:
+        """A line from whoever sits there, or from a pipe, which sees no prompt; None at its end.
+
+        Raises:
+            UsageError: bytes that are no text.
+        """
+        try:
+            if not self.interactive:
+                line = sys.stdin.readline()
+                return line.rstrip("\n") if line else None
+            with suppress(ImportError):
+                import readline  # noqa: F401  # line editing for input()
+            if sys.stdout.isatty():
+                return input(prompt)
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
+            return input()
+        except EOFError:
+            self.note("")
+            return None
+        except UnicodeDecodeError as fault:
+            raise UsageError(f"the input is not UTF-8: {fault.reason}") from fault
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person types."""
+        return sys.stdin.isatty()
 
     def json(self, content: Mapping[str, Any]) -> None:
         """What the verb was asked for, for a program: one document."""

@@ -14,6 +14,8 @@ ROOT_TYPES: dict[str, Any] = {
     "seed": int,
     "limit": int | None,
     "adapter": str | None,
+    "state": str | None,
+    "system": str | None,
     "runs_dir": str,
     "results_dir": str | None,
     "copy_steps": int,

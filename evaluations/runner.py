@@ -15,7 +15,7 @@ from evaluations.method import Answer, MemoryMethod, WriteReport
 from evaluations.sample import Decoding, History, Prompt, Sample, sample_seed
 from evaluations.store import SampleStore
 
-__all__ = ["Plan", "Progress", "plan_samples", "run"]
+__all__ = ["Plan", "Progress", "plan_samples", "run", "run_history"]
 
 LONG_HISTORY_CHARS = 20_000
 """Histories longer than this together are not written side by side."""
@@ -121,7 +121,8 @@ class _Loop:
             self._halve(self.run_groups, groups)
             return
         histories = [
-            _history(self.benchmark, g, writes=self.plan.writes, order=self.order) for g in groups
+            run_history(self.benchmark, g.samples, writes=self.plan.writes, order=self.order)
+            for g in groups
         ]
         self.method.reset(len(groups))
         try:
@@ -223,11 +224,16 @@ def _questions(
             yield alike[start : start + size], decoding
 
 
-def _history(benchmark: Benchmark, group: _Group, *, writes: str, order: Sequence[str]) -> History:
-    """The history under the control, with room reserved for its questions and their answers."""
-    history = control_history(benchmark, group.history_id, writes=writes, order=order)
-    question = max(max(len(s.question) for s in group.samples), QUESTION_TOKENS)
-    answer = max(benchmark.decoding(s).max_new_tokens for s in group.samples)
+def run_history(
+    benchmark: Benchmark, samples: Sequence[Sample], *, writes: str, order: Sequence[str]
+) -> History:
+    """What a run writes before it asks ``samples``, which share a history.
+
+    It is their history under the control, with room reserved for the questions and their answers.
+    """
+    history = control_history(benchmark, samples[0].history_id, writes=writes, order=order)
+    question = max(max(len(s.question) for s in samples), QUESTION_TOKENS)
+    answer = max(benchmark.decoding(s).max_new_tokens for s in samples)
     return replace(history, reserve=question + answer)
 
 

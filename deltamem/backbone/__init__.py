@@ -12,7 +12,13 @@ from deltamem.backbone.batching import fitting_batch
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import VisibleContext
 from deltamem.backbone.dropped import DroppedContext
-from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
+from deltamem.backbone.generation import (
+    Generation,
+    NextLogits,
+    check_decoding,
+    generate,
+    left_pad,
+)
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
 from deltamem.backbone.loading import (
     load_backbone,
@@ -23,6 +29,7 @@ from deltamem.backbone.loading import (
 )
 from deltamem.backbone.recomputation import checkpoint_activations
 from deltamem.backbone.rendering import Rendered, render, render_history
+from deltamem.backbone.streaming import TextStream
 from deltamem.backbone.template_date import TEMPLATE_DATE
 from deltamem.backbone.truncation import fit_messages
 from deltamem.backbone.windows import split_windows
@@ -39,7 +46,9 @@ __all__ = [
     "NextLogits",
     "PromptLike",
     "Rendered",
+    "TextStream",
     "VisibleContext",
+    "check_decoding",
     "checkpoint_activations",
     "empty_model",
     "fingerprint",

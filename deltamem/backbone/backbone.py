@@ -121,9 +121,13 @@ class Backbone:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated tokens, without stop and special tokens, stripped."""
+        return self.decode_raw(ids).strip()
+
+    def decode_raw(self, ids: Sequence[int]) -> str:
+        """The same with the white space around it."""
         kept = [token for token in ids if token not in self.stop_ids]
         text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
-        return text.strip()
+        return text
 
 
 def fingerprint(model: Any) -> str:

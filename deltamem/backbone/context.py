@@ -18,7 +18,7 @@ from deltamem.backbone.rendering import Rendered
 from deltamem.backbone.truncation import fit_messages
 from deltamem.errors import InvalidInput
 
-__all__ = ["ReadPass", "ReadReport", "Reader", "VisibleContext"]
+__all__ = ["ReadPass", "ReadReport", "Reader", "VisibleContext", "fit_history"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,6 +56,18 @@ class ReadReport:
     seconds: float
 
 
+def fit_history(backbone: Backbone, messages: Messages, history: HistoryLike) -> Messages:
+    """What of ``messages`` comes into view under the cut and the reserve of ``history``."""
+    # a reserve beyond the window would leave no history at all; the answer is cut instead
+    reserve = min(history.reserve, backbone.window // 2)
+    return fit_messages(
+        messages,
+        cut=history.cut,
+        budget=backbone.window - reserve,
+        count=lambda some: len(backbone.render_history(some, join=history.join).ids),
+    )
+
+
 class VisibleContext:
     """A batch of histories in one left-padded cache, which asking never changes."""
 
@@ -85,12 +97,9 @@ class VisibleContext:
         self._join = histories[0].join
         self._messages = [[*m, *h.messages] for m, h in zip(self._messages, histories, strict=True)]
         counts = [self._count(messages) for messages in self._messages]
-        # a reserve beyond the window would leave no history at all; the answer is cut instead
-        most = self.backbone.window // 2
-        budgets = [self.backbone.window - min(h.reserve, most) for h in histories]
         self._shown = [
-            fit_messages(messages, cut=h.cut, budget=budget, count=self._count)
-            for messages, h, budget in zip(self._messages, histories, budgets, strict=True)
+            fit_history(self.backbone, messages, h)
+            for messages, h in zip(self._messages, histories, strict=True)
         ]
         self._fill([self._render(shown) for shown in self._shown], reader or self._read_bare)
         seconds = (time.perf_counter() - started) / len(histories)

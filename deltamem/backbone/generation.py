@@ -18,8 +18,16 @@ from torch import Tensor
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.inputs import DecodingLike
+from deltamem.errors import InvalidInput
 
-__all__ = ["Generation", "NextLogits", "generate", "left_pad", "sample_token"]
+__all__ = [
+    "Generation",
+    "NextLogits",
+    "check_decoding",
+    "generate",
+    "left_pad",
+    "sample_token",
+]
 
 
 NextLogits = Callable[[Tensor, Tensor, Tensor, MemoryCache], Tensor]
@@ -71,6 +79,23 @@ def sample_token(logits: Tensor, decoding: DecodingLike, generator: torch.Genera
     return int(order[min(int((edge <= drawn).sum()), len(order) - 1)])
 
 
+def check_decoding(decoding: DecodingLike) -> None:
+    """Refuse settings under which no token could be chosen sensibly.
+
+    Raises:
+        InvalidInput: with the setting, its value and what would do.
+    """
+    for name, fine, wanted in (
+        ("max_new_tokens", decoding.max_new_tokens >= 1, "at least 1"),
+        ("temperature", decoding.temperature >= 0, "0 (greedy) or more"),
+        ("top_p", 0 < decoding.top_p <= 1, "above 0 and at most 1 (off)"),
+        ("top_k", decoding.top_k >= 0, "0 (off) or more"),
+    ):
+        if not fine:
+            value = getattr(decoding, name)
+            raise InvalidInput(f"decoding.{name} is {value}; it must be {wanted}")
+
+
 @torch.no_grad()
 def generate(
     backbone: Backbone,
@@ -81,6 +106,7 @@ def generate(
     cache: MemoryCache | None = None,
     past: Tensor | None = None,
     next_logits: NextLogits | None = None,
+    on_token: Callable[[int, int], None] = lambda row, token: None,
 ) -> list[Generation]:
     """Answer each prompt.
 
@@ -92,6 +118,7 @@ def generate(
         cache: keys, values and memory state to go on from, one row per prompt; it is used up.
         past: (B, P) bool, the real ones among the tokens that ``cache`` holds.
         next_logits: another way to get the next token's logits than the model's own.
+        on_token: told of each new token and its row at once, the one that stops it included.
 
     Returns:
         One :class:`Generation` per prompt, in order.
@@ -114,6 +141,7 @@ def generate(
         step=step,
         stop=backbone.stop_ids,
         limits=limits,
+        on_token=on_token,
     )
     seconds = (time.perf_counter() - started) / len(prompts)
     return [
@@ -144,6 +172,7 @@ def _decode(
     step: NextLogits,
     stop: frozenset[int],
     limits: Sequence[int],
+    on_token: Callable[[int, int], None],
 ) -> list[list[int]]:
     """New tokens of each row, up to and including the one that stopped it, at most its limit."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -154,6 +183,7 @@ def _decode(
         logits = step(ids, mask, positions, cache)
         for i in sorted(unfinished):
             rows[i].append(sample_token(logits[i], decoding, generators[i]))
+            on_token(i, rows[i][-1])
             if rows[i][-1] in stop or len(rows[i]) >= limits[i]:
                 unfinished.discard(i)
         if not unfinished:

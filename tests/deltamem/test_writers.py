@@ -140,7 +140,7 @@ def test_update_variants(
 def test_scalar_gates_are_one_per_state() -> None:
     layer = layer_with(MultiStateWriter(num_states=2), rowwise_gates=False)
     assert layer.beta_proj.shape == (2, 5)
-    projected = layer._project(hidden())
+    projected = layer.project(hidden())
     assert projected.write.shape == (2, 7, 2, 3)
     assert torch.equal(projected.write[..., 0], projected.write[..., 2])
 

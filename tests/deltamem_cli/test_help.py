@@ -18,7 +18,7 @@ HEAVY = (
     "rich",
     "nltk",
 )
-VERBS = ("train", "eval", "report", "demo", "list", "show", "pretrain", "parity")
+VERBS = ("train", "eval", "report", "demo", "list", "show", "pretrain", "parity", "inspect", "chat")
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:

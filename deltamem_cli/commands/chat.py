@@ -1,0 +1,204 @@
+"""``deltamem chat``: talk with a backbone and its memory; text in, streamed text out."""
+
+from __future__ import annotations
+
+import difflib
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.assemble import context_mode, load_memory, load_model
+from deltamem_cli.compose import run_config
+from deltamem_cli.console import Console
+from deltamem_cli.denormals import flushed_denormals
+from deltamem_cli.errors import OK, UsageError
+from deltamem_cli.exits import Stopped
+from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.memory_tables import state_table, turn_table
+
+if TYPE_CHECKING:
+    from deltamem.conversation import Conversation
+
+__all__ = ["chat"]
+
+SUFFIX = ".dmstate"
+CONTEXTS = {"on": "visible", "off": "none"}
+WITHOUT_TEXT = "--no-text"
+HELP = {
+    "/context on|off": "off: answers come from the memory alone; on: what was said is in view",
+    "/memory": "what the memory holds, by layer, and what the last turn did",
+    "/save FILE [--no-text]": "state and conversation to FILE.dmstate, or the state alone",
+    "/load FILE": "go on from there",
+    "/forget": "start anew",
+    "/help": "this",
+    "/quit": "leave (so does the end of the input); //… says a line that begins with /",
+}
+
+
+def chat(overrides: Sequence[str], *, console: Console, show: str | None) -> int:
+    """Read lines until there are no more; the exit code is 130 after Ctrl-C at the prompt."""
+    code = run_config("chat", lambda config: _chat(config, console), overrides, show=show)
+    return OK if code is None else int(code)
+
+
+def _chat(config: Any, console: Console) -> int:
+    from deltamem.conversation import Conversation
+
+    check_types(config)
+    backbone = load_model(config)
+    memory = load_memory(config, backbone)
+    conversation = Conversation(
+        backbone,
+        memory,
+        decoding=build(config.decoding),
+        context=context_mode(config),
+        system=config.system,
+        seed=int(config.seed),
+    )
+    session = _Session(conversation, console)
+    if config.state is not None:
+        session.load(config.state)
+    writes = f"{memory.config.writer.granularity}, {memory.config.writer.num_states} state(s)"
+    console.note(
+        f"{backbone.name} with adapter {memory.sha[:12]} ({writes}), context="
+        f"{conversation.context}; /help lists the commands"
+    )
+    try:
+        with flushed_denormals():
+            return session.run()
+    finally:
+        console.json(
+            {
+                "model": backbone.name,
+                "adapter_sha": memory.sha,
+                "context": conversation.context,
+                "turns": session.told,
+            }
+        )
+
+
+@dataclass
+class _Session:
+    """Lines in; answers, tables and notes out."""
+
+    conversation: Conversation
+    console: Console
+    told: list[dict[str, Any]] = field(default_factory=list)
+    files: set[Path] = field(default_factory=set)
+    """Saved or loaded here: these may be written over."""
+
+    def run(self) -> int:
+        """The exit code, once there is no more input."""
+        while True:
+            try:
+                line = self.console.ask("> ")
+            except Stopped as stopped:
+                self.console.note("\nleft; what was not saved is gone")
+                return stopped.exit_code
+            if line is None or line.strip() == "/quit":
+                return OK
+            if line.strip():
+                self._take(line.strip())
+
+    def _take(self, line: str) -> None:
+        """One line. Where a person types, what went wrong is said and the conversation goes on."""
+        try:
+            if line.startswith("/") and not line.startswith("//"):
+                self._command(*line.split(maxsplit=1))
+            else:
+                self._say(line.removeprefix("/") if line.startswith("//") else line)
+        except Stopped as stopped:
+            if not self.console.interactive or stopped.exit_code != 128 + signal.SIGINT:
+                raise
+            self.console.note("\ninterrupted; the conversation is as it was before this line")
+        except Exception as fault:
+            if not self.console.interactive or getattr(fault, "exit_code", None) is None:
+                raise
+            self.console.error(str(fault))
+
+    def _say(self, text: str) -> None:
+        context = self.conversation.context
+        reply = self.conversation.say(text, on_text=self.console.stream)
+        self.console.stream("\n")
+        for note in reply.notes:
+            self.console.note(f"note: {note}")
+        if reply.generation.finish != "stop":
+            self.console.note(
+                f"note: the answer was cut after {reply.generation.new_tokens} tokens"
+            )
+        spent = {k: v for k, v in vars(reply.generation).items() if k != "text"}
+        self.told.append({"user": text, "assistant": reply.text, "context": context, **spent})
+
+    def _command(self, name: str, rest: str = "") -> None:
+        """Raises UsageError for a command that is none."""
+        commands: dict[str, Callable[[str], None]] = {
+            "/context": self._context,
+            "/memory": self._memory,
+            "/save": self._save,
+            "/load": self.load,
+            "/forget": self._forget,
+            "/help": self._help,
+        }
+        if name not in commands:
+            near = difflib.get_close_matches(name, commands, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise UsageError(
+                f"there is no {name}{hint}; choose one of {', '.join(commands)}, /quit, or say it "
+                f"with /{name}"
+            )
+        commands[name](rest.strip())
+
+    def _context(self, word: str) -> None:
+        if word not in CONTEXTS:
+            raise UsageError(f"/context takes on or off, not '{word}'")
+        self.conversation.context = CONTEXTS[word]
+        self.console.note(f"context {word}")
+
+    def _memory(self, rest: str) -> None:
+        from deltamem.inspection import state_numbers
+
+        held = self.conversation.held
+        self.console.result(
+            f"{held.state.nbytes:,} bytes, {len(held.turns)} turns, "
+            f"{sum(turn.tokens for turn in held.turns)} tokens written\n\n"
+            + state_table(state_numbers(held.state))
+        )
+        if held.turns:
+            last = turn_table(held.turns[-1:], before=len(held.turns) - 1)
+            self.console.result(f"\nthe last turn:\n\n{last}")
+
+    def _save(self, rest: str) -> None:
+        words = rest.split()
+        text = WITHOUT_TEXT not in words
+        path = _path(" ".join(word for word in words if word != WITHOUT_TEXT), "/save")
+        if path.exists() and path not in self.files:
+            raise UsageError(f"{path} exists and is not of this conversation: choose another name")
+        self.conversation.save(path, text=text)
+        self.files.add(path)
+        self.console.wrote(path)
+
+    def load(self, rest: str) -> None:
+        """Go on from a file."""
+        path = _path(rest, "/load")
+        self.conversation.load(path)
+        self.files.add(path)
+        held = self.conversation.held
+        words = "its text was left out" if not held.whole else f"{len(held.messages)} messages"
+        self.console.note(f"read {path}: {len(held.turns)} turns, {words}")
+
+    def _forget(self, rest: str) -> None:
+        self.conversation.forget()
+        self.console.note("forgotten")
+
+    def _help(self, rest: str) -> None:
+        for name, meaning in HELP.items():
+            self.console.result(f"{name:23} {meaning}")
+
+
+def _path(name: str, command: str) -> Path:
+    if not name:
+        raise UsageError(f"{command} needs the name of a file, such as {command} talk")
+    path = Path(name).expanduser()
+    return path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)

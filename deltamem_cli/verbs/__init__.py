@@ -1,0 +1,1 @@
+"""The arguments of the verbs; what they do is in :mod:`deltamem_cli.commands`."""

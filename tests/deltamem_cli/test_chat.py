@@ -1,0 +1,206 @@
+"""``deltamem chat``: through a pipe, at a terminal, and with whatever can go wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CHAT = [sys.executable, "-m", "deltamem_cli", "chat", "model=tiny", "writer=msw"]
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "dumb"}
+
+
+def piped(folder: Path, lines: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*CHAT, *words],
+        input=lines,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=ENVIRONMENT,
+    )
+
+
+@pytest.fixture
+def chat(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """``chat("line", …, words=[…])`` in this process, through a pipe."""
+
+    def call(*lines: str, words: tuple[str, ...] = ("writer=msw",)) -> Any:
+        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
+        return cli("chat", *words)
+
+    return call
+
+
+def test_json_is_one_document(chat: Callable[..., Any]) -> None:
+    done = chat(
+        "Today Ada is in Oslo.",
+        "",
+        "/context off",
+        "//memory",
+        "/quit",
+        "never said",
+        words=("writer=msw", "--json"),
+    )
+    assert done.code == 0, done.err
+    content = json.loads(done.out)
+    assert content["model"] == "tiny"
+    assert [turn["user"] for turn in content["turns"]] == ["Today Ada is in Oslo.", "/memory"]
+    assert [turn["context"] for turn in content["turns"]] == ["visible", "none"]
+    assert content["turns"][0]["finish"] == "stop"
+    assert content["turns"][0]["assistant"]
+
+
+def test_commands(chat: Callable[..., Any]) -> None:
+    done = chat(
+        "/help",
+        "/memory",
+        "Today Ada is in Oslo.",
+        "/memory",
+        "/save deep/talk.dmstate",
+        "/save deep/talk",
+        "/forget",
+        "/memory",
+        "/load deep/talk",
+        "/memory",
+    )
+    assert done.code == 0, done.err
+    assert "/context on|off" in done.out
+    assert done.out.count("4,096 bytes, 0 turns, 0 tokens written") == 2
+    assert done.out.count("4,096 bytes, 1 turns,") == 2
+    assert done.out.count("the last turn:") == 2
+    assert "| 3     | 0.000 | 0.000          | 0.000                  |" in done.out
+    assert Path("deep/talk.dmstate").is_file()
+    assert "read deep/talk.dmstate: 1 turns, 2 messages" in done.err
+    going_on = chat("/memory", words=("writer=msw", "state=deep/talk.dmstate"))
+    assert "4,096 bytes, 1 turns," in going_on.out
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "code", "sentence"),
+    [
+        (["/sav x"], (), 2, "there is no /sav (did you mean /save?); choose one of /context"),
+        (["/save"], (), 2, "/save needs the name of a file"),
+        (["/context maybe"], (), 2, "/context takes on or off, not 'maybe'"),
+        (["/load nowhere"], (), 4, "there is no state file nowhere.dmstate"),
+        (["/save in the way/x"], (), 1, "cannot be written"),
+        (["/save there"], (), 2, "there.dmstate exists and is not of this conversation"),
+        (["/load there"], (), 2, "there.dmstate is damaged or not a state file"),
+        (["word " * 3000], (), 2, "make it shorter"),
+        ([], ("decoding.temperature=-1",), 2, "decoding.temperature is -1; it must be 0"),
+        ([], ("decoding.top=1",), 2, "there is no setting 'decoding.top'"),
+        ([], ("context=auto",), 2, "context.mode must be given"),
+        ([], ("system=3",), 2, "system is 3"),
+        ([], ("adapter=nowhere",), 4, "no adapter in nowhere"),
+        ([], ("state=nowhere",), 4, "there is no state file nowhere.dmstate"),
+        ([], ("bench=recall",), 2, "'bench"),
+    ],
+    ids=lambda value: " ".join(value)[:30] if isinstance(value, list | tuple) else "",
+)
+def test_bad_input_is_one_sentence(
+    lines: list[str], words: tuple[str, ...], code: int, sentence: str, chat: Callable[..., Any]
+) -> None:
+    Path("in the way").write_text("a file")
+    Path("there.dmstate").write_text("no state")
+    done = chat(*lines, "Where is Ada today?", words=("writer=msw", *words))
+    assert done.code == code, done.err
+    assert sentence in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+    assert Path("there.dmstate").read_text() == "no state"
+
+
+def test_bytes_that_are_no_text(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = io.TextIOWrapper(io.BytesIO(b"Where is \xff?\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", broken)
+    done = cli("chat", "writer=msw")
+    assert (done.code, done.out) == (2, "")
+    assert "the input is not UTF-8" in done.err
+
+
+class Terminal:
+    """A process at a terminal of its own."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        ours, theirs = pty.openpty()
+        self.descriptor, self.seen = ours, ""
+        self.process = subprocess.Popen(
+            [*CHAT, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            cwd=folder,
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    def wait_for(self, text: str) -> str:
+        """What came up to and including ``text``."""
+        deadline = time.monotonic() + 120
+        while text not in self.seen:
+            assert time.monotonic() < deadline, self.seen
+            if select.select([self.descriptor], [], [], 1.0)[0]:
+                try:
+                    self.seen += os.read(self.descriptor, 4096).decode(errors="replace")
+                except OSError:  # the other end is closed
+                    pytest.fail(f"ended with: {self.seen}")
+        before, _, self.seen = self.seen.partition(text)
+        return before + text
+
+    def type(self, line: str) -> None:
+        os.write(self.descriptor, f"{line}\n".encode())
+
+    def interrupt(self) -> None:
+        os.kill(self.process.pid, signal.SIGINT)
+
+
+def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
+    """Ctrl-C within an answer undoes the turn, and at the prompt it ends the conversation.
+
+    What was saved before answers in another process, which reads from a pipe.
+    """
+    terminal = Terminal(tmp_path, "decoding.max_new_tokens=2000")
+    try:
+        terminal.wait_for("/help lists the commands")
+        terminal.wait_for("> ")
+        terminal.type("zzzz")  # the tiny backbone does not find an end to that
+        terminal.wait_for("zzzz\r\n")
+        terminal.wait_for("zzzz")
+        terminal.interrupt()
+        terminal.wait_for("interrupted; the conversation is as it was before this line")
+        terminal.type("Today Ada is in Oslo.")
+        terminal.wait_for("\n> ")
+        terminal.type("/nothing")
+        terminal.wait_for("there is no /nothing")
+        terminal.type("/context off")
+        terminal.type("Where is Ada today?")
+        terminal.wait_for("Today Ada is in Oslo.\r\n")
+        terminal.type("/memory")
+        terminal.wait_for("4,096 bytes, 2 turns,")
+        terminal.type("/save talk --no-text")
+        terminal.wait_for("wrote talk.dmstate")
+        terminal.wait_for("\n> ")
+        terminal.interrupt()
+        terminal.wait_for("what was not saved is gone")
+        assert terminal.process.wait(timeout=60) == 130
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+        os.close(terminal.descriptor)
+    assert b"Oslo" not in (tmp_path / "talk.dmstate").read_bytes()
+    done = piped(tmp_path, "/load talk\nWhere is Ada today?", "context=none")
+    assert (done.returncode, done.stdout) == (0, "Today Ada is in Oslo.\n"), done.stderr
+    assert "its text was left out" in done.stderr
