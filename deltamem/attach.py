@@ -14,7 +14,7 @@ run sees the same states in and puts the same states out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from torch.utils.hooks import RemovableHandle
 from deltamem.backbone.cache import MemoryCache
 from deltamem.errors import InvalidInput
 from deltamem.state import MemoryState
+from deltamem.writers.writer import WriteResult
 
 if TYPE_CHECKING:
     from deltamem.adapter import DeltaMemory
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Attachment", "MemoryPass", "attach"]
 
+ON = nullcontext()
 PASS = "deltamem_pass"
 """Name of the keyword that carries the pass from the caller to the attention hooks."""
 
@@ -48,8 +50,13 @@ class MemoryPass:
     segments: Tensor | None = None
     """(B, T) segment ids for writers that need them; -1 for tokens outside."""
     new_layers: dict[int, Tensor] = field(default_factory=dict)
-    gates: dict[int, Tensor] = field(default_factory=dict)
-    """Per layer the mean write gate of each sequence, (B); empty with writes off."""
+    writes: dict[int, WriteResult] = field(default_factory=dict)
+    """Per layer what was written; empty with writes off."""
+
+    @property
+    def gates(self) -> dict[int, Tensor]:
+        """Per layer the mean write gate of each sequence, (B); empty with writes off."""
+        return {index: result.mean_write for index, result in self.writes.items()}
 
     def after(self) -> MemoryState:
         """The state after the last token."""
@@ -133,6 +140,8 @@ class Attachment:
         if state is not None:
             state.check(like=zeros)
         valid = None if mask is None else mask[:, -time:].bool()
+        if valid is not None and not valid.is_cuda and bool(valid.all()):
+            valid = None  # on a GPU the question would wait for all that is under way
         return MemoryPass(state=state or zeros, write=write, valid=valid, segments=segments)
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -230,6 +239,11 @@ def _hook(attachment: Attachment, handles: list[RemovableHandle]) -> None:
         handles.append(attention.register_forward_hook(_forget(reads), always_call=True))
 
 
+def _full_precision(device: str) -> AbstractContextManager[Any]:
+    """Autocast off; entering it costs more than a small layer's work, so only where it is on."""
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else ON
+
+
 def _drop(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """A layer without a memory: the pass must not reach the attention kernel."""
     kwargs.pop(PASS, None)
@@ -242,7 +256,7 @@ def _read_and_write(index: int, layer: LayerMemory, reads: dict[str, Tensor]) ->
         if run is None:
             return args, kwargs
         hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
-        with torch.autocast(hidden.device.type, enabled=False):
+        with _full_precision(hidden.device.type):
             result = layer(
                 hidden,
                 run.state.layers[index].to(hidden.device),
@@ -250,10 +264,10 @@ def _read_and_write(index: int, layer: LayerMemory, reads: dict[str, Tensor]) ->
                 segments=None if run.segments is None else run.segments.to(hidden.device),
                 write=run.write,
             )
-        reads["now"] = result.reads
+        reads["now"] = layer.scaled(result.reads)
         run.new_layers[index] = result.state
         if run.write:
-            run.gates[index] = result.mean_write
+            run.writes[index] = result
         return args, kwargs
 
     return hook
@@ -263,7 +277,7 @@ def _steer(head: str, layer: LayerMemory, reads: dict[str, Tensor]) -> Callable[
     def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
         if "now" not in reads:
             return output
-        with torch.autocast(output.device.type, enabled=False):
+        with _full_precision(output.device.type):
             return output + layer.steer(head, reads["now"]).to(output.dtype)
 
     return hook

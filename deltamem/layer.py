@@ -39,6 +39,7 @@ class LayerMemory(nn.Module):
         """``hidden``: D. ``outputs``: width of each steered projection's output, by head."""
         super().__init__()
         self.config = config
+        self._kept: tuple[tuple[tuple[int, int], ...], Tensor] | None = None
         width, gates = config.width, config.gate_width
 
         def weight(*shape: int) -> nn.Parameter:
@@ -99,33 +100,67 @@ class LayerMemory(nn.Module):
         ``state`` is (B, N, R, R); ``valid`` (B, T) bool; see :meth:`Writer.write`. With writes off
         every token reads the same state, which comes back unchanged.
         """
-        q = self._unit(linear(_real(hidden, valid), self.memory_q_proj))
+        hidden, writer, project = _real(hidden, valid), self.config.writer, self.project
+        if write and writer.segment_unit is None:
+            # the tokens themselves write: one product serves queries, keys, values and gates
+            query, *rest = linear(hidden, self._stacked()).split(self._widths(), dim=-1)
+            projected = self._projected(*rest)
+            project = lambda hidden: projected  # noqa: E731
+        else:
+            query = linear(hidden, self.memory_q_proj)
+        q = self._unit(query)
         if not write:
             reads = read_state(q, state.to(q.dtype), valid)
-            return WriteResult(reads=reads, state=state, mean_write=q.new_zeros(len(q)))
-        return self.config.writer.write(
-            self.project, q, _real(hidden, valid), state, valid=valid, segments=segments
-        )
+            return WriteResult(reads=reads, state=state)
+        return writer.write(project, q, hidden, state, valid=valid, segments=segments)
 
-    def steer(self, head: str, reads: Tensor) -> Tensor:
-        """Correction of one projection (equations 7-9): (alpha / r) W_delta r_t, (B, T, out)."""
-        scaled = reads.flatten(-2) * self.config.scale
-        return linear(scaled.to(torch.float32), self.get_parameter(f"delta_{head}_proj"))
+    def scaled(self, reads: Tensor) -> Tensor:
+        """(alpha / r) r_t of equations 8 and 9, in float32: (B, T, N, R) to (B, T, N * R)."""
+        return (reads.flatten(-2) * self.config.scale).to(torch.float32)
+
+    def steer(self, head: str, scaled: Tensor) -> Tensor:
+        """Correction of one projection (equation 7) from scaled reads: (B, T, out)."""
+        weight: Tensor = getattr(self, f"delta_{head}_proj")
+        return linear(scaled, weight)
 
     def project(self, hidden: Tensor) -> Projected:
         """Keys, values and gates (equations 4 and 5) of what writes, (B, M, D)."""
-        hidden = hidden.to(torch.float32)
-        beta = self._gate(linear(hidden, self.beta_proj, self.beta_bias))
-        lam = 1.0 - beta
-        if self.config.own_retention:
-            lam = self._gate(linear(hidden, self.lambda_proj, self.lambda_bias))
+        _, *widths = self._widths()
+        weights = self._stacked()[self.config.width :]
+        return self._projected(*linear(hidden.to(torch.float32), weights).split(widths, dim=-1))
+
+    def _projected(
+        self, k: Tensor, v: Tensor, beta: Tensor, lam: Tensor | None = None
+    ) -> Projected:
+        """From what the weights gave, before biases and nonlinearities."""
+        beta = self._gate(beta + self.beta_bias)
+        lam = 1.0 - beta if lam is None else self._gate(lam + self.lambda_bias)
         return Projected(
-            k=self._unit(linear(hidden, self.memory_k_proj)),
-            v=self._split(linear(hidden, self.memory_v_proj)),
+            k=self._unit(k),
+            v=self._split(v),
             keep=torch.ones_like(lam) if self.config.update == "no_lambda" else lam,
             erase=lam * beta if self.config.update == "lambda_outside" else beta,
             write=beta,
         )
+
+    def _stacked(self) -> Tensor:
+        """The weights of all that hidden vectors are projected to, one below the other.
+
+        Without gradients they are kept until one of them changes.
+        """
+        names = ["memory_q_proj", "memory_k_proj", "memory_v_proj", "beta_proj"]
+        names += ["lambda_proj"] if self.config.own_retention else []
+        parts = [getattr(self, name) for name in names]
+        if torch.is_grad_enabled() or any(part.is_inference() for part in parts):
+            return torch.cat(parts)
+        versions = tuple((part.data_ptr(), part._version) for part in parts)
+        if self._kept is None or self._kept[0] != versions:
+            self._kept = (versions, torch.cat(parts))
+        return self._kept[1]
+
+    def _widths(self) -> list[int]:
+        gates = 2 if self.config.own_retention else 1
+        return [self.config.width] * 3 + [self.config.gate_width] * gates
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.config.writer.num_states, -1))

@@ -141,7 +141,7 @@ class Observation:
         def hook(module: Any, args: Any, output: Tensor) -> None:
             if "now" not in reads:
                 return
-            delta = layer.steer(head, reads["now"])
+            delta = layer.steer(head, layer.scaled(reads["now"]))
             for turn, span in self._spans():
                 sums = self._of(turn, index)
                 sums.base += float(output[:, span].float().square().sum())

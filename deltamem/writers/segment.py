@@ -14,7 +14,7 @@ from torch import Tensor
 
 from deltamem.delta_rule import delta_rule, read_state
 from deltamem.errors import InvalidInput
-from deltamem.writers.writer import Projected, Writer, WriteResult, mean_gate
+from deltamem.writers.writer import Projected, Writer, WriteResult
 
 __all__ = ["SegmentWriter", "segment_means"]
 
@@ -67,7 +67,7 @@ class SegmentWriter(Writer):
         means, written = segment_means(hidden, ids)
         w = project(means)
         _, state = delta_rule(None, w.k, w.v, w.keep, w.erase, w.write, state, written)
-        return WriteResult(reads=reads, state=state, mean_write=mean_gate(w.write, written))
+        return WriteResult(reads=reads, state=state, gate=w.write, written=written)
 
 
 def segment_means(hidden: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from deltamem.delta_rule import delta_rule
-from deltamem.writers.writer import Projected, Writer, WriteResult, mean_gate
+from deltamem.writers.writer import Projected, Writer, WriteResult
 
 __all__ = ["TokenWriter"]
 
@@ -36,4 +36,4 @@ class TokenWriter(Writer):
         w = project(hidden)
         reads, state = delta_rule(q, w.k, w.v, w.keep, w.erase, w.write, state, valid)
         assert reads is not None
-        return WriteResult(reads=reads, state=state, mean_write=mean_gate(w.write, valid))
+        return WriteResult(reads=reads, state=state, gate=w.write, written=valid)

@@ -36,8 +36,17 @@ class WriteResult:
     """(B, T, N, R): what each token read, from before its own write."""
     state: Tensor
     """(B, N, R, R): the state after the last write."""
-    mean_write: Tensor
-    """(B): the mean write gate over all that a sequence wrote (0 where it wrote nothing)."""
+    gate: Tensor | None = None
+    """(B, M, N, R): the write gates of M writes; None where writes are off."""
+    written: Tensor | None = None
+    """(B, M) bool: which of them took place; None when all did."""
+
+    @property
+    def mean_write(self) -> Tensor:
+        """(B): the mean write gate over all that a sequence wrote (0 where it wrote nothing)."""
+        if self.gate is None:
+            return self.reads.new_zeros(len(self.reads))
+        return mean_gate(self.gate, self.written)
 
 
 @dataclass(frozen=True, kw_only=True)
