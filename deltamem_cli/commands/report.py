@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,15 +23,9 @@ FORMATS = {
     "html": "report.html",
 }
 """Format -> the file it is written to, in the first folder."""
+PAGE = "html"
+"""Written, not printed."""
 SUFFIXES = {Path(name).suffix: kind for kind, name in FORMATS.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Rendering:
-    """The text of a report, and whether one reads it on a screen."""
-
-    text: str
-    printed: bool = True
 
 
 def report(
@@ -76,19 +69,24 @@ def report(
         where = ", ".join(map(str, searched))
         raise UsageError(f"no complete record in {where}: run `deltamem eval` first{hint}")
     reader = SampleReader()
+    attributions = attribute(stored, reader=reader)
     made = make_report(
         stored,
         paper=Paper.read(paper_file()),
         reader=reader,
-        attributions=attribute(stored, reader=reader),
+        attributions=attributions,
         command=eval_command,
         notes=left_out,
     )
-    rendering = RENDERERS[chosen](made)
+    if chosen == PAGE:
+        from evaluations.reporting.as_html import html_page
+
+        text = html_page(made, attributions=attributions, reader=reader)
+    else:
+        text = RENDERERS[chosen](made)
+        console.result(text)
     console.json(json_content(made))
-    if rendering.printed:
-        console.result(rendering.text)
-    console.wrote(write_text(out or searched[0] / FORMATS[chosen], rendering.text))
+    console.wrote(write_text(out or searched[0] / FORMATS[chosen], text))
 
 
 def _format(kind: str | None, out: Path | None) -> str:
@@ -111,31 +109,31 @@ def _format(kind: str | None, out: Path | None) -> str:
     return SUFFIXES[out.suffix.lower()]
 
 
-def _markdown(report: Report) -> _Rendering:
+def _markdown(report: Report) -> str:
     from evaluations.reporting.as_markdown import markdown_report
 
-    return _Rendering(text=markdown_report(report))
+    return markdown_report(report)
 
 
-def _latex(report: Report) -> _Rendering:
+def _latex(report: Report) -> str:
     from evaluations.reporting.as_latex import latex
 
-    return _Rendering(text=latex(report))
+    return latex(report)
 
 
-def _csv(report: Report) -> _Rendering:
+def _csv(report: Report) -> str:
     from evaluations.reporting.as_csv import csv_lines
 
-    return _Rendering(text=csv_lines(report))
+    return csv_lines(report)
 
 
-def _json(report: Report) -> _Rendering:
+def _json(report: Report) -> str:
     from evaluations.reporting.as_json import json_content
 
-    return _Rendering(text=json.dumps(json_content(report), indent=2, ensure_ascii=False) + "\n")
+    return json.dumps(json_content(report), indent=2, ensure_ascii=False) + "\n"
 
 
-RENDERERS: dict[str, Callable[[Report], _Rendering]] = {
+RENDERERS: dict[str, Callable[[Report], str]] = {
     "markdown": _markdown,
     "latex": _latex,
     "csv": _csv,

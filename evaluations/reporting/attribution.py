@@ -167,7 +167,7 @@ def _gaps(one: Attribution, command: Command) -> list[str]:
         f"missing: {command(one.own.record, name)}" for name, run in wanted.items() if run is None
     ]
     known = [run for run in (one.own, *wanted.values()) if run is not None]
-    gaps += [NOT_HERE.format(run.record.cell) for run in known if run.folder is None]
+    gaps += [NOT_HERE.format(run.record.cell) for run in known if run.samples is None]
     parts = (one.total, one.adapter, one.memory)
     if not gaps and None in parts:
         gaps.append("these runs did not answer the same samples: run one of them again")

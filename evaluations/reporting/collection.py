@@ -22,14 +22,18 @@ class StoredRecord:
     file: Path
 
     @property
-    def folder(self) -> Path | None:
-        """The folder of the run, where its samples lie; None where they are not on this machine."""
-        named = Path(self.record.path)
+    def samples(self) -> Path | None:
+        """The run's samples; None where they are not on this machine."""
+        return self.beside(SAMPLES)
+
+    def beside(self, name: str) -> Path | None:
+        """A file of the run's folder; None where it is not on this machine."""
+        named = Path(self.record.path).parent
         # a copy in results/ stands beside the runs/ that its path begins with
-        folders = [named.parent, self.file.parent.parent / named.parent]
+        folders = [named, self.file.parent.parent / named]
         if self.file.name == RECORD:
             folders.insert(0, self.file.parent)
-        return next((folder for folder in folders if (folder / SAMPLES).is_file()), None)
+        return next((f / name for f in folders if (f / name).is_file()), None)
 
 
 def collect(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
@@ -64,10 +68,10 @@ class SampleReader:
 
     def rows(self, stored: StoredRecord) -> list[dict[str, Any]] | None:
         """The stored lines; None where they are not here, or are not those of the record."""
-        if stored.folder is None:
+        if stored.samples is None:
             return None
         try:
-            rows = read_samples(stored.folder)
+            rows = read_samples(stored.samples.parent)
         except InvalidData:
             return None
         return rows if len(rows) == stored.record.n["scored"] else None

@@ -93,5 +93,5 @@ def _provenance(stored: StoredRecord) -> list[str]:
         (weights_of(record) or "")[:10],
         str(record.seed),
         machine(record),
-        "here" if stored.folder is not None else "not here",
+        "here" if stored.samples is not None else "not here",
     ]
