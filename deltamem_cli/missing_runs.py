@@ -44,7 +44,11 @@ def eval_command(record: Record, what: str) -> str:
     if record.limited:
         words.append(f"limit={record.n['expected']}")
     command = "deltamem eval " + " ".join(map(shlex.quote, words))
-    return f"{command} (FOLDER: adapter {weights_of(record)})" if UNKNOWN in words else command
+    return (
+        f"{command} (FOLDER: adapter @{(weights_of(record) or '')[:8]})"
+        if UNKNOWN in words
+        else command
+    )
 
 
 def _bare_backbone() -> str:

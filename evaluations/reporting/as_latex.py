@@ -93,13 +93,7 @@ def _float(table: Table) -> str:
 
 def _alignment(table: Table) -> str:
     """Numbers to the right, words to the left."""
-    numeric = {
-        i
-        for row in table.rows
-        for i, cell in enumerate(row)
-        if isinstance(cell, Cell) and cell.estimate is not None
-    }
-    return "".join("r" if i in numeric else "l" for i in range(len(table.columns)))
+    return "".join("r" if i in table.numeric else "l" for i in range(len(table.columns)))
 
 
 def _line(cells: Sequence[str]) -> str:

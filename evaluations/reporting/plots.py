@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -24,7 +25,7 @@ COLOURS = ("#3b82d6", "#e07b39", "#3a9d5d", "#b65fc4", "#c94f5d", "#8a7a5c", "#2
 """Between light and dark, so that they stand out on either page."""
 MUTED = "#8b8f97"
 MARKERS = "os^Dv*PX"
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "deltamem",
     "text.parse_math": False,
@@ -39,6 +40,10 @@ STYLE = {
 NUMBERED = re.compile(r"(.+)/\d+")
 WIDTH = 7.2
 """Inches."""
+APART = 0.05
+"""Octaves between the points of two rows at one number."""
+
+Titles = Mapping[tuple[str, str], tuple[str, Record]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +59,11 @@ class Drawing:
 def draw_all(stored: Sequence[StoredRecord], attributions: Sequence[Attribution]) -> list[Drawing]:
     """All figures for which there is something to draw."""
     records = [s.record for s in stored]
-    names = {cell: _short(label) for cell, label in row_names(records).items()}
+    one_model = len({r.model for r in records}) == 1
+    names = {cell: _short(label[one_model:]) for cell, label in row_names(records).items()}
+    titles = column_titles(records)
     found = []
-    for (bench, fingerprint), (title, _) in column_titles(records).items():
+    for (bench, fingerprint), (title, _) in titles.items():
         alike = [r for r in records if (r.bench, r.fingerprint) == (bench, fingerprint)]
         shown = [r for r in alike if r.primary_metric in r.metrics]
         if not shown:
@@ -71,7 +78,8 @@ def draw_all(stored: Sequence[StoredRecord], attributions: Sequence[Attribution]
             found.append(("costs", f"{title}: quality against cost", _costs(plain, names)))
     whole = [a for a in attributions if a.adapter is not None and a.memory is not None]
     if whole:
-        found.append(("attribution", "Parts of the gain", _parts(whole, names)))
+        labels = [_against(one, names, titles) for one in whole]
+        found.append(("attribution", "Parts of the gain", _parts(whole, labels)))
     return [_drawing(i, *each) for i, each in enumerate(found)]
 
 
@@ -80,10 +88,16 @@ def _drawing(number: int, section: str, title: str, svg: str) -> Drawing:
     return Drawing(title=title, svg=markup, section=section)
 
 
-def _short(label: tuple[str, ...]) -> str:
+def _short(label: Sequence[str]) -> str:
     """A row in one line."""
-    model, method, context, control = label
-    return f"{model} {method}, {context}" + (f", {control}" if control else "")
+    *method, context, control = label
+    return f"{' '.join(method)}, context {context}" + (f", control {control}" if control else "")
+
+
+def _against(one: Attribution, names: Mapping[str, str], titles: Titles) -> str:
+    record = one.own.record
+    title, _ = titles[record.bench, record.fingerprint]
+    return f"{title}\n{names[record.cell]}\nagainst {one.control}"
 
 
 @contextmanager
@@ -104,12 +118,12 @@ def _axes(height: float, columns: int = 1) -> Iterator[tuple[Any, Any, io.String
 
 def _arms(value: float, low: float | None, high: float | None) -> list[list[float]]:
     """As matplotlib wants them; none where there is no interval."""
-    if low is None or high is None:
+    if low is None or high is None or not math.isfinite(low + high):
         return [[0.0], [0.0]]
     return [[max(value - low, 0.0)], [max(high - value, 0.0)]]
 
 
-def _scores(records: Sequence[Record], names: dict[str, str]) -> str:
+def _scores(records: Sequence[Record], names: Mapping[str, str]) -> str:
     ordered = sorted(records, key=lambda r: names[r.cell], reverse=True)
     with _axes(0.9 + 0.28 * len(ordered)) as (_, axes, text):
         for y, record in enumerate(ordered):
@@ -141,14 +155,15 @@ def _prefixes(records: Sequence[Record]) -> list[str]:
     return [prefix for prefix, members in found.items() if len(members) > 1]
 
 
-def _numbers(records: Sequence[Record], names: dict[str, str], prefix: str) -> str:
+def _numbers(records: Sequence[Record], names: Mapping[str, str], prefix: str) -> str:
     with _axes(4.2) as (figure, axes, text):
-        for record, style in zip(records, _styles(), strict=False):
+        for i, (record, style) in enumerate(zip(records, _styles(), strict=False)):
             points = by_number(record, prefix)
+            aside = 2.0 ** (APART * (i - (len(records) - 1) / 2))
             means = [100 * group["mean"] for _, group in points]
             low = [100 * max(g["mean"] - g["lo"], 0) for _, g in points]
             high = [100 * max(g["hi"] - g["mean"], 0) for _, g in points]
-            x = [number for number, _ in points]
+            x = [number * aside for number, _ in points]
             label = names[record.cell]
             axes.errorbar(x, means, yerr=[low, high], label=label, capsize=2, **style(record))
         numbers = sorted({n for record in records for n, _ in by_number(record, prefix)})
@@ -160,7 +175,7 @@ def _numbers(records: Sequence[Record], names: dict[str, str], prefix: str) -> s
     return text.getvalue()
 
 
-def _costs(records: Sequence[Record], names: dict[str, str]) -> str:
+def _costs(records: Sequence[Record], names: Mapping[str, str]) -> str:
     measures: dict[str, Callable[[Record], float]] = {
         "tokens in prompt": lambda r: r.cost.get("prompt_tokens") or 0,
         "seconds per question, writing included": lambda r: (
@@ -184,12 +199,9 @@ def _costs(records: Sequence[Record], names: dict[str, str]) -> str:
     return text.getvalue()
 
 
-def _parts(attributions: Sequence[Attribution], names: dict[str, str]) -> str:
-    with _axes(1.2 + 0.5 * len(attributions)) as (figure, axes, text):
-        labels = []
+def _parts(attributions: Sequence[Attribution], labels: Sequence[str]) -> str:
+    with _axes(1.2 + 0.62 * len(attributions)) as (figure, axes, text):
         for y, one in enumerate(reversed(attributions)):
-            record = one.own.record
-            labels.append(f"{record.bench}: {names[record.cell]} against {one.control}")
             kinds = (("adapter part", one.adapter, -0.12), ("memory part", one.memory, 0.12))
             for (kind, found, shift), colour in zip(kinds, COLOURS[1::-1], strict=True):
                 assert found is not None
@@ -198,7 +210,7 @@ def _parts(attributions: Sequence[Attribution], names: dict[str, str]) -> str:
                 look = {"fmt": "o", "color": colour, "capsize": 3, "label": None if y else kind}
                 axes.errorbar([100 * found.effect], [y + shift], xerr=arms, **look)
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(labels)), labels)
+        axes.set_yticks(range(len(labels)), list(reversed(labels)), fontsize=9)
         axes.set_ylim(-0.6, len(labels) - 0.4)
         axes.set_xlabel("points of %, with 95 % intervals")
         _legend(figure)

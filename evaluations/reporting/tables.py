@@ -164,6 +164,16 @@ class Table:
     folded: bool = False
     """For those who look closely: shown last, and closed where a format can."""
 
+    @property
+    def numeric(self) -> set[int]:
+        """The columns that hold estimates, by their number."""
+        return {
+            i
+            for row in self.rows
+            for i, cell in enumerate(row)
+            if isinstance(cell, Cell) and cell.estimate is not None
+        }
+
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
