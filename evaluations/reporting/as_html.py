@@ -49,7 +49,7 @@ def html_page(report: Report, *, attributions: Sequence[Attribution], reader: Sa
         lstrip_blocks=True,
     )
     environment.tests["numeric"] = _is_numeric
-    environment.filters["anchor"] = _anchor
+    environment.filters |= {"anchor": _anchor, "short": _short}
     maps, faults = _maps(report.records)
     records = json_content(report)["rows"]
     return environment.get_template("report.html").render(
@@ -72,6 +72,11 @@ def _is_numeric(cell: Any) -> bool:
 def _anchor(text: str) -> str:
     """Letters, digits and dashes."""
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
+
+
+def _short(title: str) -> str:
+    """What stands before the details of a title."""
+    return re.split(r"[:,(]", title)[0].strip()
 
 
 def _summary(stored: Sequence[StoredRecord]) -> str:

@@ -48,9 +48,9 @@ class Attribution:
 
 
 def attribute(stored: Sequence[StoredRecord], *, reader: SampleReader) -> list[Attribution]:
-    """A gain taken apart for each run with an adapter and each control."""
+    """A gain taken apart for each run with an adapter and each control, benchmark by benchmark."""
     found = []
-    for own in stored:
+    for own in sorted(stored, key=_place):
         if own.record.control != "none" or not _method(own).get("adapter_sha"):
             continue
         reference = next((s for s in stored if _is_reference(s, own)), None)
@@ -58,6 +58,12 @@ def attribute(stored: Sequence[StoredRecord], *, reader: SampleReader) -> list[A
             other = next((s for s in stored if _is_control(s, own, control)), None)
             found.append(_taken_apart(own, control, reference, other, reader))
     return found
+
+
+def _place(stored: StoredRecord) -> tuple[str, ...]:
+    record = stored.record
+    fields = (record.bench, record.fingerprint, record.model, record.method, record.writer or "")
+    return (*fields, record.context, record.cell)
 
 
 def _method(stored: StoredRecord) -> dict[str, object]:
@@ -123,7 +129,7 @@ def attribution_table(
     names, titles = row_names(records), column_titles(records)
     footnotes = Footnotes()
     rows: list[list[Cell | str]] = []
-    for one in sorted(attributions, key=lambda a: (a.own.record.bench, names[a.own.record.cell])):
+    for one in attributions:
         record = one.own.record
         model, method, context, _ = names[record.cell]
         gaps = tuple(footnotes.mark(gap) for gap in _gaps(one, command))

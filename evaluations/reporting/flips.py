@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from evaluations.comparison import Flip, Run, flips
-from evaluations.reporting.attribution import Attribution
+from evaluations.reporting.attribution import REFERENCE, Attribution
 from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.reporting.naming import row_names
 
 __all__ = ["MOST", "WITHHELD", "Pair", "flip_pairs"]
 
@@ -25,6 +26,8 @@ class Pair:
     a: str
     """The cell that is compared with."""
     b: str
+    who: str
+    """The row of B."""
     bench: str
     what: str
     """What makes the difference between the two."""
@@ -38,26 +41,27 @@ class Pair:
 
 def flip_pairs(attributions: Sequence[Attribution], *, reader: SampleReader) -> list[Pair]:
     """Each run with a state beside the bare backbone, and beside the first control that it has."""
+    names = row_names(list({a.own.record.cell: a.own.record for a in attributions}.values()))
     found: dict[tuple[str, str], Pair] = {}
     for one in attributions:
-        record = one.own.record
-        views = [(one.reference, "the bare backbone → with memory")]
-        views += [(one.other, f"{one.control} state → own state")]
-        controlled = any(b == record.cell and kind != "reference" for kind, b in found)
-        for (other, what), kind in zip(views, ("reference", one.control), strict=True):
-            if (
-                other is None
-                or (kind, record.cell) in found
-                or (kind == one.control and controlled)
-            ):
+        cell = one.own.record.cell
+        who = " ".join(names[cell]).strip()
+        views = {
+            REFERENCE: (one.reference, "the bare backbone → with memory"),
+            "control": (one.other, f"{one.control} state → own state"),
+        }
+        for kind, (other, what) in views.items():
+            if other is None or (cell, kind) in found:
                 continue
-            pair = _pair(other, one.own, what, reader)
+            pair = _pair(other, one.own, what, who, reader)
             if pair is not None:
-                found[kind, record.cell] = pair
+                found[cell, kind] = pair
     return list(found.values())
 
 
-def _pair(a: StoredRecord, b: StoredRecord, what: str, reader: SampleReader) -> Pair | None:
+def _pair(
+    a: StoredRecord, b: StoredRecord, what: str, who: str, reader: SampleReader
+) -> Pair | None:
     runs = []
     for stored in (a, b):
         rows = reader.rows(stored)
@@ -70,6 +74,7 @@ def _pair(a: StoredRecord, b: StoredRecord, what: str, reader: SampleReader) -> 
     return Pair(
         a=a.record.cell,
         b=b.record.cell,
+        who=who,
         bench=b.record.bench,
         what=what,
         fixed=len(fixed),
@@ -82,7 +87,7 @@ def _pair(a: StoredRecord, b: StoredRecord, what: str, reader: SampleReader) -> 
 def _shown(flip: Flip) -> Flip:
     """Cut to what fits a page. Of a confidential question neither it nor its answers are shown."""
     if flip.question is None:
-        return replace(flip, question=WITHHELD, references=(WITHHELD,), a=WITHHELD, b=WITHHELD)
+        return replace(flip, question=WITHHELD, references=(), a="", b="")
     return replace(
         flip,
         question=_short(flip.question),

@@ -68,7 +68,9 @@ def draw_all(stored: Sequence[StoredRecord], attributions: Sequence[Attribution]
         shown = [r for r in alike if r.primary_metric in r.metrics]
         if not shown:
             continue
-        found.append(("scores", f"{title}: scores", _scores(shown, names)))
+        found.append(
+            ("scores", f"{title} (grey: controls and limited runs)", _scores(shown, names))
+        )
         plain = [r for r in shown if r.control == "none"]
         found += [
             ("scores", f"{title} by number: {prefix}", _numbers(shown, names, prefix))
@@ -79,7 +81,9 @@ def draw_all(stored: Sequence[StoredRecord], attributions: Sequence[Attribution]
     whole = [a for a in attributions if a.adapter is not None and a.memory is not None]
     if whole:
         labels = [_against(one, names, titles) for one in whole]
-        found.append(("attribution", "Parts of the gain", _parts(whole, labels)))
+        found.append(
+            ("attribution", "Parts of the gain, with 95 % intervals", _parts(whole, labels))
+        )
     return [_drawing(i, *each) for i, each in enumerate(found)]
 
 
@@ -141,7 +145,7 @@ def _scores(records: Sequence[Record], names: Mapping[str, str]) -> str:
             )
         axes.set_yticks(range(len(ordered)), [names[r.cell] for r in ordered])
         axes.set_ylim(-0.6, len(ordered) - 0.4)
-        axes.set_xlabel("%, with 95 % intervals; grey: controls and limited runs")
+        axes.set_xlabel("%")
     return text.getvalue()
 
 
@@ -212,7 +216,7 @@ def _parts(attributions: Sequence[Attribution], labels: Sequence[str]) -> str:
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(labels)), list(reversed(labels)), fontsize=9)
         axes.set_ylim(-0.6, len(labels) - 0.4)
-        axes.set_xlabel("points of %, with 95 % intervals")
+        axes.set_xlabel("points of %")
         _legend(figure)
     return text.getvalue()
 

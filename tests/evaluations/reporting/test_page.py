@@ -148,6 +148,7 @@ def test_flips_are_those_of_the_scores(hostile: list[StoredRecord]) -> None:
         "the bare backbone → with memory",
         "foreign state → own state",
     ]
+    assert pairs[0].who == f"{HOSTILE} delta_mem tsw none"
     scores = [reader.scores(run) or {} for run in hostile]
     fixed = sum(scores[1][n][1] > scores[0][n][1] for n in scores[0])
     broken = sum(scores[1][n][1] < scores[0][n][1] for n in scores[0])
