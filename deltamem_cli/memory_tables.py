@@ -107,6 +107,6 @@ def _number(value: float) -> str:
 def _markdown(
     columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
 ) -> str:
-    from evaluations.report import Table, markdown
+    from evaluations.reporting import Table, markdown
 
     return markdown(Table(columns=columns, rows=rows, notes=notes))

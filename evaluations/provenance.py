@@ -12,7 +12,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-__all__ = ["environment", "git_commit", "peak_memory_mb", "reset_peak_memory", "timestamp"]
+__all__ = [
+    "device_name",
+    "environment",
+    "git_commit",
+    "peak_memory_mb",
+    "reset_peak_memory",
+    "timestamp",
+]
 
 PACKAGES = (
     "deltamem",
@@ -44,8 +51,22 @@ def environment() -> dict[str, Any]:
         "versions": versions,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "device": device_name(),
         **git_commit(),
     }
+
+
+def device_name() -> str | None:
+    """The GPU that is in use, else the processor; None where the system does not tell."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        return str(torch.cuda.get_device_name())
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or None
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, None)
 
 
 @lru_cache(maxsize=1)

@@ -17,9 +17,10 @@ from typing import Any
 
 from evaluations.errors import EvaluationError, InvalidData
 
-__all__ = ["SampleStore", "read_samples"]
+__all__ = ["SAMPLES", "SampleStore", "read_samples"]
 
 SAMPLES = "samples.jsonl"
+"""The file of a run folder that holds them."""
 
 
 class SampleStore:

@@ -76,7 +76,7 @@ def _plan(config: Any) -> tuple[Plan, str, str | None]:
 
 def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Console) -> None:
     """Print what would run, with tokens and an estimate of the time."""
-    from evaluations.report import markdown
+    from evaluations.reporting import markdown
 
     rows, basis = forecast(jobs, runs=runs)
     console.json(
@@ -104,7 +104,7 @@ def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Conso
 
 def _show(plan: Plan, outcomes: Mapping[str, Outcome], runs: Path, console: Console) -> None:
     from evaluations.record import write_json, write_text
-    from evaluations.report import markdown
+    from evaluations.reporting import markdown
 
     text = markdown(experiment_table(plan, outcomes))
     records = records_of(plan, outcomes)

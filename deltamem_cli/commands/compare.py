@@ -29,7 +29,7 @@ def compare(a: Path, b: Path, *, console: Console, force: bool, with_flips: bool
         with_flips: list the samples whose score differs, too.
     """
     from evaluations.comparison import compare_runs, flips, read_run
-    from evaluations.report import markdown
+    from evaluations.reporting import markdown
 
     one, other = read_run(a), read_run(b)
     done = compare_runs(one, other, force=force)
@@ -65,7 +65,7 @@ def _plain(line: Line) -> dict[str, Any]:
 
 
 def _table(done: Comparison) -> Any:
-    from evaluations.report import Table
+    from evaluations.reporting import Table
 
     columns = ("metric", "group", "n", "A", "B", "B - A", "95 % CI", "p", "p Holm", "fixed/broken")
     notes = [

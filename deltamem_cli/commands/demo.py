@@ -17,7 +17,7 @@ from deltamem_cli.instantiate import check_types
 
 if TYPE_CHECKING:
     from evaluations.record import Record
-    from evaluations.report import Table
+    from evaluations.reporting import Table
 
 __all__ = ["demo"]
 
@@ -113,7 +113,7 @@ def _evaluate(row: Row, settings: Any, console: Console) -> Record:
 def _show(rows: Sequence[Row], records: Sequence[Record], folder: Path, console: Console) -> None:
     from evaluations.figures import draw_by_number
     from evaluations.record import write_text
-    from evaluations.report import markdown
+    from evaluations.reporting import markdown
 
     text = markdown(_table(rows, records))
     lines = [(r.label, record, r.style) for r, record in zip(rows, records, strict=True) if r.style]
@@ -129,7 +129,7 @@ def _show(rows: Sequence[Row], records: Sequence[Record], folder: Path, console:
 
 
 def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
-    from evaluations.report import Table
+    from evaluations.reporting import Table
 
     kinds = [f"single_hop/{n}" for n in FACTS] + ["two_hop", "update"]
     columns = ["exact match, %", *(f"{n} facts" if n != "1" else "1 fact" for n in FACTS)]
@@ -159,6 +159,6 @@ def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
 
 
 def _percent(group: Any) -> str:
-    from evaluations.report import percent
+    from evaluations.reporting import percent
 
     return percent(group["mean"], group["lo"], group["hi"], digits=0)

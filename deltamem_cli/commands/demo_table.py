@@ -15,7 +15,7 @@ from deltamem_cli.errors import MISSING
 
 if TYPE_CHECKING:
     from evaluations.record import Record
-    from evaluations.report import Table
+    from evaluations.reporting import Table
 
 __all__ = ["EVALUATION", "demo_table", "memory_words"]
 
@@ -136,7 +136,7 @@ def _train(method: str, settings: Any, console: Console) -> str:
 
 
 def _figures(cell: Cell, record: Record) -> list[str]:
-    from evaluations.report import percent
+    from evaluations.reporting import percent
 
     metric, cost = record.metrics[record.primary_metric], record.cost
     return [
@@ -172,7 +172,7 @@ def _print(
     console: Console,
 ) -> None:
     from evaluations.record import write_text
-    from evaluations.report import Table, markdown
+    from evaluations.reporting import Table, markdown
 
     table: Table = Table(columns=COLUMNS, rows=lines, notes=notes)
     text = markdown(table)

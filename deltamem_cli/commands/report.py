@@ -2,45 +2,140 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
 
-__all__ = ["report"]
+if TYPE_CHECKING:
+    from evaluations.reporting import Report
 
-TITLE = "Results"
+__all__ = ["FORMATS", "report"]
+
+FORMATS = {
+    "markdown": "README.md",
+    "latex": "report.tex",
+    "csv": "report.csv",
+    "json": "report.json",
+    "html": "report.html",
+}
+"""Format -> the file it is written to, in the first folder."""
+PAGE = "html"
+"""Written, not printed."""
+SUFFIXES = {Path(name).suffix: kind for kind, name in FORMATS.items()}
 
 
-def report(folders: Sequence[Path], *, console: Console, out: Path | None, with_runs: bool) -> None:
-    """Print the table of all complete records and write it beside them.
+def report(
+    folders: Sequence[Path],
+    *,
+    console: Console,
+    out: Path | None,
+    kind: str | None,
+    with_runs: bool,
+) -> None:
+    """Print the report on all complete records and write it beside them.
 
     Args:
         folders: where records lie; ``results`` when none is named.
         console: prints.
-        out: the file to write; None is ``README.md`` in the first folder.
+        out: the file to write; None is the format's own in the first folder.
+        kind: one of :data:`FORMATS`; None is what ``out`` ends with, else Markdown.
         with_runs: look into ``runs`` too, limited runs included.
 
     Raises:
-        UsageError: a folder that is not there, or no record in any.
+        UsageError: a folder that is not there, no record in any, or an unknown format.
     """
+    from deltamem_cli.missing_runs import eval_command
+    from deltamem_cli.published_numbers import paper_file
+    from evaluations.paper import Paper
     from evaluations.record import write_text
-    from evaluations.report import collect, markdown, results_table
+    from evaluations.reporting import SampleReader, attribute, collect, make_report
+    from evaluations.reporting.as_json import json_content
 
+    chosen = _format(kind, out)
     searched = list(folders) or [Path("results")]
     missing = [f for f in folders if not f.is_dir()]
     if missing:
         raise UsageError(f"{missing[0]} is not a folder of records")
     searched += [Path("runs")] if with_runs else []
-    records, left_out = collect(searched)
+    stored, left_out = collect(searched)
     for sentence in left_out:
         console.note(f"note: {sentence}")
-    if not records:
+    if not stored:
         hint = "" if with_runs else "; `deltamem report --runs` looks into runs/ as well"
         where = ", ".join(map(str, searched))
         raise UsageError(f"no complete record in {where}: run `deltamem eval` first{hint}")
-    text = markdown(results_table(records), title=TITLE)
-    console.json({"rows": [record.to_json() for record in records]})
-    console.result(text)
-    console.wrote(write_text(out or searched[0] / "README.md", text))
+    reader = SampleReader()
+    attributions = attribute(stored, reader=reader)
+    made = make_report(
+        stored,
+        paper=Paper.read(paper_file()),
+        reader=reader,
+        attributions=attributions,
+        command=eval_command,
+        notes=left_out,
+    )
+    if chosen == PAGE:
+        from evaluations.reporting.as_html import html_page
+
+        text = html_page(made, attributions=attributions, reader=reader)
+    else:
+        text = RENDERERS[chosen](made)
+        console.result(text)
+    console.json(json_content(made))
+    console.wrote(write_text(out or searched[0] / FORMATS[chosen], text))
+
+
+def _format(kind: str | None, out: Path | None) -> str:
+    """The format that was named, else that of the file's name, else Markdown.
+
+    Raises:
+        UsageError: there is no such format, or the file's name tells none.
+    """
+    if kind is not None:
+        if kind not in FORMATS:
+            raise UsageError(f"--format is '{kind}'; choose one of {', '.join(FORMATS)}")
+        return kind
+    if out is None:
+        return next(iter(FORMATS))
+    if out.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"{out} does not say its format: let it end with {', '.join(SUFFIXES)}, or name one "
+            f"with --format ({', '.join(FORMATS)})"
+        )
+    return SUFFIXES[out.suffix.lower()]
+
+
+def _markdown(report: Report) -> str:
+    from evaluations.reporting.as_markdown import markdown_report
+
+    return markdown_report(report)
+
+
+def _latex(report: Report) -> str:
+    from evaluations.reporting.as_latex import latex
+
+    return latex(report)
+
+
+def _csv(report: Report) -> str:
+    from evaluations.reporting.as_csv import csv_lines
+
+    return csv_lines(report)
+
+
+def _json(report: Report) -> str:
+    from evaluations.reporting.as_json import json_content
+
+    return json.dumps(json_content(report), indent=2, ensure_ascii=False) + "\n"
+
+
+RENDERERS: dict[str, Callable[[Report], str]] = {
+    "markdown": _markdown,
+    "latex": _latex,
+    "csv": _csv,
+    "json": _json,
+}

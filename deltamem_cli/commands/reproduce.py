@@ -122,8 +122,8 @@ def _only(
 
 def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, console: Console) -> None:
     from evaluations.record import write_json, write_text
-    from evaluations.report import Table as Rendered
-    from evaluations.report import markdown
+    from evaluations.reporting import Table as Rendered
+    from evaluations.reporting import markdown
 
     notes: dict[str, list[str]] = {note: [] for j in judged for note in j.published.notes}
     for j in judged:

@@ -93,7 +93,7 @@ def _took(outcome: Any, job: Job) -> float | None:
 
 def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Any:
     """The forecast as a table with its totals."""
-    from evaluations.report import Table
+    from evaluations.reporting import Table
 
     lines = [
         [

@@ -11,7 +11,7 @@ from deltamem_cli.experiments.plan import Cell, Plan
 
 if TYPE_CHECKING:
     from evaluations.record import Record
-    from evaluations.report import Table
+    from evaluations.reporting import Table
 
 __all__ = ["draw", "experiment_table", "records_of"]
 
@@ -28,7 +28,7 @@ def records_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Record]
 
 def experiment_table(plan: Plan, outcomes: Mapping[str, Outcome]) -> Table:
     """Scores with their intervals (or the costs that the experiment measures)."""
-    from evaluations.report import Table
+    from evaluations.reporting import Table
 
     records = records_of(plan, outcomes)
     measures = plan.measures or (None,)
@@ -57,7 +57,7 @@ def _cell(
     outcomes: Mapping[str, Outcome],
     measure: str | None,
 ) -> str:
-    from evaluations.report import percent
+    from evaluations.reporting import percent
 
     if cell is None:
         return ""

@@ -18,16 +18,22 @@ def report(
         typer.Argument(metavar="[FOLDER]...", help="Of records; results/ if none is named."),
     ] = None,
     runs: Annotated[bool, typer.Option("--runs", help="Look into runs/ as well.")] = False,
+    kind: Annotated[
+        Optional[str],
+        typer.Option("--format", help="markdown, latex, csv, json or html; else as --out ends."),
+    ] = None,
     out: Annotated[
-        Optional[Path], typer.Option("--out", help="File to write, else README.md beside them.")
+        Optional[Path],
+        typer.Option("--out", help="File to write, else README.md, report.tex, ... beside them."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Render the table of all complete records."""
+    """Put all complete records into tables, beside the paper's: deltamem report --format html."""
     from deltamem_cli.commands.report import report as verb
 
-    verb(folders or [], console=make_console(quiet=quiet, as_json=as_json), out=out, with_runs=runs)
+    console = make_console(quiet=quiet, as_json=as_json)
+    verb(folders or [], console=console, out=out, kind=kind, with_runs=runs)
 
 
 def compare(

@@ -1,4 +1,4 @@
-"""Records and the table: complete or not shown, written whole or not at all."""
+"""Records: complete or not shown, written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from toys import Letters, Parrot
 from evaluations.benchmark import Scored
 from evaluations.errors import EvaluationError, InvalidData
 from evaluations.record import Record, make_record, read_record, write_json
-from evaluations.report import collect, markdown, results_table
+from evaluations.reporting import collect
 from evaluations.runner import Plan, run
 from evaluations.store import SampleStore
 
@@ -111,71 +111,15 @@ def test_only_complete_records_reach_a_table(tmp_path: Path) -> None:
     part = record_of(tmp_path / "b", expected=99, cell="letters__parrot__2")
     folder = write_all(tmp_path / "results", whole, part)
     (folder / "x__y.json").write_text("{")
-    records, left_out = collect([folder])
-    assert [r.cell for r in records] == [whole.cell]
+    stored, left_out = collect([folder])
+    assert [s.record.cell for s in stored] == [whole.cell]
     assert len(left_out) == 2
     assert any("15 of 99 samples: left out" in sentence for sentence in left_out)
-
-
-def test_the_table(tmp_path: Path) -> None:
-    base = record_of(tmp_path / "a")
-    other = replace(base, cell="l__2", fingerprint="f2", date="2030")
-    control = replace(base, cell="l__3", control="foreign", limited=True)
-    text = markdown(results_table([base, other, control]), title="T")
-    assert "| letters em (a)" in text
-    assert "| letters em (b)" in text
-    assert "100.0 ± 0.0 (n=15)" in text
-    assert "(n=15) †" in text
-    assert "- †: only the first samples" in text
-    assert f"- letters em (a): protocol benchmark, fingerprint {base.fingerprint}" in text
-    rows = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({len(line) for line in rows}) == 1
-    assert [line.count("|") for line in rows] == [7] * 4
-
-
-def test_one_protocol_needs_no_mark(tmp_path: Path) -> None:
-    text = markdown(results_table([record_of(tmp_path)]))
-    assert "| letters em  " in text
-    assert "(a)" not in text
-
-
-@pytest.mark.parametrize(
-    ("changes", "marks"),
-    [
-        ([{"seed": 0}, {"seed": 1}], ["parrot seed=0", "parrot seed=1"]),
-        (
-            [{"sha": "aaaaaaaabbbb"}, {"sha": "ccccccccdddd"}],
-            ["parrot @aaaaaaaa", "parrot @cccccccc"],
-        ),
-        ([{"k": 1}, {"k": 2}], ["parrot settings=", "parrot settings="]),
-        ([{"expected": 15}, {"expected": 9}], ["parrot n=15", "parrot n=9"]),
-    ],
-    ids=["seed", "weights", "settings", "limit"],
-)
-def test_records_of_one_method_never_hide_each_other(
-    changes: list[dict[str, Any]], marks: list[str], tmp_path: Path
-) -> None:
-    records = []
-    for i, change in enumerate(changes):
-        record = record_of(tmp_path / str(i), cell=f"letters__parrot__{i}")
-        method = {"adapter_sha": change.get("sha", "same"), "k": change.get("k", 0)}
-        records.append(
-            replace(
-                record,
-                seed=change.get("seed", 0),
-                n={"expected": change.get("expected", 15), "scored": 15},
-                provenance={**record.provenance, "method": method},
-            )
-        )
-    rows = results_table(records).rows
-    assert len(rows) == 2
-    assert all(any(mark in row[1] for row in rows) for mark in marks)
-    assert len({row[1] for row in rows}) == 2
 
 
 def test_the_same_cell_counts_once(tmp_path: Path) -> None:
     record = record_of(tmp_path)
     results = write_all(tmp_path / "results", record)
     write_json(tmp_path / "runs" / record.cell / "record.json", record.to_json())
-    records, _ = collect([results, tmp_path / "runs"])
-    assert len(records) == 1
+    stored, _ = collect([results, tmp_path / "runs"])
+    assert len(stored) == 1

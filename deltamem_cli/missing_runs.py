@@ -1,0 +1,97 @@
+"""The command that makes a run like another one, under a control or with the bare backbone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.compose import compose_each, method_settings, options
+from deltamem_cli.identity import plain
+
+if TYPE_CHECKING:
+    from evaluations.record import Record
+
+__all__ = ["eval_command"]
+
+OURS = ("adapter", "context", "control", "limit", "method", "seed", "writer")
+"""Parts of a config that are said by other words."""
+UNKNOWN = "adapter=FOLDER"
+
+
+def eval_command(record: Record, what: str) -> str:
+    """Words of ``deltamem eval``: only what differs from the settings of the yaml files.
+
+    Args:
+        record: of the run.
+        what: a control, or ``reference`` for the bare backbone.
+    """
+    from evaluations.reporting.attribution import REFERENCE
+    from evaluations.reporting.naming import weights_of
+
+    words = [f"bench={record.bench}", f"model={record.model}"]
+    if what == REFERENCE:
+        words.append(f"method={_bare_backbone()}")
+    else:
+        words += [f"method={record.method}", f"writer={record.writer}", *_adapter(record)]
+        words.append(f"control={what}")
+    words += [f"context={record.context}", f"seed={record.seed}"]
+    words += _differing(record, tuple(words[:2]), parts=("bench", "model"))
+    if what != REFERENCE:
+        words += _differing(record, (f"method={record.method}",), parts=("method",))
+    if record.limited:
+        words.append(f"limit={record.n['expected']}")
+    command = "deltamem eval " + " ".join(map(shlex.quote, words))
+    return (
+        f"{command} (FOLDER: adapter @{(weights_of(record) or '')[:8]})"
+        if UNKNOWN in words
+        else command
+    )
+
+
+def _bare_backbone() -> str:
+    from evaluations.reporting.attribution import REFERENCE
+
+    return next(name for name in options("method") if method_settings(name).family == REFERENCE)
+
+
+def _adapter(record: Record) -> list[str]:
+    """The adapter that was named; a record knows a released one, and of a folder only its name."""
+    named = record.config.get("adapter")
+    if named is None:
+        return []
+    released = record.config.get("model", {}).get("adapters", {}).get(record.writer)
+    known = named == released
+    return ["adapter=${model.adapters." + str(record.writer) + "}" if known else UNKNOWN]
+
+
+@lru_cache(maxsize=64)
+def _usual(words: tuple[str, ...]) -> dict[str, Any]:
+    return plain(compose_each("eval", [words])[0])
+
+
+def _differing(record: Record, words: tuple[str, ...], *, parts: tuple[str, ...]) -> list[str]:
+    """Settings of some parts of a record's config that are not those of the yaml files."""
+    usual = _usual(words)
+    found = []
+    for part in parts:
+        ours = dict(_leaves(record.config.get(part, {}), part))
+        for key, value in _leaves(usual.get(part, {}), part):
+            if key in ours and ours[key] != value:
+                found.append(f"{key}={_value(ours[key])}")
+    return found
+
+
+def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in node.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}.{name}")
+        else:
+            yield f"{prefix}.{name}", value
+
+
+def _value(value: Any) -> str:
+    """As Hydra reads it."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

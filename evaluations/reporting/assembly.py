@@ -1,0 +1,61 @@
+"""From records to the whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from evaluations.paper import Paper
+from evaluations.record import Record
+from evaluations.reporting.attribution import (
+    REFERENCE,
+    Attribution,
+    Command,
+    attribute,
+    attribution_table,
+)
+from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.reporting.costs import costs_table, provenance_table
+from evaluations.reporting.emphasis import emphasised
+from evaluations.reporting.paper_tables import paper_tables
+from evaluations.reporting.results import results_table
+from evaluations.reporting.tables import Report
+
+__all__ = ["eval_command", "make_report"]
+
+
+def make_report(
+    stored: Sequence[StoredRecord],
+    *,
+    paper: Paper | None,
+    reader: SampleReader,
+    attributions: Sequence[Attribution] | None = None,
+    command: Command | None = None,
+    notes: Sequence[str] = (),
+) -> Report:
+    """All tables that the records allow.
+
+    Args:
+        stored: complete records.
+        paper: the published numbers; None leaves the comparison out.
+        reader: of samples.
+        attributions: where :func:`attribute` was called already.
+        command: how a missing run is made; None is :func:`eval_command`.
+        notes: on the whole report.
+    """
+    parts = attribute(stored, reader=reader) if attributions is None else attributions
+    tables = [results_table(stored, emphasis=emphasised(stored, reader=reader))]
+    if parts:
+        tables.append(attribution_table(parts, stored=stored, command=command or eval_command))
+    tables += [] if paper is None else paper_tables(stored, paper)
+    tables += [costs_table(stored), provenance_table(stored)]
+    return Report(title="Results", tables=tables, records=stored, notes=notes)
+
+
+def eval_command(record: Record, what: str) -> str:
+    """The command for a control of a run, or for its reference, as far as the record says."""
+    own = "method=<the bare backbone>" if what == REFERENCE else f"method={record.method}"
+    words = [f"bench={record.bench}", f"model={record.model}", own, f"context={record.context}"]
+    if what != REFERENCE:
+        words += [f"writer={record.writer}"] if record.writer else []
+        words.append(f"control={what}")
+    return " ".join(["deltamem eval", *words, f"seed={record.seed}"])

@@ -1,0 +1,182 @@
+"""Is it memory? What of a gain is the adapter alone, and what is the content of the state.
+
+    total gain     own state - bare backbone
+    adapter part   the state of another sample (or an empty one) - bare backbone
+    memory part    own state - the state of another sample (or an empty one)
+
+All three are paired by question over the samples that all runs answered, so they close: total gain
+= adapter part + memory part. A foreign state is preferred: an empty one also lacks whatever any
+state does to the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from evaluations.metrics.paired import Paired
+from evaluations.record import Record
+from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.reporting.differences import paired
+from evaluations.reporting.naming import column_titles, row_names
+from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
+
+__all__ = ["CONTROLS", "REFERENCE", "Attribution", "attribute", "attribution_table"]
+
+CONTROLS = ("foreign", "zero")
+"""What stands in for the own state; the first is preferred."""
+REFERENCE = "reference"
+"""The family of the bare backbone, in a record's settings of its method."""
+NOT_HERE = "the samples of {} are not on this machine (a record alone cannot be paired)"
+
+Command = Callable[[Record, str], str]
+"""The command that makes what is missing beside a run: one of the controls, or the reference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution:
+    """One run with a state, beside the backbone and one control."""
+
+    own: StoredRecord
+    control: str
+    reference: StoredRecord | None
+    other: StoredRecord | None
+    """The run under the control."""
+    total: Paired | None = None
+    adapter: Paired | None = None
+    memory: Paired | None = None
+
+
+def attribute(stored: Sequence[StoredRecord], *, reader: SampleReader) -> list[Attribution]:
+    """A gain taken apart for each run with an adapter and each control, benchmark by benchmark."""
+    found = []
+    for own in sorted(stored, key=_place):
+        if own.record.control != "none" or not _method(own).get("adapter_sha"):
+            continue
+        reference = next((s for s in stored if _is_reference(s, own)), None)
+        for control in CONTROLS:
+            other = next((s for s in stored if _is_control(s, own, control)), None)
+            found.append(_taken_apart(own, control, reference, other, reader))
+    return found
+
+
+def _place(stored: StoredRecord) -> tuple[str, ...]:
+    record = stored.record
+    fields = (record.bench, record.fingerprint, record.model, record.method, record.writer or "")
+    return (*fields, record.context, record.cell)
+
+
+def _method(stored: StoredRecord) -> dict[str, object]:
+    return dict(stored.record.provenance.get("method", {}))
+
+
+def _alike(a: StoredRecord, b: StoredRecord) -> bool:
+    """The same questions of the same model, seen the same way."""
+    fields = ("model", "bench", "fingerprint", "context", "seed", "limited")
+    same = all(getattr(a.record, field) == getattr(b.record, field) for field in fields)
+    weights = {_method(s).get("model_fingerprint") for s in (a, b)}
+    return same and a.record.n == b.record.n and len(weights) == 1
+
+
+def _is_control(one: StoredRecord, own: StoredRecord, control: str) -> bool:
+    return one.record.control == control and _alike(one, own) and _method(one) == _method(own)
+
+
+def _is_reference(one: StoredRecord, own: StoredRecord) -> bool:
+    family = one.record.config.get("method", {}).get("family")
+    return bool(family == REFERENCE and one.record.control == "none" and _alike(one, own))
+
+
+def _taken_apart(
+    own: StoredRecord,
+    control: str,
+    reference: StoredRecord | None,
+    other: StoredRecord | None,
+    reader: SampleReader,
+) -> Attribution:
+    total = adapter = memory = None
+    if reference is not None and other is not None:
+        runs = [reference, other, own]
+        total, adapter, memory = (
+            paired(runs, which, reader=reader) for which in ((0, 2), (0, 1), (1, 2))
+        )
+    elif reference is not None:
+        total = paired([reference, own], (0, 1), reader=reader)
+    elif other is not None:
+        memory = paired([other, own], (0, 1), reader=reader)
+    return Attribution(
+        own=own,
+        control=control,
+        reference=reference,
+        other=other,
+        total=total,
+        adapter=adapter,
+        memory=memory,
+    )
+
+
+def attribution_table(
+    attributions: Sequence[Attribution], *, stored: Sequence[StoredRecord], command: Command
+) -> Table:
+    """One line for each run and control; what is missing is said with the command that makes it.
+
+    Args:
+        attributions: of :func:`attribute`.
+        stored: all records of the report, which name the rows.
+        command: see :data:`Command`.
+    """
+    records = [s.record for s in stored]
+    names, titles = row_names(records), column_titles(records)
+    footnotes = Footnotes()
+    rows: list[list[Cell | str]] = []
+    for one in attributions:
+        record = one.own.record
+        model, method, context, _ = names[record.cell]
+        gaps = tuple(footnotes.mark(gap) for gap in _gaps(one, command))
+        against = Cell(words=one.control, marks=gaps)
+        bench = titles[record.bench, record.fingerprint][0]
+        parts = [_part(part) for part in (one.total, one.adapter, one.memory)]
+        rows.append([model, method, context, bench, against, *parts, *_sizes(one)])
+    columns = ["model", "method", "context", "benchmark", "against a state that is"]
+    columns += ["total gain", "adapter part", "memory part", "n", "k"]
+    notes: list[Note | str] = [
+        "in points of %, with 95 % intervals: total gain = own state - bare backbone; adapter part "
+        "= foreign (or zero) state - bare backbone; memory part = own - foreign (or zero) state",
+        "paired over the n questions that all runs answered, whole histories (k) resampled; each "
+        "question counts once",
+    ]
+    return Table(
+        name="attribution",
+        title="Attribution: is it memory?",
+        columns=columns,
+        rows=rows,
+        notes=[*notes, *footnotes.notes],
+    )
+
+
+def _part(found: Paired | None) -> Cell:
+    if found is None:
+        return Cell(words=BLANK)
+    return Cell.of(Estimate.of(found.effect, found.ci95, scale=100, difference=True))
+
+
+def _sizes(one: Attribution) -> list[Cell]:
+    found = next((p for p in (one.total, one.adapter, one.memory) if p is not None), None)
+    counts = (None, None) if found is None else (found.n, found.clusters)
+    return [Cell.of(None if c is None else Estimate.of(c, digits=0)) for c in counts]
+
+
+def _gaps(one: Attribution, command: Command) -> list[str]:
+    """What a line lacks."""
+    wanted = {one.control: one.other, REFERENCE: one.reference}
+    gaps = [
+        f"missing: {command(one.own.record, name)}" for name, run in wanted.items() if run is None
+    ]
+    known = [run for run in (one.own, *wanted.values()) if run is not None]
+    gaps += [NOT_HERE.format(run.record.cell) for run in known if run.samples is None]
+    parts = (one.total, one.adapter, one.memory)
+    if not gaps and None in parts:
+        gaps.append("these runs did not answer the same samples: run one of them again")
+    if any(part is not None and part.resampled == "questions" for part in parts):
+        gaps.append("a single history: questions are resampled, and the interval is too narrow")
+    return gaps

@@ -1,0 +1,90 @@
+"""Find records, and the samples that lie beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evaluations.errors import InvalidData
+from evaluations.record import RECORD, Record, read_record
+from evaluations.store import SAMPLES, read_samples
+
+__all__ = ["SampleReader", "StoredRecord", "collect"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRecord:
+    """A record and the file it was read from."""
+
+    record: Record
+    file: Path
+
+    @property
+    def samples(self) -> Path | None:
+        """The run's samples; None where they are not on this machine."""
+        return self.beside(SAMPLES)
+
+    def beside(self, name: str) -> Path | None:
+        """A file of the run's folder; None where it is not on this machine."""
+        named = Path(self.record.path).parent
+        # a copy in results/ stands beside the runs/ that its path begins with
+        folders = [named, self.file.parent.parent / named]
+        if self.file.name == RECORD:
+            folders.insert(0, self.file.parent)
+        return next((f / name for f in folders if (f / name).is_file()), None)
+
+
+def collect(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
+    """All complete records below some folders, oldest first, each cell once.
+
+    Returns:
+        The records, and a sentence for each file that was left out and why.
+    """
+    found: dict[str, StoredRecord] = {}
+    left_out = []
+    for folder in folders:
+        paths = [*folder.glob("*__*.json"), *folder.glob(f"*/{RECORD}")]
+        for path in sorted(paths):
+            try:
+                record = read_record(path)
+            except InvalidData as fault:
+                left_out.append(str(fault))
+                continue
+            if record.complete:
+                found.setdefault(record.cell, StoredRecord(record=record, file=path))
+            else:
+                n = record.n
+                left_out.append(f"{path} has {n['scored']} of {n['expected']} samples: left out")
+    return sorted(found.values(), key=lambda stored: stored.record.date), left_out
+
+
+class SampleReader:
+    """Reads the samples of runs; of each run the scores are kept."""
+
+    def __init__(self) -> None:
+        self._scores: dict[str, dict[str, tuple[str, Mapping[str, float]]] | None] = {}
+
+    def rows(self, stored: StoredRecord) -> list[dict[str, Any]] | None:
+        """The stored lines; None where they are not here, or are not those of the record."""
+        if stored.samples is None:
+            return None
+        try:
+            rows = read_samples(stored.samples.parent)
+        except InvalidData:
+            return None
+        return rows if len(rows) == stored.record.n["scored"] else None
+
+    def scores(self, stored: StoredRecord) -> dict[str, tuple[str, float]] | None:
+        """Sample id -> its history and its primary score; None where the samples are not here."""
+        cell, metric = stored.record.cell, stored.record.primary_metric
+        if cell not in self._scores:
+            rows = self.rows(stored)
+            self._scores[cell] = (
+                None if rows is None else {r["id"]: (r["history_id"], r["scores"]) for r in rows}
+            )
+        known = self._scores[cell]
+        if known is None:
+            return None
+        return {name: (h, float(s[metric])) for name, (h, s) in known.items() if metric in s}

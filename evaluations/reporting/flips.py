@@ -1,0 +1,102 @@
+"""Which questions a memory fixed and which it broke: pairs of runs, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from evaluations.comparison import Flip, Run, flips
+from evaluations.reporting.attribution import REFERENCE, Attribution
+from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.reporting.naming import row_names
+
+__all__ = ["MOST", "WITHHELD", "Pair", "flip_pairs"]
+
+MOST = 50
+"""Fixed samples of a pair that are shown, and broken ones."""
+LONGEST = 400
+"""Characters of a question or an answer that are shown."""
+WITHHELD = "[withheld: the benchmark's questions are confidential]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two runs and the samples on which their scores differ."""
+
+    a: str
+    """The cell that is compared with."""
+    b: str
+    who: str
+    """The row of B."""
+    bench: str
+    what: str
+    """What makes the difference between the two."""
+    fixed: int
+    broken: int
+    total: int
+    """Samples that both answered."""
+    shown: Sequence[Flip]
+    """The largest differences: fixed first."""
+
+
+def flip_pairs(attributions: Sequence[Attribution], *, reader: SampleReader) -> list[Pair]:
+    """Each run with a state beside the bare backbone, and beside the first control that it has."""
+    names = row_names(list({a.own.record.cell: a.own.record for a in attributions}.values()))
+    found: dict[tuple[str, str], Pair] = {}
+    for one in attributions:
+        cell = one.own.record.cell
+        who = " ".join(names[cell]).strip()
+        views = {
+            REFERENCE: (one.reference, "the bare backbone → with memory"),
+            "control": (one.other, f"{one.control} state → own state"),
+        }
+        for kind, (other, what) in views.items():
+            if other is None or (cell, kind) in found:
+                continue
+            pair = _pair(other, one.own, what, who, reader)
+            if pair is not None:
+                found[cell, kind] = pair
+    return list(found.values())
+
+
+def _pair(
+    a: StoredRecord, b: StoredRecord, what: str, who: str, reader: SampleReader
+) -> Pair | None:
+    runs = []
+    for stored in (a, b):
+        rows = reader.rows(stored)
+        if rows is None:
+            return None
+        runs.append(Run(record=stored.record, rows={row["id"]: row for row in rows}))
+    found = flips(*runs)
+    fixed = [flip for flip in found if flip.effect > 0]
+    broken = sorted((f for f in found if f.effect < 0), key=lambda flip: flip.effect)
+    return Pair(
+        a=a.record.cell,
+        b=b.record.cell,
+        who=who,
+        bench=b.record.bench,
+        what=what,
+        fixed=len(fixed),
+        broken=len(broken),
+        total=len(runs[0].rows.keys() & runs[1].rows.keys()),
+        shown=[_shown(flip) for flip in (*fixed[:MOST], *broken[:MOST])],
+    )
+
+
+def _shown(flip: Flip) -> Flip:
+    """Cut to what fits a page. Of a confidential question neither it nor its answers are shown."""
+    if flip.question is None:
+        return replace(flip, question=WITHHELD, references=(), a="", b="")
+    return replace(
+        flip,
+        question=_short(flip.question),
+        references=[_short(text) for text in flip.references],
+        a=_short(flip.a),
+        b=_short(flip.b),
+    )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

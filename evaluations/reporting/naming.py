@@ -1,0 +1,96 @@
+"""What rows and columns are called: as short as tells records apart, never shorter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from evaluations.record import Record
+
+__all__ = ["LABELS", "column_titles", "row_names", "weights_of"]
+
+LABELS = ("model", "method", "context", "control")
+MARKS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def column_titles(records: Sequence[Record]) -> dict[tuple[str, str], tuple[str, Record]]:
+    """(bench, fingerprint) -> title and one record; a bench with several protocols is marked."""
+    first: dict[tuple[str, str], Record] = {}
+    for record in sorted(records, key=lambda r: (r.bench, r.date)):
+        first.setdefault((record.bench, record.fingerprint), record)
+    columns = {}
+    for (bench, fingerprint), record in first.items():
+        alike = [f for b, f in first if b == bench]
+        mark = f" ({MARKS[alike.index(fingerprint) % len(MARKS)]})" if len(alike) > 1 else ""
+        columns[bench, fingerprint] = (f"{bench} {record.primary_metric}{mark}", record)
+    return columns
+
+
+def row_names(records: Sequence[Record]) -> dict[str, tuple[str, ...]]:
+    """The :data:`LABELS` of each record's row, by cell.
+
+    Records of one method that differ in weights, seed or settings get rows of their own.
+    """
+    alike: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        alike.setdefault(_key(record, _method(record)), []).append(record)
+    return {
+        record.cell: _key(record, _method(record) + _words(marks, record))
+        for group in alike.values()
+        for marks in [_telling(group)]
+        for record in group
+    }
+
+
+def _words(marks: Sequence[Callable[[Record], str]], record: Record) -> str:
+    return "".join(f" {word}" for mark in marks if (word := mark(record)))
+
+
+def _telling(group: Sequence[Record]) -> list[Callable[[Record], str]]:
+    """The fewest of the marks that tell the records of a column apart."""
+    chosen: list[Callable[[Record], str]] = []
+    for mark in (_weights, _seed, _settings, _extent):
+        cells = Counter((r.bench, r.fingerprint, *(m(r) for m in chosen)) for r in group)
+        if max(cells.values()) == 1:
+            break
+        if len({mark(record) for record in group}) > 1:
+            chosen.append(mark)
+    return chosen
+
+
+def weights_of(record: Record) -> str | None:
+    """The hash of the trained weights; None where a method has none."""
+    method = record.provenance.get("method", {})
+    return method.get("adapter_sha") or method.get("weights_sha")
+
+
+def _weights(record: Record) -> str:
+    return f"@{(weights_of(record) or 'none')[:8]}"
+
+
+def _seed(record: Record) -> str:
+    return f"seed={record.seed}"
+
+
+def _settings(record: Record) -> str:
+    method = json.dumps(record.provenance.get("method", {}), sort_keys=True, default=str)
+    return f"settings={hashlib.sha256(method.encode()).hexdigest()[:6]}"
+
+
+def _extent(record: Record) -> str:
+    return f"n={record.n['expected']}"
+
+
+def _method(record: Record) -> str:
+    return f"{record.method} {record.writer}" if record.writer else record.method
+
+
+def _key(record: Record, method: str) -> tuple[str, ...]:
+    """The row of a table that a record belongs to."""
+    return record.model, method, record.context, _control(record)
+
+
+def _control(record: Record) -> str:
+    return "" if record.control == "none" else record.control
