@@ -11,6 +11,7 @@ L = G * K lanes. Rows of states are (G * R, 1, R).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,12 +24,14 @@ from deltamem.delta_rule.walk import walk
 
 __all__ = ["delta_rule_chunked"]
 
-BLOCK = 4096
+BLOCK = 8192
 """Tokens of all states together whose states are in memory at once."""
 LANES = 256
 """Lanes that keep a CPU busy: fewer are all overhead, more leave its cache."""
 WIDE = 16
 """From so many states on, maps cost more than the waiting they save."""
+PIECE = 16
+"""Tokens of a chunk whose states are made again at once, for their gradients."""
 SHORTEST = 8
 """Tokens of a chunk at least."""
 
@@ -166,8 +169,8 @@ def _forward(
         tokens, _ = _tokens(layout, at, tensors, mask)
         starts, maps = rows[None], None
         if layout.chunks > 1:
-            moved = layout.state_rows(chunk_maps(tokens))
-            maps, fresh = moved[:, :, :-1], moved[:, :, -1:]
+            moves = layout.state_rows(chunk_maps(tokens))
+            maps, fresh = moves[:, :, :-1], moves[:, :, -1:]
             starts = walk(maps, fresh, rows)
         lanes = layout.state_lanes(starts)
         kept += [lanes, maps]
@@ -190,9 +193,17 @@ def _backward(
     d_ends = d_rows[None]
     if maps is not None:
         fresh = layout.state_rows(fresh_gradient(tokens, d_reads)[None])
-        d_ends = walk(maps.flip(0).transpose(-1, -2), fresh.flip(0), d_rows).flip(0)
-    states = tokens.k.new_empty(layout.length, *starts.shape)
-    predicted = torch.empty_like(tokens.k)
-    recur(tokens, starts, states=states, predicted=predicted)
-    found, d_starts = gradients(tokens, states, predicted, d_reads, layout.state_lanes(d_ends))
-    return found, layout.state_rows(d_starts[None])[0]
+        d_ends = walk(maps.transpose(-1, -2), fresh, d_rows, backwards=True)
+    pieces = [slice(t, t + PIECE) for t in range(0, layout.length, PIECE)]
+    states = tokens.k.new_empty(min(PIECE, layout.length), *starts.shape)
+    predicted, before = torch.empty_like(tokens.k[:PIECE]), [starts]
+    for at in pieces[:-1]:
+        before.append(recur(replace(tokens[at], q=None), before[-1])[1])
+    after = layout.state_lanes(d_ends)
+    for at in reversed(pieces):
+        piece = tokens[at]
+        recur(replace(piece, q=None), before.pop(), states=states, predicted=predicted)
+        d_piece = None if d_reads is None else d_reads[at]
+        after = gradients(piece, states, predicted[: len(piece.k)], d_piece, after)
+    found = replace(tokens, v=tokens.write, write=tokens.v)
+    return found, layout.state_rows(after[None])[0]

@@ -16,7 +16,7 @@ from torch import Tensor
 __all__ = ["Tokens", "chunk_maps", "fresh_gradient", "gradients", "recur"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Tokens:
     """The tokens of all lanes, each (C, R, L)."""
 
@@ -26,6 +26,12 @@ class Tokens:
     keep: Tensor
     erase: Tensor
     write: Tensor
+
+    def __getitem__(self, at: slice) -> Tokens:
+        """Some tokens of every lane, in the same memory."""
+        q = None if self.q is None else self.q[at]
+        rest = (x[at] for x in (self.k, self.v, self.keep, self.erase, self.write))
+        return Tokens(q, *rest)
 
 
 def chunk_maps(tokens: Tokens) -> Tensor:
@@ -84,57 +90,55 @@ def fresh_gradient(tokens: Tokens, d_reads: Tensor | None) -> Tensor:
     """Gradient of the state before each lane, (R, R, L), where nothing comes from after it."""
     length, rank, lanes = tokens.k.shape
     after = tokens.k.new_zeros(rank, rank, lanes)
-    product, change = torch.empty_like(after), torch.empty_like(after[:, :1])
+    earlier, change = torch.empty_like(after), torch.empty_like(after[:, :1])
     for t in reversed(range(length)):
-        _step_back(tokens, t, after, d_reads, product, change)
+        _step_back(tokens, t, after, d_reads, earlier, change)
+        after, earlier = earlier, after
     return after
 
 
 def _step_back(
-    tokens: Tokens, t: int, after: Tensor, d_reads: Tensor | None, product: Tensor, change: Tensor
+    tokens: Tokens, t: int, after: Tensor, d_reads: Tensor | None, earlier: Tensor, d_u: Tensor
 ) -> Tensor:
-    """``after`` becomes the gradient before token ``t``; returns ``A k`` of before (R, 1, L)."""
+    """From the gradient after token ``t`` to the one before it, and ``d_u`` (R, 1, L) on the way.
+
+    Returns ``erase d_u``.
+    """
     key = tokens.k[t]
-    torch.sum(torch.mul(after, key, out=product), 1, keepdim=True, out=change)
-    erased = change * tokens.erase[t, :, None]
-    after.mul_(tokens.keep[t, :, None]).addcmul_(erased, key, value=-1)
+    torch.sum(torch.mul(after, key, out=earlier), 1, keepdim=True, out=d_u)
+    erased = d_u * tokens.erase[t, :, None]
+    torch.mul(after, tokens.keep[t, :, None], out=earlier).addcmul_(erased, key, value=-1)
     if tokens.q is not None and d_reads is not None:
-        after.addcmul_(d_reads[t, :, None], tokens.q[t])
-    return change
+        earlier.addcmul_(d_reads[t, :, None], tokens.q[t])
+    return erased
 
 
 def gradients(
     tokens: Tokens, states: Tensor, predicted: Tensor, d_reads: Tensor | None, after: Tensor
-) -> tuple[Tokens, Tensor]:
-    """Gradients of all tokens, and of the state before the first.
+) -> Tensor:
+    """Gradients of all tokens, put in the tokens' place, and of the state before the first.
 
     Args:
-        tokens: of all lanes.
+        tokens: of all lanes; overwritten. The gradient of v lies where the write gates were, that
+            of the write gates where v was.
         states: before each token, (C, R, R, L).
         predicted: ``S k``, (C, R, L).
         d_reads: gradients of the reads, (C, R, L).
-        after: gradients of the states after the last token, (R, R, L).
+        after: gradients of the states after the last token, (R, R, L); overwritten.
     """
-    after = after.clone()
-    d_q = None if tokens.q is None else torch.empty_like(tokens.q)
-    d_k, d_keep, d_u = (torch.empty_like(tokens.k) for _ in range(3))
-    u = tokens.write * tokens.v - tokens.erase * predicted
-    product, change = torch.empty_like(after), torch.empty_like(after[:, :1])
+    u = torch.addcmul(tokens.write * tokens.v, tokens.erase, predicted, value=-1)
+    d_u = torch.empty_like(tokens.k)
+    earlier, product = torch.empty_like(after), torch.empty_like(after)
     for t in reversed(range(len(tokens.k))):
-        state = states[t]
-        torch.sum(torch.mul(after, state, out=product), 1, out=d_keep[t])
-        torch.mul(after, u[t, :, None], out=product)
-        d_u[t] = _step_back(tokens, t, after, d_reads, torch.empty_like(after), change)[:, 0]
-        product.addcmul_(state, (d_u[t] * tokens.erase[t])[:, None], value=-1)
-        torch.sum(product, 0, out=d_k[t])
-        if d_q is not None and d_reads is not None:
-            torch.sum(torch.mul(state, d_reads[t, :, None], out=product), 0, out=d_q[t])
-    found = Tokens(
-        q=d_q,
-        k=d_k,
-        v=d_u * tokens.write,
-        keep=d_keep,
-        erase=d_u.mul(predicted).neg_(),
-        write=d_u * tokens.v,
-    )
-    return found, after
+        erased = _step_back(tokens, t, after, d_reads, earlier, d_u[t, :, None])
+        torch.sum(torch.mul(after, states[t], out=product), 1, out=tokens.keep[t])
+        torch.mul(after, u[t, :, None], out=product).addcmul_(states[t], erased, value=-1)
+        torch.sum(product, 0, out=tokens.k[t])
+        if tokens.q is not None and d_reads is not None:
+            torch.mul(states[t], d_reads[t, :, None], out=product)
+            torch.sum(product, 0, out=tokens.q[t])
+        after, earlier = earlier, after
+    tokens.write.mul_(d_u)
+    tokens.v.mul_(d_u)
+    torch.mul(d_u, predicted, out=tokens.erase).neg_()
+    return after

@@ -18,38 +18,44 @@ def _group_size(chunks: int) -> int:
     return max(size for size in range(1, math.isqrt(chunks) + 1) if chunks % size == 0)
 
 
-def walk(maps: Tensor, fresh: Tensor, state: Tensor) -> Tensor:
-    """States at the start of every chunk.
+def walk(maps: Tensor, fresh: Tensor, state: Tensor, *, backwards: bool = False) -> Tensor:
+    """States at the start of every chunk: a row ``s`` leaves chunk ``n`` as ``s M_n + f_n``.
 
     Args:
-        maps: (K, G * R, R, R): a row leaves chunk ``n`` as ``s maps[n] + fresh[n]``.
-        fresh: (K, G * R, 1, R).
+        maps: M, (K, G * R, R, R).
+        fresh: f, (K, G * R, 1, R).
         state: rows before the first chunk, (G * R, 1, R).
+        backwards: from the last chunk to the first: ``state`` comes after the last one, and each
+            row of the answer after its chunk.
 
     Returns:
         (K, G * R, 1, R).
     """
-    chunks, size = len(maps), _group_size(len(maps))
+    size = _group_size(len(maps))
     if size < 3:
-        return _in_turn(maps, fresh, state)
+        return _in_turn(maps, fresh, state, backwards)
     # (size, groups * G * R, ...): the first chunks of all groups, then the second ones ...
     maps, fresh = (
         x.unflatten(0, (-1, size)).transpose(0, 1).reshape(size, -1, *x.shape[2:])
         for x in (maps, fresh)
     )
-    whole, rest = maps[0], fresh[0]
-    for number in range(1, size):
-        whole, rest = whole @ maps[number], torch.baddbmm(fresh[number], rest, maps[number])
-    groups = chunks // size
-    whole, rest = (x.view(groups, -1, *x.shape[1:]) for x in (whole, rest))
-    starts = _in_turn(maps, fresh, _in_turn(whole, rest, state).flatten(0, 1))
-    return starts.unflatten(1, (groups, -1)).transpose(0, 1).flatten(0, 1)
+    (whole, rest), *others = _order(maps, fresh, backwards)
+    for move, new in others:
+        whole, rest = whole @ move, torch.baddbmm(new, rest, move)
+    groups = (x.unflatten(0, (-1, len(state))) for x in (whole, rest))
+    starts = _in_turn(maps, fresh, _in_turn(*groups, state, backwards).flatten(0, 1), backwards)
+    return starts.unflatten(1, (-1, len(state))).transpose(0, 1).flatten(0, 1)
 
 
-def _in_turn(maps: Tensor, fresh: Tensor, state: Tensor) -> Tensor:
-    starts = torch.empty_like(fresh)
-    for number in range(len(maps)):
-        starts[number] = state
-        if number + 1 < len(maps):
-            state = torch.baddbmm(fresh[number], state, maps[number])
-    return starts
+def _in_turn(maps: Tensor, fresh: Tensor, state: Tensor, backwards: bool) -> Tensor:
+    """As :func:`walk`, without groups."""
+    starts = []
+    for move, new in _order(maps, fresh, backwards):
+        starts.append(state)
+        state = torch.baddbmm(new, state, move)
+    return torch.stack(starts[::-1] if backwards else starts)
+
+
+def _order(maps: Tensor, fresh: Tensor, backwards: bool) -> list[tuple[Tensor, Tensor]]:
+    steps = list(zip(maps.unbind(0), fresh.unbind(0), strict=True))
+    return steps[::-1] if backwards else steps

@@ -16,6 +16,7 @@ from deltamem.delta_rule import (
     delta_rule_step,
     read_state,
 )
+
 CHUNK = 16
 
 DOUBLE = 1e-10
@@ -97,7 +98,10 @@ def test_any_shape_and_chunk(
     tensors = inputs(batch, time, states, rank, seed=seed)
     mask = torch.rand(batch, time, generator=torch.Generator().manual_seed(seed)) > 0.5
     wanted_reads, wanted_state = delta_rule_naive(*tensors.values(), mask)
-    for form, options in ((delta_rule_chunked, {"chunks": chunk, "block": 45}), (delta_rule_recurrent, {})):
+    for form, options in (
+        (delta_rule_chunked, {"chunks": chunk, "block": 45}),
+        (delta_rule_recurrent, {}),
+    ):
         reads, state = form(*tensors.values(), mask, **options)
         close(reads, wanted_reads, DOUBLE)
         close(state, wanted_state, DOUBLE)
