@@ -13,26 +13,21 @@ import torch
 from torch import Tensor
 
 from deltamem.delta_rule.chunked import delta_rule_chunked
+from deltamem.delta_rule.compiled import delta_rule_compiled
 from deltamem.delta_rule.naive import delta_rule_naive
-from deltamem.delta_rule.recurrent import delta_rule_recurrent
 from deltamem.delta_rule.step import delta_rule_step, read_state
 
 __all__ = [
     "delta_rule",
     "delta_rule_chunked",
+    "delta_rule_compiled",
     "delta_rule_naive",
-    "delta_rule_recurrent",
     "delta_rule_step",
     "read_state",
 ]
 
 
 Form = Callable[..., tuple[Tensor | None, Tensor]]
-
-WIDE, SHORT = 16, 512
-"""From this many independent states on, over at most so many tokens, a CPU is kept busy by one
-token at a time, and the chunks' larger matrices only cost memory traffic (benchmarks/README.md)."""
-
 
 def delta_rule(
     q: Tensor | None,
@@ -50,12 +45,9 @@ def delta_rule(
     forms serve float32 and float64; a lower precision (``state_dtype`` of the configuration,
     as in the authors' release) goes token by token, as it does there.
     """
-    batch, time, states, _ = k.shape
     form: Form = delta_rule_chunked
     if state.dtype not in (torch.float32, torch.float64):
         form = delta_rule_naive
-    elif time == 1:
+    elif k.shape[1] == 1:
         form = delta_rule_step
-    elif not state.is_cuda and batch * states >= WIDE and time <= SHORT:
-        form = delta_rule_recurrent
     return form(q, k, v, keep, erase, write, state, mask)

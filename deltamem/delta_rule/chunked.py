@@ -25,15 +25,15 @@ from deltamem.delta_rule.walk import walk
 __all__ = ["delta_rule_chunked"]
 
 BLOCK = 8192
-"""Tokens of all states together whose states are in memory at once."""
-LANES = 256
-"""Lanes that keep a CPU busy: fewer are all overhead, more leave its cache."""
-WIDE = 16
-"""From so many states on, maps cost more than the waiting they save."""
-PIECE = 16
-"""Tokens of a chunk whose states are made again at once, for their gradients."""
+"""Tokens of all states together that are in lanes at once."""
+CHUNKS, LANES = 256, 512
+"""Chunks of a state, and lanes, at most: more make the walk longer or leave a CPU's cache."""
 SHORTEST = 8
 """Tokens of a chunk at least."""
+PIECE = 16
+"""Tokens of a chunk whose states are made again at once, for their gradients ..."""
+WHOLE = 64
+"""... and of a block where there is one chunk only."""
 
 Part = tuple[Layout, slice]
 
@@ -58,21 +58,22 @@ def delta_rule_chunked(
     batch, time, states, _ = k.shape
     if time == 0:
         return (None if q is None else torch.zeros_like(q)), state
-    size = block or max(BLOCK // (batch * states), 64)
-    size = -(-time // -(-time // size))
-    count = chunks or _chunk_count(batch * states, size)
+    size, count = _plan(batch * states, time)
+    size, count = block or size, chunks or count
     inputs = (q, k, v, keep, erase, write, state)
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs):
         return _Scan.apply(*inputs, mask, size, count)
     return _forward(inputs, mask, list(_parts(k, size, count)), [])
 
 
-def _chunk_count(states: int, tokens: int) -> int:
-    """K: a power of two, so that chunks can be grouped."""
-    if states >= WIDE:
-        return 1
-    most = min(LANES // states, tokens // SHORTEST)
-    return 1 << (most.bit_length() - 1) if most >= 4 else 1
+def _plan(states: int, time: int) -> tuple[int, int]:
+    """Tokens of a block, and its chunks: a power of two, so that they can be grouped."""
+    size = max(BLOCK // states, WHOLE)
+    size = -(-time // -(-time // size))
+    most = min(CHUNKS, LANES // states, size // SHORTEST)
+    if most < 4:
+        return WHOLE, 1
+    return size, 1 << (most.bit_length() - 1)
 
 
 def _parts(k: Tensor, size: int, chunks: int) -> Iterator[Part]:
@@ -194,9 +195,10 @@ def _backward(
     if maps is not None:
         fresh = layout.state_rows(fresh_gradient(tokens, d_reads)[None])
         d_ends = walk(maps.transpose(-1, -2), fresh, d_rows, backwards=True)
-    pieces = [slice(t, t + PIECE) for t in range(0, layout.length, PIECE)]
-    states = tokens.k.new_empty(min(PIECE, layout.length), *starts.shape)
-    predicted, before = torch.empty_like(tokens.k[:PIECE]), [starts]
+    size = WHOLE if maps is None else PIECE
+    pieces = [slice(t, t + size) for t in range(0, layout.length, size)]
+    states = tokens.k.new_empty(min(size, layout.length), *starts.shape)
+    predicted, before = torch.empty_like(tokens.k[:size]), [starts]
     for at in pieces[:-1]:
         before.append(recur(replace(tokens[at], q=None), before[-1])[1])
     after = layout.state_lanes(d_ends)

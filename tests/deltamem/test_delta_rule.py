@@ -11,8 +11,8 @@ from torch import Tensor
 from deltamem.delta_rule import (
     delta_rule,
     delta_rule_chunked,
+    delta_rule_compiled,
     delta_rule_naive,
-    delta_rule_recurrent,
     delta_rule_step,
     read_state,
 )
@@ -24,7 +24,7 @@ DOUBLE = 1e-10
 SINGLE = 2e-5
 """float32 against a float64 loop, relative to the largest entry (the parity tolerance)."""
 LENGTHS = (1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 100)
-FAST = {"chunked": delta_rule_chunked, "recurrent": delta_rule_recurrent}
+FAST = {"chunked": delta_rule_chunked, "compiled": delta_rule_compiled}
 FORMS = {"naive": delta_rule_naive, **FAST}
 NAMES = ("q", "k", "v", "keep", "erase", "write", "state")
 
@@ -100,7 +100,7 @@ def test_any_shape_and_chunk(
     wanted_reads, wanted_state = delta_rule_naive(*tensors.values(), mask)
     for form, options in (
         (delta_rule_chunked, {"chunks": chunk, "block": 45}),
-        (delta_rule_recurrent, {}),
+        (delta_rule_compiled, {}),
     ):
         reads, state = form(*tensors.values(), mask, **options)
         close(reads, wanted_reads, DOUBLE)
