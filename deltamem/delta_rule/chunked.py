@@ -98,7 +98,8 @@ class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor | None, Tensor]:
         *tensors, mask, size, chunks = inputs
-        ctx.parts, kept = list(_parts(tensors[1], size, chunks)), []
+        ctx.parts = list(_parts(tensors[1], size, chunks))
+        kept: list[Tensor | None] = []
         reads, final = _forward(tuple(tensors), mask, ctx.parts, kept)
         ctx.save_for_backward(*tensors, mask, *kept)
         return reads, final

@@ -44,7 +44,7 @@ void each_state(const Shape &shape, Work work) {
 
 // out_i = sum_j S_ij x_j
 template <typename X>
-inline void product(const X *state, const X *x, X *out, int64_t rank) {
+inline void product(const X *__restrict__ state, const X *__restrict__ x, X *__restrict__ out, int64_t rank) {
   for (int64_t i = 0; i < rank; ++i) out[i] = 0;
   for (int64_t j = 0; j < rank; ++j)
     for (int64_t i = 0; i < rank; ++i) out[i] += state[j * rank + i] * x[j];
@@ -52,14 +52,14 @@ inline void product(const X *state, const X *x, X *out, int64_t rank) {
 
 // S_ij <- keep_i S_ij + change_i key_j
 template <typename X>
-inline void update(X *state, const X *keep, const X *change, const X *key, int64_t rank) {
+inline void update(X *__restrict__ state, const X *__restrict__ keep, const X *__restrict__ change, const X *__restrict__ key, int64_t rank) {
   for (int64_t j = 0; j < rank; ++j)
     for (int64_t i = 0; i < rank; ++i)
       state[j * rank + i] = keep[i] * state[j * rank + i] + change[i] * key[j];
 }
 
 template <typename X>
-inline void transpose(const X *from, X *to, int64_t rank) {
+inline void transpose(const X *__restrict__ from, X *__restrict__ to, int64_t rank) {
   for (int64_t i = 0; i < rank; ++i)
     for (int64_t j = 0; j < rank; ++j) to[j * rank + i] = from[i * rank + j];
 }

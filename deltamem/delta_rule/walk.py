@@ -42,8 +42,9 @@ def walk(maps: Tensor, fresh: Tensor, state: Tensor, *, backwards: bool = False)
     (whole, rest), *others = _order(maps, fresh, backwards)
     for move, new in others:
         whole, rest = whole @ move, torch.baddbmm(new, rest, move)
-    groups = (x.unflatten(0, (-1, len(state))) for x in (whole, rest))
-    starts = _in_turn(maps, fresh, _in_turn(*groups, state, backwards).flatten(0, 1), backwards)
+    whole, rest = (x.unflatten(0, (-1, len(state))) for x in (whole, rest))
+    group_starts = _in_turn(whole, rest, state, backwards).flatten(0, 1)
+    starts = _in_turn(maps, fresh, group_starts, backwards)
     return starts.unflatten(1, (-1, len(state))).transpose(0, 1).flatten(0, 1)
 
 

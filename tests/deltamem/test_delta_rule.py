@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from scan_inputs import DOUBLE, NAMES, close, inputs, with_gradients
 
 from deltamem.delta_rule import (
     delta_rule,
@@ -19,54 +19,11 @@ from deltamem.delta_rule import (
 
 CHUNK = 16
 
-DOUBLE = 1e-10
-"""float64 against float64: only the order of sums differs."""
 SINGLE = 2e-5
 """float32 against a float64 loop, relative to the largest entry (the parity tolerance)."""
 LENGTHS = (1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 100)
 FAST = {"chunked": delta_rule_chunked, "compiled": delta_rule_compiled}
 FORMS = {"naive": delta_rule_naive, **FAST}
-NAMES = ("q", "k", "v", "keep", "erase", "write", "state")
-
-
-def inputs(
-    batch: int,
-    time: int,
-    states: int,
-    rank: int,
-    *,
-    seed: int = 0,
-    dtype: torch.dtype = torch.float64,
-) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
-    shape = (batch, time, states, rank)
-    unit = torch.nn.functional.normalize
-    return {
-        "q": unit(normal(*shape), dim=-1),
-        "k": unit(normal(*shape), dim=-1),
-        "v": normal(*shape),
-        "keep": torch.sigmoid(normal(*shape)),
-        "erase": torch.sigmoid(normal(*shape)),
-        "write": torch.sigmoid(normal(*shape)),
-        "state": normal(batch, states, rank, rank),
-    }
-
-
-def with_gradients(form, tensors: dict[str, Tensor], mask: Tensor | None, **options):
-    leaves = {name: x.clone().requires_grad_() for name, x in tensors.items()}
-    reads, state = form(*leaves.values(), mask, **options)
-    weights = torch.linspace(-1, 1, reads.numel(), dtype=reads.dtype).view_as(reads)
-    ((reads * weights).sum() + (state * state).sum()).backward()
-    return reads.detach(), state.detach(), {name: x.grad for name, x in leaves.items()}
-
-
-def close(got: Tensor, wanted: Tensor, tolerance: float) -> None:
-    scale = max(float(wanted.abs().max()), 1.0)
-    assert float((got.double() - wanted.double()).abs().max()) <= tolerance * scale
 
 
 @pytest.mark.parametrize("time", LENGTHS)
