@@ -203,6 +203,20 @@ def score(
 
 
 @app.command()
+def bench(
+    what: Annotated[
+        Optional[str], typer.Argument(help="scan; lists what there is if left out.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure speed in ratios of one run: deltamem bench scan."""
+    from deltamem_cli.commands.bench import bench as verb
+
+    verb(what, console=_console(quiet=quiet, as_json=as_json))
+
+
+@app.command()
 def pretrain(
     overrides: Overrides = None,
     cfg: Cfg = None,
