@@ -83,7 +83,7 @@ def figures(
 
     forms = _forms()
     work = _Tokens(tokens)
-    size = f"B=1 T={tokens} N=1 r={RANK} float32, {torch.get_num_threads()} threads"
+    size = f"B=1 T={tokens} N=1 r={RANK} float32 threads={torch.get_num_threads()}"
     for name, run in (("scan.forward", work.forward), ("scan.train", work.train)):
         works = [partial(run, form) for form in (delta_rule_naive, *forms.values())]
         times = alternate(works, rounds=rounds, tick=tick)
