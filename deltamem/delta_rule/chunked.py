@@ -20,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from deltamem.delta_rule.lanes import Tokens, chunk_maps, fresh_gradient, gradients, recur
 from deltamem.delta_rule.layout import Layout
+from deltamem.delta_rule.threads import one_thread
 from deltamem.delta_rule.walk import walk
 
 __all__ = ["delta_rule_chunked"]
@@ -36,6 +37,7 @@ WHOLE = 64
 """... and of a block where there is one chunk only."""
 
 Part = tuple[Layout, slice]
+NAMES = ("q", "k", "v", "keep", "erase", "write")
 
 
 def delta_rule_chunked(
@@ -63,7 +65,7 @@ def delta_rule_chunked(
     inputs = (q, k, v, keep, erase, write, state)
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs):
         return _Scan.apply(*inputs, mask, size, count)
-    return _forward(inputs, mask, list(_parts(k, size, count)), [])
+    return _forward(inputs, mask, list(_parts(k, size, count)), kept=None)
 
 
 def _plan(states: int, time: int) -> tuple[int, int]:
@@ -100,12 +102,13 @@ class _Scan(torch.autograd.Function):
         *tensors, mask, size, chunks = inputs
         ctx.parts = list(_parts(tensors[1], size, chunks))
         kept: list[Tensor | None] = []
-        reads, final = _forward(tuple(tensors), mask, ctx.parts, kept)
+        reads, final = _forward(tuple(tensors), mask, ctx.parts, kept=kept)
         ctx.save_for_backward(*tensors, mask, *kept)
         return reads, final
 
     @staticmethod
     @once_differentiable
+    @one_thread()
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
         *tensors, mask = ctx.saved_tensors[:8]
         kept, (d_reads, d_final) = list(ctx.saved_tensors[8:]), grads
@@ -116,16 +119,13 @@ class _Scan(torch.autograd.Function):
             tokens, gone = _tokens(layout, at, tensors, mask)
             incoming = None if tokens.q is None else _lanes(layout, d_reads[:, at], d_rows, gone)
             part, d_rows = _backward(layout, tokens, incoming, starts, maps, d_rows)
-            for name, whole in zip(_NAMES, found, strict=True):
-                piece = getattr(part, name)
+            for name, whole in zip(NAMES, found, strict=True):
                 if whole is not None:
+                    piece = getattr(part, name)
                     if gone is not None and name in ("q", "keep"):
                         piece.masked_fill_(gone, 0.0)
                     whole[:, at] = layout.from_lanes(piece)
         return *found, d_rows.view(d_final.shape), None, None, None
-
-
-_NAMES = ("q", "k", "v", "keep", "erase", "write")
 
 
 def _lanes(
@@ -160,8 +160,9 @@ def _tokens(
     return tokens, gone
 
 
+@one_thread()
 def _forward(
-    tensors: Any, mask: Tensor | None, parts: list[Part], kept: list[Tensor | None]
+    tensors: Any, mask: Tensor | None, parts: list[Part], *, kept: list[Tensor | None] | None
 ) -> tuple[Tensor | None, Tensor]:
     """Block by block; ``kept`` receives starts and maps of each."""
     q, state = tensors[0], tensors[-1]
@@ -175,7 +176,8 @@ def _forward(
             maps, fresh = moves[:, :, :-1], moves[:, :, -1:]
             starts = walk(maps, fresh, rows)
         lanes = layout.state_lanes(starts)
-        kept += [lanes, maps]
+        if kept is not None:
+            kept += [lanes, maps]
         part, ends = recur(tokens, lanes)
         rows = layout.state_rows(ends[None])[-1]
         if reads is not None and part is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -31,9 +32,12 @@ class Layout:
 
     def to_lanes(self, x: Tensor, *, like: Tensor, fill: float = 0.0) -> Tensor:
         """(B, t, N, ·) -> (C, ·, L) in the dtype of ``like``."""
-        x = pad(x, (0, 0, 0, 0, 0, self.chunks * self.length - self.tokens), value=fill)
+        missing = self.chunks * self.length - self.tokens
+        if missing:
+            x = pad(x, (0, 0, 0, 0, 0, missing), value=fill)
         x = x.unflatten(1, (self.chunks, self.length)).permute(2, 4, 0, 3, 1)
-        return x.to(like.dtype).contiguous().flatten(2)
+        # a copy even where the order is the same, because lanes are overwritten
+        return torch.empty(x.shape, dtype=like.dtype, device=x.device).copy_(x).flatten(2)
 
     def from_lanes(self, x: Tensor) -> Tensor:
         """(C, R, L) -> (B, t, N, R)."""
@@ -43,7 +47,7 @@ class Layout:
     def state_lanes(self, rows: Tensor) -> Tensor:
         """One state per chunk: (K, G * R, 1, R) -> (R, R, L)."""
         x = rows.view(self.chunks, -1, self.rank, self.rank)
-        return x.permute(2, 3, 1, 0).contiguous().flatten(2)
+        return x.permute(2, 3, 1, 0).clone(memory_format=torch.contiguous_format).flatten(2)
 
     def state_rows(self, lanes: Tensor) -> Tensor:
         """Back again, whatever the rows carry: (M, R, R, L) -> (K, G * R, M, R)."""
