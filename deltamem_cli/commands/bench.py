@@ -33,7 +33,11 @@ def bench(what: str | None, *, console: Console) -> None:
     with flushed_denormals(), console.progress(f"bench {what}") as tick:
         for found in module.figures(tick):
             rows.append(vars(found))
-            low, high = found.spread
-            range_ = f"{low:.3g} to {high:.3g}"
-            console.result(f"{found.name:14}{found.ratio:8.3g}  {range_:18} {found.setting}")
+            low, high = (_shown(x) for x in found.spread)
+            ratio, spread = _shown(found.ratio), f"{low} to {high}"
+            console.result(f"{found.name:14}{ratio:>8}  {spread:18}{found.setting}")
     console.json({"figures": rows})
+
+
+def _shown(ratio: float) -> str:
+    return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"

@@ -16,7 +16,7 @@ from deltamem_cli.timing.memory import peak_bytes
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["figures"]
+__all__ = ["figures", "memory_figures"]
 
 RANK = 8
 FLOPS_FORWARD, FLOPS_BACKWARD = 7 * RANK**2, 20 * RANK**2
@@ -92,10 +92,16 @@ def figures(
             yield figure(name, ratios, f"naive over {form}, {size}")
     yield from _linear(tick, forms, span, rounds)
     yield from _floor(tick, forms, work, size, rounds)
+    yield from memory_figures(tokens=tokens)
+
+
+def memory_figures(*, tokens: int) -> Iterator[Figure]:
+    """scan.memory of every form: counted, not timed."""
+    work = _Tokens(tokens)
     taken = sum(x.nbytes for x in work.tensors)
-    for form, call in forms.items():
-        ratios = [peak_bytes(partial(work.train, call)) / taken for _ in range(2)]
-        setting = f"{form}, forward and backward with outputs over inputs, {size}"
+    for name, form in _forms().items():
+        ratios = [peak_bytes(partial(work.train, form)) / taken for _ in range(2)]
+        setting = f"{name}, forward and backward with outputs over inputs, T={tokens}"
         yield figure("scan.memory", ratios, setting)
 
 
@@ -140,8 +146,8 @@ def _floor(
     works += [partial(work.train, form) for form in forms.values()]
     times = alternate(works, rounds=rounds, tick=tick)
     for number, form in enumerate(forms, 2):
-        ratios = []
-        for product, copied, *_ in times:
-            least = max(flops * product / (2 * SQUARE**3), moved * copied / (2 * COPIED))
-            ratios.append(times[len(ratios)][number] / least)
+        ratios = [
+            turn[number] / max(flops * turn[0] / (2 * SQUARE**3), moved * turn[1] / (2 * COPIED))
+            for turn in times
+        ]
         yield figure("scan.floor", ratios, f"{form}, forward and backward over its floor, {size}")
