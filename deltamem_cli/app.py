@@ -34,6 +34,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "fetch": looking.fetch,
     "score": reading.score,
     "parity": looking.parity,
+    "bench": running.bench,
     "pretrain": running.pretrain,
 }
 """In the order of ``deltamem --help``."""

@@ -1,27 +1,33 @@
 """The gated delta rule of δ-mem: one operation, several forms, one signature.
 
-``naive`` is the definition and the oracle of the tests, ``chunked`` is for long histories,
-``recurrent`` for many short ones, ``step`` for decoding. The equations are in README.md beside
-this file.
+``naive`` is the definition and the oracle of the tests, ``chunked`` is plain torch and serves
+everywhere, ``compiled`` (C++) and ``fused`` (Triton) are faster where they run, ``step`` is for
+decoding. The equations are in README.md beside this file.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from deltamem.delta_rule.chunked import delta_rule_chunked
+from deltamem.delta_rule.compiled import delta_rule_compiled
+from deltamem.delta_rule.fused import can_fuse, delta_rule_fused
 from deltamem.delta_rule.naive import delta_rule_naive
-from deltamem.delta_rule.recurrent import delta_rule_recurrent
 from deltamem.delta_rule.step import delta_rule_step, read_state
+from deltamem.errors import check_choice
 
 __all__ = [
+    "FORMS",
+    "VARIABLE",
     "delta_rule",
     "delta_rule_chunked",
+    "delta_rule_compiled",
+    "delta_rule_fused",
     "delta_rule_naive",
-    "delta_rule_recurrent",
     "delta_rule_step",
     "read_state",
 ]
@@ -29,9 +35,16 @@ __all__ = [
 
 Form = Callable[..., tuple[Tensor | None, Tensor]]
 
-WIDE, SHORT = 16, 512
-"""From this many independent states on, over at most so many tokens, a CPU is kept busy by one
-token at a time, and the chunks' larger matrices only cost memory traffic (benchmarks/README.md)."""
+VARIABLE = "DELTA_MEM_SCAN_IMPL"
+"""Environment variable that names the form; unset, the device decides."""
+
+FORMS: dict[str, Form] = {
+    "torch": delta_rule_chunked,
+    "cpp": delta_rule_compiled,
+    "triton": delta_rule_fused,
+    "naive": delta_rule_naive,
+}
+"""What the variable may say."""
 
 
 def delta_rule(
@@ -44,18 +57,26 @@ def delta_rule(
     state: Tensor,
     mask: Tensor | None = None,
 ) -> tuple[Tensor | None, Tensor]:
-    """Read before write over T tokens with the form that suits the shape.
+    """Read before write over T tokens with the form that suits the device, or the one asked for.
 
     Contract of :func:`delta_rule_naive`. The arithmetic is that of ``state``'s dtype: the fast
     forms serve float32 and float64; a lower precision (``state_dtype`` of the configuration,
     as in the authors' release) goes token by token, as it does there.
+
+    Raises:
+        InvalidInput: :data:`VARIABLE` names no form, or one that is not for this device.
+        Unavailable: it names a form that this machine cannot run.
     """
-    batch, time, states, _ = k.shape
-    form: Form = delta_rule_chunked
-    if state.dtype not in (torch.float32, torch.float64):
-        form = delta_rule_naive
-    elif time == 1:
-        form = delta_rule_step
-    elif not state.is_cuda and batch * states >= WIDE and time <= SHORT:
-        form = delta_rule_recurrent
+    form = _form(k, state)
     return form(q, k, v, keep, erase, write, state, mask)
+
+
+def _form(k: Tensor, state: Tensor) -> Form:
+    name = os.environ.get(VARIABLE)
+    if name:
+        check_choice(VARIABLE, name, tuple(FORMS))
+    if state.dtype not in (torch.float32, torch.float64):
+        return delta_rule_naive
+    if k.shape[1] == 1 and name != "naive":
+        return delta_rule_step
+    return FORMS[name or ("triton" if can_fuse(state.device) else "torch")]

@@ -1,22 +1,43 @@
-"""The same recurrence, many tokens at once, in plain torch (derivation in README.md).
+"""The same recurrence, many chunks at once, in plain torch (derivation in README.md).
 
-Each row of a state is a recurrence of its own. Inside a chunk of C tokens its corrections
-``u_t = write_t v_t - erase_t (S_{t-1} . k_t)`` solve one unit-lower-triangular system; across
-chunks a row obeys an affine map of size R x R. Only the short walk over chunks is sequential.
+Time is cut into blocks, a block into chunks. What a chunk does to the state it starts from is an
+affine map; once the maps are walked, all chunks go through their tokens side by side. Enough
+states need no chunks: then a block is one chunk, and no map is made.
 
-Letters: G = B * N independent states, K chunks, C tokens in a chunk, R rank.
+Letters: B batch, T time, N sub-states, R rank, G = B * N states, K chunks of C tokens,
+L = G * K lanes. Rows of states are (G * R, 1, R).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.autograd.function import once_differentiable
 
-__all__ = ["CHUNK", "delta_rule_chunked"]
+from deltamem.delta_rule.lanes import Tokens, chunk_maps, fresh_gradient, gradients, recur
+from deltamem.delta_rule.layout import Layout
+from deltamem.delta_rule.threads import one_thread
+from deltamem.delta_rule.walk import walk
 
-CHUNK = 16
-"""Tokens solved together: longer ones cost memory traffic, shorter ones steps of the walk."""
+__all__ = ["delta_rule_chunked"]
+
+BLOCK = 8192
+"""Tokens of all states together that are in lanes at once."""
+CHUNKS, LANES = 256, 512
+"""Chunks of a state, and lanes, at most: more make the walk longer or leave a CPU's cache."""
+SHORTEST = 8
+"""Tokens of a chunk at least."""
+PIECE = 16
+"""Tokens of a chunk whose states are made again at once, for their gradients ..."""
+WHOLE = 64
+"""... and of a block where there is one chunk only."""
+
+Part = tuple[Layout, slice]
+NAMES = ("q", "k", "v", "keep", "erase", "write")
 
 
 def delta_rule_chunked(
@@ -29,84 +50,165 @@ def delta_rule_chunked(
     state: Tensor,
     mask: Tensor | None = None,
     *,
-    chunk: int = CHUNK,
+    chunks: int | None = None,
+    block: int | None = None,
 ) -> tuple[Tensor | None, Tensor]:
-    """Chunk-parallel form of :func:`deltamem.delta_rule.naive.delta_rule_naive`; same contract."""
+    """Chunk-parallel form of :func:`deltamem.delta_rule.naive.delta_rule_naive`; same contract.
+
+    ``block`` tokens at a time, in ``chunks`` chunks; both suit the shape if left out.
+    """
     batch, time, states, _ = k.shape
     if time == 0:
         return (None if q is None else torch.zeros_like(q)), state
+    size, count = _plan(batch * states, time)
+    size, count = block or size, chunks or count
+    inputs = (q, k, v, keep, erase, write, state)
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs):
+        return _Scan.apply(*inputs, mask, size, count)
+    return _forward(inputs, mask, list(_parts(k, size, count)), kept=None)
+
+
+def _plan(states: int, time: int) -> tuple[int, int]:
+    """Tokens of a block, and its chunks: a power of two, so that they can be grouped."""
+    size = max(BLOCK // states, WHOLE)
+    size = -(-time // -(-time // size))
+    most = min(CHUNKS, LANES // states, size // SHORTEST)
+    if most < 4:
+        return WHOLE, 1
+    return size, 1 << (most.bit_length() - 1)
+
+
+def _parts(k: Tensor, size: int, chunks: int) -> Iterator[Part]:
+    batch, time, states, rank = k.shape
+    for start in range(0, time, size):
+        end = min(start + size, time)
+        yield (
+            Layout(
+                batch=batch,
+                tokens=end - start,
+                states=states,
+                rank=rank,
+                chunks=min(chunks, end - start),
+            ),
+            slice(start, end),
+        )
+
+
+class _Scan(torch.autograd.Function):
+    """Reads and final state; maps and starts of the chunks are kept, states are made again."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor | None, Tensor]:
+        *tensors, mask, size, chunks = inputs
+        ctx.parts = list(_parts(tensors[1], size, chunks))
+        kept: list[Tensor | None] = []
+        reads, final = _forward(tuple(tensors), mask, ctx.parts, kept=kept)
+        ctx.save_for_backward(*tensors, mask, *kept)
+        return reads, final
+
+    @staticmethod
+    @once_differentiable
+    @one_thread()
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        *tensors, mask = ctx.saved_tensors[:8]
+        kept, (d_reads, d_final) = list(ctx.saved_tensors[8:]), grads
+        found = [None if x is None else torch.empty_like(x) for x in tensors[:6]]
+        d_rows = d_final.reshape(-1, 1, d_final.shape[-1])
+        for layout, at in reversed(ctx.parts):
+            maps, starts = kept.pop(), kept.pop()
+            tokens, gone = _tokens(layout, at, tensors, mask)
+            incoming = None if tokens.q is None else _lanes(layout, d_reads[:, at], d_rows, gone)
+            part, d_rows = _backward(layout, tokens, incoming, starts, maps, d_rows)
+            for name, whole in zip(NAMES, found, strict=True):
+                if whole is not None:
+                    piece = getattr(part, name)
+                    if gone is not None and name in ("q", "keep"):
+                        piece.masked_fill_(gone, 0.0)
+                    whole[:, at] = layout.from_lanes(piece)
+        return *found, d_rows.view(d_final.shape), None, None, None
+
+
+def _lanes(
+    layout: Layout, x: Tensor, like: Tensor, gone: Tensor | None, fill: float = 0.0
+) -> Tensor:
+    x = layout.to_lanes(x, like=like, fill=fill)
+    # filled, not multiplied: a padded position may hold NaN
+    return x if gone is None else x.masked_fill_(gone, fill)
+
+
+def _tokens(
+    layout: Layout, at: slice, tensors: Any, mask: Tensor | None
+) -> tuple[Tokens, Tensor | None]:
+    """The tokens of a block, and which of its places (C, 1, L) are masked."""
+    q, k, v, keep, erase, write, state = tensors
+    gone = None
     if mask is not None:
-        # `where`, not a product: a padded position may hold NaN
-        gone = ~mask[:, :, None, None]
-        k, v, erase, write = (x.masked_fill(gone, 0.0) for x in (k, v, erase, write))
-        keep = keep.masked_fill(gone, 1.0)
-        q = None if q is None else q.masked_fill(gone, 0.0)
-    chunk = min(chunk, time)
-    k, v, erase, write = (_chunks(x, chunk, 0.0) for x in (k, v, erase, write))
-    keep = _chunks(keep, chunk, 1.0)
-    decay = _decay(keep.transpose(-1, -2))
-    corrections, response = _corrections(k, v, erase, write, decay)
-    starts, end = _walk(k, decay, corrections, response, state.flatten(0, 1))
-    final = end.unflatten(0, (batch, states))
-    if q is None:
-        return None, final
-    u = corrections - (response @ starts[..., None])[..., 0]
-    reads = _reads(_chunks(q, chunk, 0.0), k, decay, u, starts)
-    reads = reads.permute(0, 1, 3, 2).flatten(1, 2)[:, :time]
-    return reads.unflatten(0, (batch, states)).transpose(1, 2), final
+        everywhere = ~mask[:, at, None, None].expand(-1, -1, layout.states, 1)
+        gone = layout.to_lanes(everywhere, like=mask)
+
+    def lanes(x: Tensor, fill: float = 0.0) -> Tensor:
+        return _lanes(layout, x[:, at], state, gone, fill)
+
+    tokens = Tokens(
+        q=None if q is None else lanes(q),
+        k=lanes(k),
+        v=lanes(v),
+        keep=lanes(keep, 1.0),
+        erase=lanes(erase),
+        write=lanes(write),
+    )
+    return tokens, gone
 
 
-def _chunks(x: Tensor, chunk: int, fill: float) -> Tensor:
-    """(B, T, N, R) -> (G, K, C, R), the last chunk filled up."""
-    x = x.transpose(1, 2).flatten(0, 1)
-    x = pad(x, (0, 0, 0, -x.shape[1] % chunk), value=fill)
-    return x.unflatten(1, (-1, chunk))
+@one_thread()
+def _forward(
+    tensors: Any, mask: Tensor | None, parts: list[Part], *, kept: list[Tensor | None] | None
+) -> tuple[Tensor | None, Tensor]:
+    """Block by block; ``kept`` receives starts and maps of each."""
+    q, state = tensors[0], tensors[-1]
+    reads = None if q is None else torch.empty(q.shape, dtype=state.dtype, device=state.device)
+    rows = state.reshape(-1, 1, state.shape[-1])
+    for layout, at in parts:
+        tokens, _ = _tokens(layout, at, tensors, mask)
+        starts, maps = rows[None], None
+        if layout.chunks > 1:
+            moves = layout.state_rows(chunk_maps(tokens))
+            maps, fresh = moves[:, :, :-1], moves[:, :, -1:]
+            starts = walk(maps, fresh, rows)
+        lanes = layout.state_lanes(starts)
+        if kept is not None:
+            kept += [lanes, maps]
+        part, ends = recur(tokens, lanes)
+        rows = layout.state_rows(ends[None])[-1]
+        if reads is not None and part is not None:
+            reads[:, at] = layout.from_lanes(part)
+    return reads, rows.view(state.shape)
 
 
-def _decay(keep: Tensor) -> Tensor:
-    """Products of keep between two tokens: (G, K, R, C) -> (G, K, R, C + 1, C + 1).
-
-    Entry [t, j] is what is left, before token t is written, of what was there after token j - 1
-    was: ``prod_{m = j}^{t - 1} keep_m``. Row C is the end of the chunk, column 0 its start.
-    Above the diagonal the entries are 1 and mean nothing. Products instead of differences of
-    logarithms, so that keep = 0 is exact.
-    """
-    size = keep.shape[-1] + 1
-    steps = pad(keep, (1, 0), value=1.0)[..., :, None].expand(*keep.shape[:-1], size, size)
-    after = torch.ones(size, size, dtype=torch.bool, device=keep.device).tril(-1)
-    return torch.where(after, steps, 1.0).cumprod(dim=-2)
-
-
-def _corrections(
-    k: Tensor, v: Tensor, erase: Tensor, write: Tensor, decay: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Solve for u = corrections - response @ S_0: (G, K, R, C) and (G, K, R, C, R)."""
-    erase, target = erase.transpose(-1, -2), (write * v).transpose(-1, -2)
-    overlap = (k @ k.transpose(-1, -2))[:, :, None].tril(-1)
-    system = erase[..., None] * decay[..., :-1, 1:] * overlap
-    from_start = (erase * decay[..., :-1, 0])[..., None] * k[:, :, None]
-    right = torch.cat([target[..., None], from_start], dim=-1)
-    solved = torch.linalg.solve_triangular(system, right, upper=False, unitriangular=True)
-    return solved[..., 0], solved[..., 1:]
-
-
-def _walk(
-    k: Tensor, decay: Tensor, corrections: Tensor, response: Tensor, state: Tensor
-) -> tuple[Tensor, Tensor]:
-    """States at the start of every chunk (G, K, R, R) and after the last one (G, R, R)."""
-    kept_keys = decay[..., -1, 1:, None] * k[:, :, None]
-    eye = torch.eye(k.shape[-1], dtype=k.dtype, device=k.device)
-    carry = decay[..., -1, 0, None, None] * eye - response.transpose(-1, -2) @ kept_keys
-    fresh = corrections[..., None, :] @ kept_keys
-    row, starts = state[:, :, None, :], []
-    for step, new in zip(carry.unbind(1), fresh.unbind(1), strict=True):
-        starts.append(row)
-        row = row @ step + new
-    return torch.stack(starts, dim=1)[..., 0, :], row[..., 0, :]
-
-
-def _reads(q: Tensor, k: Tensor, decay: Tensor, u: Tensor, starts: Tensor) -> Tensor:
-    """What each query reads: from the chunk's start and from the tokens before it, (G, K, R, C)."""
-    overlap = (q @ k.transpose(-1, -2))[:, :, None].tril(-1)
-    inside = ((decay[..., :-1, 1:] * overlap) @ u[..., None])[..., 0]
-    return inside + decay[..., :-1, 0] * (starts @ q.transpose(-1, -2))
+def _backward(
+    layout: Layout,
+    tokens: Tokens,
+    d_reads: Tensor | None,
+    starts: Tensor,
+    maps: Tensor | None,
+    d_rows: Tensor,
+) -> tuple[Tokens, Tensor]:
+    """Gradients of a block's tokens, and of the rows before it from those after it."""
+    d_ends = d_rows[None]
+    if maps is not None:
+        fresh = layout.state_rows(fresh_gradient(tokens, d_reads)[None])
+        d_ends = walk(maps.transpose(-1, -2), fresh, d_rows, backwards=True)
+    size = WHOLE if maps is None else PIECE
+    pieces = [slice(t, t + size) for t in range(0, layout.length, size)]
+    states = tokens.k.new_empty(min(size, layout.length), *starts.shape)
+    predicted, before = torch.empty_like(tokens.k[:size]), [starts]
+    for at in pieces[:-1]:
+        before.append(recur(replace(tokens[at], q=None), before[-1])[1])
+    after = layout.state_lanes(d_ends)
+    for at in reversed(pieces):
+        piece = tokens[at]
+        recur(replace(piece, q=None), before.pop(), states=states, predicted=predicted)
+        d_piece = None if d_reads is None else d_reads[at]
+        after = gradients(piece, states, predicted[: len(piece.k)], d_piece, after)
+    found = replace(tokens, v=tokens.write, write=tokens.v)
+    return found, layout.state_rows(after[None])[0]

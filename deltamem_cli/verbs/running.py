@@ -17,7 +17,7 @@ from deltamem_cli.verbs.options import (
     make_console,
 )
 
-__all__ = ["ablate", "chat", "demo", "evaluate", "pretrain", "reproduce", "train"]
+__all__ = ["ablate", "bench", "chat", "demo", "evaluate", "pretrain", "reproduce", "train"]
 
 
 def demo(
@@ -116,3 +116,16 @@ def pretrain(
     from deltamem_cli.commands.pretrain import pretrain as verb
 
     verb(overrides or [], console=make_console(quiet=quiet, verbose=verbose), show=cfg)
+
+
+def bench(
+    what: Annotated[
+        Optional[str], typer.Argument(help="scan; lists what there is if left out.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Measure speed in ratios of one run: deltamem bench scan."""
+    from deltamem_cli.commands.bench import bench as verb
+
+    verb(what, console=make_console(quiet=quiet, as_json=as_json))

@@ -6,66 +6,30 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from scan_inputs import DOUBLE, NAMES, close, inputs, with_gradients
 
 from deltamem.delta_rule import (
+    VARIABLE,
     delta_rule,
     delta_rule_chunked,
+    delta_rule_compiled,
     delta_rule_naive,
-    delta_rule_recurrent,
     delta_rule_step,
     read_state,
 )
-from deltamem.delta_rule.chunked import CHUNK
+from deltamem.delta_rule.compiling import compiler
+from deltamem.errors import InvalidInput
 
-DOUBLE = 1e-10
-"""float64 against float64: only the order of sums differs."""
 SINGLE = 2e-5
 """float32 against a float64 loop, relative to the largest entry (the parity tolerance)."""
-LENGTHS = (1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 100)
-FAST = {"chunked": delta_rule_chunked, "recurrent": delta_rule_recurrent}
+LENGTHS = (1, 2, 15, 16, 17, 31, 32, 33, 64, 65, 100)
+"""Around a piece (16), the first length that is cut (32, the compiled piece too), a block (64)."""
+COMPILED = pytest.param(
+    delta_rule_compiled,
+    marks=pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler"),
+)
+FAST = {"chunked": delta_rule_chunked, "compiled": COMPILED}
 FORMS = {"naive": delta_rule_naive, **FAST}
-NAMES = ("q", "k", "v", "keep", "erase", "write", "state")
-
-
-def inputs(
-    batch: int,
-    time: int,
-    states: int,
-    rank: int,
-    *,
-    seed: int = 0,
-    dtype: torch.dtype = torch.float64,
-) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
-    shape = (batch, time, states, rank)
-    unit = torch.nn.functional.normalize
-    return {
-        "q": unit(normal(*shape), dim=-1),
-        "k": unit(normal(*shape), dim=-1),
-        "v": normal(*shape),
-        "keep": torch.sigmoid(normal(*shape)),
-        "erase": torch.sigmoid(normal(*shape)),
-        "write": torch.sigmoid(normal(*shape)),
-        "state": normal(batch, states, rank, rank),
-    }
-
-
-def with_gradients(form, tensors: dict[str, Tensor], mask: Tensor | None, **options):
-    leaves = {name: x.clone().requires_grad_() for name, x in tensors.items()}
-    reads, state = form(*leaves.values(), mask, **options)
-    weights = torch.linspace(-1, 1, reads.numel(), dtype=reads.dtype).view_as(reads)
-    ((reads * weights).sum() + (state * state).sum()).backward()
-    return reads.detach(), state.detach(), {name: x.grad for name, x in leaves.items()}
-
-
-def close(got: Tensor, wanted: Tensor, tolerance: float) -> None:
-    scale = max(float(wanted.abs().max()), 1.0)
-    assert float((got.double() - wanted.double()).abs().max()) <= tolerance * scale
 
 
 @pytest.mark.parametrize("time", LENGTHS)
@@ -82,25 +46,28 @@ def test_fast_forms_equal_the_recurrence(form, time: int, masked: bool) -> None:
         close(grads[name], wanted_grads[name], DOUBLE)
 
 
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
 @settings(max_examples=40, deadline=None)
 @given(
     batch=st.integers(1, 3),
     time=st.integers(1, 70),
     states=st.integers(1, 3),
     rank=st.integers(1, 9),
-    chunk=st.integers(1, 40),
+    chunks=st.integers(1, 40),
     seed=st.integers(0, 10_000),
 )
-def test_any_shape_and_chunk(
-    batch: int, time: int, states: int, rank: int, chunk: int, seed: int
+def test_any_shape_and_cut(
+    form, batch: int, time: int, states: int, rank: int, chunks: int, seed: int
 ) -> None:
     tensors = inputs(batch, time, states, rank, seed=seed)
     mask = torch.rand(batch, time, generator=torch.Generator().manual_seed(seed)) > 0.5
-    wanted_reads, wanted_state = delta_rule_naive(*tensors.values(), mask)
-    for form, options in ((delta_rule_chunked, {"chunk": chunk}), (delta_rule_recurrent, {})):
-        reads, state = form(*tensors.values(), mask, **options)
-        close(reads, wanted_reads, DOUBLE)
-        close(state, wanted_state, DOUBLE)
+    options = {"chunks": chunks, "block": 45} if form is delta_rule_chunked else {}
+    wanted = with_gradients(delta_rule_naive, tensors, mask)
+    got = with_gradients(form, tensors, mask, **options)
+    close(got[0], wanted[0], DOUBLE)
+    close(got[1], wanted[1], DOUBLE)
+    for name in NAMES:
+        close(got[2][name], wanted[2][name], DOUBLE)
 
 
 @pytest.mark.parametrize("batch", [1, 40])
@@ -139,6 +106,86 @@ def test_masked_positions_may_hold_nan(form) -> None:
     assert torch.equal(reads, clean_reads)
     assert torch.equal(state, clean_state)
     assert not reads[~mask].any()
+
+
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+def test_inputs_are_left_alone(form) -> None:
+    """Also where the order in memory is the same as inside, as with one state and one chunk."""
+    tensors = inputs(1, 7, 1, 4)
+    mask = torch.tensor([[True, False, True, True, True, False, True]])
+    leaves = [x.clone().requires_grad_() for x in tensors.values()]
+    outputs = form(*leaves, mask)
+    incoming = [torch.ones_like(x) for x in outputs]
+    torch.autograd.grad(outputs, leaves, incoming)
+    assert all(bool((x == 1).all()) for x in incoming)
+    for leaf, wanted in zip(leaves, tensors.values(), strict=True):
+        assert torch.equal(leaf, wanted)
+
+
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+@pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
+def test_gradients_are_those_of_finite_differences(form, masked: bool) -> None:
+    tensors = [x.requires_grad_() for x in inputs(2, 5, 1, 2).values()]
+    mask = torch.tensor([[True] * 5, [True, False, True, True, False]]) if masked else None
+    assert torch.autograd.gradcheck(lambda *x: form(*x, mask), tensors)
+
+
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+@pytest.mark.parametrize(
+    ("batch", "time", "states"), [(1, 300, 1), (1, 8200, 1), (3, 700, 4), (130, 70, 1)]
+)
+def test_blocks_and_pieces_of_the_chosen_plan(form, batch: int, time: int, states: int) -> None:
+    """Several blocks, chunks longer than a piece, and so many states that nothing is cut."""
+    tensors = inputs(batch, time, states, 2)
+    reads, state, grads = with_gradients(form, tensors, None)
+    wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, None)
+    close(reads, wanted_reads, DOUBLE)
+    close(state, wanted_state, DOUBLE)
+    for name in NAMES:
+        close(grads[name], wanted_grads[name], DOUBLE)
+
+
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+def test_gradients_without_queries_or_with_frozen_inputs(form) -> None:
+    tensors = inputs(2, 30, 1, 4)
+    found = []
+    for one in (form, delta_rule_naive):
+        v, state = tensors["v"].clone().requires_grad_(), tensors["state"].clone().requires_grad_()
+        rest = {**tensors, "v": v, "state": state}
+        rest.pop("q")
+        found.append(torch.autograd.grad(one(None, *rest.values())[1].sum(), (v, state)))
+    for got, wanted in zip(*found, strict=True):
+        close(got, wanted, DOUBLE)
+
+
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+def test_lower_precision_inputs_meet_a_single_precision_state(form) -> None:
+    tensors = {name: x.bfloat16() for name, x in inputs(1, 40, 1, 8).items()}
+    tensors["state"] = tensors["state"].float()
+    reads, state, grads = with_gradients(form, tensors, None)
+    wanted_reads, wanted_state, _ = with_gradients(
+        delta_rule_naive, {name: x.double() for name, x in tensors.items()}, None
+    )
+    assert reads.dtype == state.dtype == torch.float32
+    assert grads["k"].dtype == torch.bfloat16
+    close(reads, wanted_reads, SINGLE)
+    close(state, wanted_state, SINGLE)
+
+
+def test_the_variable_names_the_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors = inputs(1, 40, 1, 8, dtype=torch.float32)
+    for name, form in (("torch", delta_rule_chunked), ("naive", delta_rule_naive)):
+        monkeypatch.setenv(VARIABLE, name)
+        assert torch.equal(delta_rule(*tensors.values())[0], form(*tensors.values())[0])
+    monkeypatch.setenv(VARIABLE, "")
+    wanted = delta_rule_chunked(*tensors.values())[0]
+    assert torch.equal(delta_rule(*tensors.values())[0], wanted)
+
+
+def test_a_wrong_variable_is_refused_with_the_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "fortran")
+    with pytest.raises(InvalidInput, match="'fortran'; choose one of torch, cpp, triton, naive"):
+        delta_rule(*inputs(1, 40, 1, 8).values())
 
 
 def test_step_by_step_equals_one_call() -> None:
