@@ -110,8 +110,9 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     @one_thread()
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        *tensors, mask = ctx.saved_tensors[:8]
-        kept, (d_reads, d_final) = list(ctx.saved_tensors[8:]), grads
+        saved = ctx.saved_tensors  # once: under activation checkpointing asking makes them again
+        (*tensors, mask), kept = saved[:8], list(saved[8:])
+        d_reads, d_final = grads
         found = [None if x is None else torch.empty_like(x) for x in tensors[:6]]
         d_rows = d_final.reshape(-1, 1, d_final.shape[-1])
         for layout, at in reversed(ctx.parts):

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import resource
 import sys
+from pathlib import Path
 
 import torch
 from random_models import random_model
@@ -18,10 +19,12 @@ SHORT, LONG, WINDOW = 25_000, 200_000, 512
 
 
 def peak() -> int:
-    """Bytes; Linux counts in kilobytes, macOS does not."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
-        1 if sys.platform == "darwin" else 1024
-    )
+    """Bytes. On Linux `ru_maxrss` begins with what the parent had, and `VmHWM` does not."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
 
 
 def history(tokens: int) -> Rendered:
