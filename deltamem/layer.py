@@ -103,12 +103,12 @@ class LayerMemory(nn.Module):
         hidden, writer, project = _real(hidden, valid), self.config.writer, self.project
         if write and writer.segment_unit is None:
             # the tokens themselves write: one product serves queries, keys, values and gates
-            query, *rest = linear(hidden, self._stacked()).split(self._widths(), dim=-1)
-            projected = self._projected(*rest)
+            both, *rest = self._products(hidden, self._stacked(), units=2)
+            q, k = self._unit(both.unflatten(-1, (2, -1))).unbind(-3)
+            projected = self._projected(k, *rest)
             project = lambda hidden: projected  # noqa: E731
         else:
-            query = linear(hidden, self.memory_q_proj)
-        q = self._unit(query)
+            q = self._unit(linear(hidden, self.memory_q_proj))
         if not write:
             reads = read_state(q, state.to(q.dtype), valid)
             return WriteResult(reads=reads, state=state)
@@ -125,18 +125,18 @@ class LayerMemory(nn.Module):
 
     def project(self, hidden: Tensor) -> Projected:
         """Keys, values and gates (equations 4 and 5) of what writes, (B, M, D)."""
-        _, *widths = self._widths()
         weights = self._stacked()[self.config.width :]
-        return self._projected(*linear(hidden.to(torch.float32), weights).split(widths, dim=-1))
+        k, *rest = self._products(hidden.to(torch.float32), weights, units=1)
+        return self._projected(self._unit(k), *rest)
 
     def _projected(
         self, k: Tensor, v: Tensor, beta: Tensor, lam: Tensor | None = None
     ) -> Projected:
-        """From what the weights gave, before biases and nonlinearities."""
+        """From unit keys and what the weights gave for the rest."""
         beta = self._gate(beta + self.beta_bias)
         lam = 1.0 - beta if lam is None else self._gate(lam + self.lambda_bias)
         return Projected(
-            k=self._unit(k),
+            k=k,
             v=self._split(v),
             keep=torch.ones_like(lam) if self.config.update == "no_lambda" else lam,
             erase=lam * beta if self.config.update == "lambda_outside" else beta,
@@ -158,9 +158,11 @@ class LayerMemory(nn.Module):
             self._kept = (versions, torch.cat(parts))
         return self._kept[1]
 
-    def _widths(self) -> list[int]:
-        gates = 2 if self.config.own_retention else 1
-        return [self.config.width] * 3 + [self.config.gate_width] * gates
+    def _products(self, hidden: Tensor, weights: Tensor, *, units: int) -> tuple[Tensor, ...]:
+        """Queries and keys (``units`` of them) in one, values, and each kind of gate."""
+        width, gates = self.config.width, 2 if self.config.own_retention else 1
+        sizes = [units * width, width, *[self.config.gate_width] * gates]
+        return linear(hidden, weights).split(sizes, dim=-1)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.config.writer.num_states, -1))

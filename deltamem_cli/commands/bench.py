@@ -12,6 +12,9 @@ __all__ = ["SUITES", "bench"]
 
 SUITES = {
     "scan": "the delta rule over many tokens, against the token-by-token loop and its floor",
+    "train": "an optimiser step, against one without a scan and one with the token-by-token loop",
+    "decode": "tokens per second with a memory, against the bare model",
+    "eval": "one history and many questions: written once, asked side by side",
 }
 """What there is to measure: modules of deltamem_cli.timing, each with ``figures(tick)``."""
 
@@ -35,7 +38,7 @@ def bench(what: str | None, *, console: Console) -> None:
             rows.append(vars(found))
             low, high = (_shown(x) for x in found.spread)
             ratio, spread = _shown(found.ratio), f"{low} to {high}"
-            console.result(f"{found.name:14}{ratio:>8}  {spread:18}{found.setting}")
+            console.result(f"{found.name:26}{ratio:>8}  {spread:18}{found.setting}")
     console.json({"figures": rows})
 
 

@@ -120,7 +120,7 @@ def pretrain(
 
 def bench(
     what: Annotated[
-        Optional[str], typer.Argument(help="scan; lists what there is if left out.")
+        Optional[str], typer.Argument(help="scan, train, decode or eval; lists them if left out.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
