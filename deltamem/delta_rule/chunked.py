@@ -29,6 +29,8 @@ BLOCK = 8192
 """Tokens of all states together that are in lanes at once."""
 CHUNKS, LANES = 256, 512
 """Chunks of a state, and lanes, at most: more make the walk longer or leave a CPU's cache."""
+WIDE = 64
+"""More states than these are lanes enough: maps would cost more than the steps they save."""
 SHORTEST = 8
 """Tokens of a chunk at least."""
 PIECE = 16
@@ -73,7 +75,7 @@ def _plan(states: int, time: int) -> tuple[int, int]:
     size = max(BLOCK // states, WHOLE)
     size = -(-time // -(-time // size))
     most = min(CHUNKS, LANES // states, size // SHORTEST)
-    if most < 4:
+    if states > WIDE or most < 4:
         return WHOLE, 1
     return size, 1 << (most.bit_length() - 1)
 
