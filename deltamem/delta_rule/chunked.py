@@ -112,9 +112,11 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     @one_thread()
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        *tensors, mask = ctx.saved_tensors[:8]
-        kept, (d_reads, d_final) = list(ctx.saved_tensors[8:]), grads
-        found = [None if x is None else torch.empty_like(x) for x in tensors[:6]]
+        # asked for once, as activation checkpointing wants it
+        saved, (d_reads, d_final) = ctx.saved_tensors, grads
+        *tensors, mask = saved[: len(NAMES) + 2]
+        kept = list(saved[len(NAMES) + 2 :])
+        found = [None if x is None else torch.empty_like(x) for x in tensors[: len(NAMES)]]
         d_rows = d_final.reshape(-1, 1, d_final.shape[-1])
         for layout, at in reversed(ctx.parts):
             maps, starts = kept.pop(), kept.pop()
