@@ -29,6 +29,8 @@ BLOCK = 8192
 """Tokens of all states together that are in lanes at once."""
 CHUNKS, LANES = 256, 512
 """Chunks of a state, and lanes, at most: more make the walk longer or leave a CPU's cache."""
+WIDE = 64
+"""More states than these are lanes enough: maps would cost more than the steps they save."""
 SHORTEST = 8
 """Tokens of a chunk at least."""
 PIECE = 16
@@ -73,7 +75,7 @@ def _plan(states: int, time: int) -> tuple[int, int]:
     size = max(BLOCK // states, WHOLE)
     size = -(-time // -(-time // size))
     most = min(CHUNKS, LANES // states, size // SHORTEST)
-    if most < 4:
+    if states > WIDE or most < 4:
         return WHOLE, 1
     return size, 1 << (most.bit_length() - 1)
 
@@ -110,10 +112,11 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     @one_thread()
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors  # once: under activation checkpointing asking makes them again
-        (*tensors, mask), kept = saved[:8], list(saved[8:])
-        d_reads, d_final = grads
-        found = [None if x is None else torch.empty_like(x) for x in tensors[:6]]
+        # asked for once, as activation checkpointing wants it
+        saved, (d_reads, d_final) = ctx.saved_tensors, grads
+        *tensors, mask = saved[: len(NAMES) + 2]
+        kept = list(saved[len(NAMES) + 2 :])
+        found = [None if x is None else torch.empty_like(x) for x in tensors[: len(NAMES)]]
         d_rows = d_final.reshape(-1, 1, d_final.shape[-1])
         for layout, at in reversed(ctx.parts):
             maps, starts = kept.pop(), kept.pop()

@@ -27,6 +27,21 @@ def _load(tokens: tl.tensor, at: tl.tensor, inside: tl.tensor, like: tl.tensor) 
 
 
 @triton.jit
+def _token(
+    tokens: tl.tensor, span: tl.tensor, at: tl.tensor, inside: tl.tensor, like: tl.tensor
+) -> tl.tuple:
+    """q, k, v, keep, erase, write of one token; the compiler drops what nobody uses."""
+    return (
+        _load(tokens, at, inside, like),
+        _load(tokens, span + at, inside, like),
+        _load(tokens, 2 * span + at, inside, like),
+        _load(tokens, 3 * span + at, inside, like),
+        _load(tokens, 4 * span + at, inside, like),
+        _load(tokens, 5 * span + at, inside, like),
+    )
+
+
+@triton.jit
 def maps_kernel(
     tokens: tl.tensor,
     maps: tl.tensor,
@@ -53,11 +68,7 @@ def maps_kernel(
     first = chunk * length
     for t in range(first, tl.minimum(first + length, time)):
         at = (start + t * states) * rank + r
-        k = _load(tokens, span + at, inside, maps)
-        v = _load(tokens, 2 * span + at, inside, maps)
-        keep = _load(tokens, 3 * span + at, inside, maps)
-        erase = _load(tokens, 4 * span + at, inside, maps)
-        write = _load(tokens, 5 * span + at, inside, maps)
+        _q, k, v, keep, erase, write = _token(tokens, span, at, inside, maps)
         seen = tl.sum(moved * k[None, None, :], axis=2) * erase[None, :]
         moved = keep[None, :, None] * moved - seen[:, :, None] * k[None, None, :]
         u = write * v - erase * tl.sum(made * k[None, :], axis=1)
@@ -135,13 +146,9 @@ def scan_kernel(
         if keep_states:
             tl.store(states_before + at[:, None] * rank + r[None, :], s, mask=square)
         else:
-            q = _load(tokens, at, inside, starts)
+            q, _k, _v, _keep, _erase, _write = _token(tokens, span, at, inside, starts)
             tl.store(reads + at, tl.sum(s * q[None, :], axis=1), mask=inside)
-        k = _load(tokens, span + at, inside, starts)
-        v = _load(tokens, 2 * span + at, inside, starts)
-        keep = _load(tokens, 3 * span + at, inside, starts)
-        erase = _load(tokens, 4 * span + at, inside, starts)
-        write = _load(tokens, 5 * span + at, inside, starts)
+        _q, k, v, keep, erase, write = _token(tokens, span, at, inside, starts)
         u = write * v - erase * tl.sum(s * k[None, :], axis=1)
         s = keep[:, None] * s + u[:, None] * k[None, :]
 
@@ -168,10 +175,7 @@ def gradient_of_chunk_kernel(
     last = tl.minimum(first + length, time)
     for n in range(last - first):
         at = (start + (last - 1 - n) * states) * rank + r
-        q = _load(tokens, at, inside, fresh)
-        k = _load(tokens, span + at, inside, fresh)
-        keep = _load(tokens, 3 * span + at, inside, fresh)
-        erase = _load(tokens, 4 * span + at, inside, fresh)
+        q, k, _v, keep, erase, _write = _token(tokens, span, at, inside, fresh)
         incoming = _load(d_reads, at, inside, fresh)
         erased = erase * tl.sum(after * k[None, :], axis=1)
         after = keep[:, None] * after - erased[:, None] * k[None, :]
@@ -206,12 +210,7 @@ def gradient_kernel(
     last = tl.minimum(first + length, time)
     for n in range(last - first):
         at = (start + (last - 1 - n) * states) * rank + r
-        q = _load(tokens, at, inside, ends)
-        k = _load(tokens, span + at, inside, ends)
-        v = _load(tokens, 2 * span + at, inside, ends)
-        keep = _load(tokens, 3 * span + at, inside, ends)
-        erase = _load(tokens, 4 * span + at, inside, ends)
-        write = _load(tokens, 5 * span + at, inside, ends)
+        q, k, v, keep, erase, write = _token(tokens, span, at, inside, ends)
         incoming = _load(d_reads, at, inside, ends)
         s = _load(states_before, at[:, None] * rank + r[None, :], square, ends)
         predicted = tl.sum(s * k[None, :], axis=1)

@@ -19,12 +19,12 @@ SHORT, LONG, WINDOW = 25_000, 200_000, 512
 
 
 def peak() -> int:
-    """Bytes. On Linux `ru_maxrss` begins with what the parent had, and `VmHWM` does not."""
+    """Bytes. A child's ``ru_maxrss`` on Linux starts from its parent's, so it comes second."""
     status = Path("/proc/self/status")
-    if not status.is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
+    if status.is_file():
+        line = next(s for s in status.read_text().splitlines() if s.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def history(tokens: int) -> Rendered:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scan_inputs import DOUBLE, NAMES, close, inputs, with_gradients
+from torch.utils.checkpoint import checkpoint
 
 from deltamem.delta_rule import (
     VARIABLE,
@@ -32,18 +35,22 @@ FAST = {"chunked": delta_rule_chunked, "compiled": COMPILED}
 FORMS = {"naive": delta_rule_naive, **FAST}
 
 
+def agree(got: Any, wanted: Any) -> None:
+    """Reads, state and gradients."""
+    close(got[0], wanted[0], DOUBLE)
+    close(got[1], wanted[1], DOUBLE)
+    for name in NAMES:
+        close(got[2][name], wanted[2][name], DOUBLE)
+
+
 @pytest.mark.parametrize("time", LENGTHS)
 @pytest.mark.parametrize("masked", [False, True], ids=["whole", "masked"])
 @pytest.mark.parametrize("form", FAST.values(), ids=FAST)
 def test_fast_forms_equal_the_recurrence(form, time: int, masked: bool) -> None:
     tensors = inputs(2, time, 3, 4, seed=time)
     mask = torch.rand(2, time, generator=torch.Generator().manual_seed(1)) > 0.3 if masked else None
-    reads, state, grads = with_gradients(form, tensors, mask)
-    wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, mask)
-    close(reads, wanted_reads, DOUBLE)
-    close(state, wanted_state, DOUBLE)
-    for name in NAMES:
-        close(grads[name], wanted_grads[name], DOUBLE)
+    wanted = with_gradients(delta_rule_naive, tensors, mask)
+    agree(with_gradients(form, tensors, mask), wanted)
 
 
 @pytest.mark.parametrize("form", FAST.values(), ids=FAST)
@@ -64,10 +71,7 @@ def test_any_shape_and_cut(
     options = {"chunks": chunks, "block": 45} if form is delta_rule_chunked else {}
     wanted = with_gradients(delta_rule_naive, tensors, mask)
     got = with_gradients(form, tensors, mask, **options)
-    close(got[0], wanted[0], DOUBLE)
-    close(got[1], wanted[1], DOUBLE)
-    for name in NAMES:
-        close(got[2][name], wanted[2][name], DOUBLE)
+    agree(got, wanted)
 
 
 @pytest.mark.parametrize("batch", [1, 40])
@@ -87,12 +91,8 @@ def test_saturated_gates(form, gate: float) -> None:
     tensors = inputs(1, 50, 1, 8)
     tensors["keep"] = torch.full_like(tensors["keep"], 1 - gate)
     tensors["erase"] = tensors["write"] = torch.full_like(tensors["write"], gate)
-    reads, state, grads = with_gradients(form, tensors, None)
-    wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, None)
-    close(reads, wanted_reads, DOUBLE)
-    close(state, wanted_state, DOUBLE)
-    for name in NAMES:
-        close(grads[name], wanted_grads[name], DOUBLE)
+    wanted = with_gradients(delta_rule_naive, tensors, None)
+    agree(with_gradients(form, tensors, None), wanted)
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
@@ -137,12 +137,8 @@ def test_gradients_are_those_of_finite_differences(form, masked: bool) -> None:
 def test_blocks_and_pieces_of_the_chosen_plan(form, batch: int, time: int, states: int) -> None:
     """Several blocks, chunks longer than a piece, and so many states that nothing is cut."""
     tensors = inputs(batch, time, states, 2)
-    reads, state, grads = with_gradients(form, tensors, None)
-    wanted_reads, wanted_state, wanted_grads = with_gradients(delta_rule_naive, tensors, None)
-    close(reads, wanted_reads, DOUBLE)
-    close(state, wanted_state, DOUBLE)
-    for name in NAMES:
-        close(grads[name], wanted_grads[name], DOUBLE)
+    wanted = with_gradients(delta_rule_naive, tensors, None)
+    agree(with_gradients(form, tensors, None), wanted)
 
 
 @pytest.mark.parametrize("form", FAST.values(), ids=FAST)
@@ -156,6 +152,19 @@ def test_gradients_without_queries_or_with_frozen_inputs(form) -> None:
         found.append(torch.autograd.grad(one(None, *rest.values())[1].sum(), (v, state)))
     for got, wanted in zip(*found, strict=True):
         close(got, wanted, DOUBLE)
+
+
+@pytest.mark.parametrize("form", FAST.values(), ids=FAST)
+def test_activation_checkpointing_gives_the_same_gradients(form) -> None:
+    tensors = inputs(1, 40, 1, 4)
+    leaves = [x.clone().requires_grad_() for x in tensors.values()]
+    reads, state = checkpoint(form, *leaves, use_reentrant=False)
+    got = torch.autograd.grad(reads.sum() + state.sum(), leaves)
+    reads, state = form(*leaves)
+    for one, wanted in zip(
+        got, torch.autograd.grad(reads.sum() + state.sum(), leaves), strict=True
+    ):
+        assert torch.equal(one, wanted)
 
 
 @pytest.mark.parametrize("form", FAST.values(), ids=FAST)

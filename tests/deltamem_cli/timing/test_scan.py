@@ -12,6 +12,9 @@ from deltamem_cli.timing.scan import figures, memory_figures
 MOST_MEMORY = 4.0
 """Issue 7, at T=8192; what is shorter shares a work space of some MB, whatever its length."""
 
+SCALARS = 64
+"""Bytes: torch makes tensors of constants."""
+
 
 def test_every_figure_of_every_form() -> None:
     ticks: list[tuple[int, int]] = []
@@ -37,6 +40,6 @@ def test_peak_counts_what_was_there_at_once() -> None:
         first = torch.ones(1000)
         second = first + 1
         del first
-        second.add_(torch.ones(500))
+        second[:500] += torch.ones(500)
 
-    assert peak_bytes(work) == 4 * 2000
+    assert 0 <= peak_bytes(work) - 4 * 2000 <= SCALARS
