@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.compose import choices, method_settings, options
+from deltamem_cli.compose import choices, config_folder, method_settings, options
 from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build
 
@@ -22,6 +22,7 @@ __all__ = [
     "model_source",
     "prompt_options",
     "trained_folders",
+    "writer_name",
 ]
 
 OURS = (
@@ -199,6 +200,21 @@ def trained_folders(config: Any, *, part: str) -> list[Path]:
     pattern = f"train__{choices()['model']}__{part}__*/adapter/README.md"
     found = [path.parent for path in Path(config.runs_dir).glob(pattern)]
     return sorted(found, key=lambda path: (path / "README.md").stat().st_mtime)
+
+
+def writer_name(described: Mapping[str, Any]) -> str:
+    """The option of ``writer=`` that an adapter writes by, from what its method says of itself.
+
+    A named adapter brings its own writer, whatever ``writer=`` is by default.
+    """
+    from omegaconf import OmegaConf
+
+    wanted = (described["granularity"], described["num_states"])
+    for name in options("writer"):
+        made = build(OmegaConf.load(config_folder() / "writer" / f"{name}.yaml"))
+        if (made.granularity, made.num_states) == wanted:
+            return name
+    return f"{wanted[0]}-{wanted[1]}"
 
 
 def is_trained(method: str) -> bool:

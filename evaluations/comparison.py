@@ -15,6 +15,7 @@ from evaluations.store import read_samples
 __all__ = ["Comparison", "Flip", "Line", "Run", "compare_runs", "flips", "read_run"]
 
 Row = Mapping[str, Any]
+WITHHELD = "[withheld]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Flip:
 
     id: str
     question: str | None
+    """None where the benchmark withholds it, with references and answers, which may repeat it."""
     references: Sequence[str]
     a: str
     b: str
@@ -165,9 +167,9 @@ def flips(a: Run, b: Run) -> list[Flip]:
                 Flip(
                     id=name,
                     question=row["metadata"].get("asked") or row["question"],
-                    references=row["references"],
-                    a=row["prediction"],
-                    b=other["prediction"],
+                    references=row["references"] if row["question"] is not None else (),
+                    a=row["prediction"] if row["question"] is not None else WITHHELD,
+                    b=other["prediction"] if row["question"] is not None else WITHHELD,
                     effect=effect,
                 )
             )

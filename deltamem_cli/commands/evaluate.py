@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.assemble import assemble_method, context_mode, load_model
+from deltamem_cli.assemble import assemble_method, context_mode, load_model, writer_name
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.denormals import flushed_denormals
@@ -107,7 +107,7 @@ def _identity(config: Any, fingerprint: str, described: dict[str, Any]) -> dict[
     names = {
         "model": named["model"],
         "method": named["method"],
-        "writer": named["writer"] if config.method.needs_adapter else None,
+        "writer": writer_name(described) if config.method.needs_adapter else None,
         "bench": named["bench"],
         "protocol": str(config.bench.get("protocol", "benchmark")),
         "context": context_mode(config),

@@ -23,6 +23,8 @@ __all__ = ["McNemar", "Paired", "compare_scores", "holm", "mcnemar"]
 
 RESAMPLES = 9999
 POWER = 0.8
+BLOCK = 500
+"""Resamples held at once."""
 
 Floats = NDArray[np.float64]
 
@@ -111,11 +113,7 @@ def _bootstrap(sums: Floats, counts: Floats, resamples: int) -> tuple[float, flo
     if error <= np.finfo(float).eps * max(1.0, abs(effect)):
         # every history differs by the same: what is left is the sign of each
         return effect, 0.0, 1.0 if effect == 0 else min(1.0, 2.0 ** (1 - total)), 0.0
-    draws = np.random.default_rng(SEED).multinomial(
-        total, np.full(total, 1 / total), size=resamples
-    )
-    means = (draws @ sums) / (draws @ counts)
-    errors = _error(sums, counts, draws, means)
+    means, errors = _resampled(sums, counts, resamples)
     apart = np.abs(means - effect)
     # a draw without any spread says nothing about it: the data's own error stands in
     ratios = apart / np.where(errors > 0, errors, error)
@@ -123,6 +121,18 @@ def _bootstrap(sums: Floats, counts: Floats, resamples: int) -> tuple[float, flo
     p = (1 + int((ratios >= abs(effect) / error).sum())) / (resamples + 1)
     detectable = (quantile + float(student.ppf(POWER, total - 1))) * error
     return effect, quantile * float(error), p, float(detectable)
+
+
+def _resampled(sums: Floats, counts: Floats, resamples: int) -> tuple[Floats, Floats]:
+    """Mean and standard error of each resample, drawn a block at a time: histories may be many."""
+    total, generator = len(sums), np.random.default_rng(SEED)
+    means, errors = [], []
+    for start in range(0, resamples, BLOCK):
+        size = min(BLOCK, resamples - start)
+        draws = generator.multinomial(total, np.full(total, 1 / total), size=size)
+        means.append((draws @ sums) / (draws @ counts))
+        errors.append(_error(sums, counts, draws, means[-1]))
+    return np.concatenate(means), np.concatenate(errors)
 
 
 def _error(

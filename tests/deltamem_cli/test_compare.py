@@ -74,3 +74,20 @@ def test_what_cannot_be_read(runs: dict[str, Path], cli: Callable[..., Any]) -> 
     done = cli("compare", str(broken), str(runs["none"]))
     assert done.code == 2
     assert "not a whole record" in done.err
+
+
+def test_flips_of_a_confidential_benchmark_say_nothing(
+    runs: dict[str, Path], cli: Callable[..., Any]
+) -> None:
+    for folder in (runs["none"], runs["visible"]):
+        path = folder / "samples.jsonl"
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        hidden = [{**row, "question": None, "metadata": {}} for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in hidden))
+    done = cli("compare", str(runs["none"]), str(runs["visible"]), "--flips", "--json")
+    flips = json.loads(done.out)["flips"]
+    assert flips
+    for flip in flips:
+        assert flip["question"] is None
+        assert flip["references"] == []
+        assert flip["a"] == flip["b"] == "[withheld]"

@@ -64,12 +64,17 @@ def memory_agent_bench() -> tuple[str, ...]:
     return "bench=memory_agent_bench", "bench.path=mab"
 
 
+def throughput() -> tuple[str, ...]:
+    return "bench=throughput", "bench.tokens=64", "bench.repeats=2"
+
+
 def recall() -> tuple[str, ...]:
     return ("bench=recall", *FEW)
 
 
 SHOWN = {
     recall: (5, 4, ("single_hop/2", 2), "Today Amir is in Oslo.", "Where is Amir today?"),
+    throughput: (2, 2, None, "Then ", "Tell everything that happened"),
     hotpotqa: (2, 2, ("bridge", 2), "Passage 2 - Bo Ek:", "Where was Bo Ek born, 1?"),
     ifeval: (4, 4, ("punctuation:no_comma", 1), None, "Write about a cat without commas"),
     locomo: (5, 1, ("multi_hop", 1), "and shared a red kite.", "Question: Multi?"),
@@ -98,7 +103,7 @@ def test_show(made: Callable[[], tuple[str, ...]], context: str, cli: Callable[.
     assert done.code == 0, done.err
     content = json.loads(done.out)
     assert (content["samples"], content["histories"]) == (samples, histories)
-    assert group in content["groups"].items()
+    assert group is None or group in content["groups"].items()
     assert len(content["fingerprint"]) == 16
     assert content["protocol"]["benchmark"] == words[0].partition("=")[2]
     first = content["first"]
@@ -501,7 +506,7 @@ def test_no_network() -> None:
         (["bench=recall,nonsense"], "no bench 'nonsense'"),
         (["bench=recall", "model=tiny"], "takes bench=NAME and bench.KEY=VALUE, and got 'model"),
         (["bench=hotpotqa", "bench.path=x.json"], "already needs no fetching"),
-        (["bench=all", "bench.revision=x"], "a setting of one benchmark, and 6 were named"),
+        (["bench=all", "bench.revision=x"], "a setting of one benchmark, and 7 were named"),
         (["bench=hotpotqa", "bench.nope=x"], "there is no setting 'bench.nope'"),
         (["bench=hotpotqa", "bench.revision=3"], "bench.revision is 3"),
     ],
@@ -521,7 +526,8 @@ def test_all_but_what_is_made_here_needs_a_network(
     assert done.code == 4
     rows = {row["bench"]: row for row in json.loads(done.out)["rows"]}
     assert set(rows) == set(options("bench"))
-    assert rows.pop("recall") == {"bench": "recall", "path": None, "fault": None}
+    for made in ("recall", "throughput"):
+        assert rows.pop(made) == {"bench": made, "path": None, "fault": None}
     assert all("HF_HUB_OFFLINE is set" in row["fault"] for row in rows.values())
     assert "CC BY-NC 4.0" in rows["locomo"]["fault"]
     assert "it is gated" in rows["gpqa"]["fault"]

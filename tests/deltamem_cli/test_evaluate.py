@@ -282,3 +282,9 @@ def test_the_costs_are_the_result_of_a_long_prompt(cli: Any) -> None:
     cost = json.loads(done.out)["cost"]
     assert cost["tokens_per_second"] == pytest.approx(cost["new_tokens"] / cost["answer_seconds"])
     assert cost["prompt_tokens"] >= 256
+
+
+def test_a_named_adapter_brings_the_name_of_its_writer(cli: Callable[..., Any]) -> None:
+    content = record(cli("eval", "adapter=${model.adapters.msw}", "context=none", *SMALL, "--json"))
+    assert content["writer"] == "msw"
+    assert "__msw__" in content["cell"]
