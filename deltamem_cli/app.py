@@ -29,6 +29,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "reproduce": running.reproduce,
     "chat": running.chat,
     "list": looking.list_,
+    "doctor": looking.doctor,
     "show": looking.show,
     "audit": looking.audit,
     "fetch": looking.fetch,

@@ -11,7 +11,7 @@ from deltamem_cli.compose import options, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.instantiate import build, check_types
 
-__all__ = ["list_methods"]
+__all__ = ["list_methods", "trained_parameters"]
 
 IN_VIEW = {"visible": "the history", "part": "a part of the history", "none": "the question"}
 """By a method's natural context."""
@@ -51,14 +51,14 @@ def _row(name: str, empty: list[Any], config: Any) -> dict[str, Any]:
     return {
         "name": name,
         "family": str(method.family),
-        "trained_parameters": _trained(config, empty[0]),
+        "trained_parameters": trained_parameters(config, empty[0]),
         "state": str(method.state),
         "in_view": IN_VIEW[str(method.natural_context)],
     }
 
 
-def _trained(config: Any, model: Any) -> int:
-    """Numbers that are trained, counted on the meta device."""
+def trained_parameters(config: Any, model: Any) -> int:
+    """Numbers that ``config.method`` trains beside a model, which may be on the meta device."""
     from hydra.utils import get_object
 
     if config.method.needs_adapter:

@@ -9,7 +9,7 @@ import typer
 
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
-__all__ = ["audit", "fetch", "list_", "parity", "show"]
+__all__ = ["audit", "doctor", "fetch", "list_", "parity", "show"]
 
 
 def list_(
@@ -63,3 +63,19 @@ def fetch(overrides: Overrides = None, as_json: Json = False, quiet: Quiet = Fal
     from deltamem_cli.commands.fetch import fetch as verb
 
     raise typer.Exit(verb(overrides or [], console=make_console(quiet=quiet, as_json=as_json)))
+
+
+def doctor(
+    words: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            metavar="[train|eval] [KEY=VALUE]...",
+            help="A verb, eval if left out, and its settings.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a run needs and what is missing: deltamem doctor train model=qwen3-4b."""
+    from deltamem_cli.commands.doctor import doctor as verb
+
+    raise typer.Exit(verb(words or [], console=make_console(as_json=as_json)))

@@ -1,0 +1,199 @@
+"""``deltamem doctor [train|eval] KEY=VALUE...``: what a run needs, without loading a weight."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from deltamem_cli.assemble import empty_model_of, model_source, trained_folders
+from deltamem_cli.commands.list_methods import trained_parameters
+from deltamem_cli.compose import choices, run_config
+from deltamem_cli.console import Console
+from deltamem_cli.errors import MISSING, OK, UsageError
+from deltamem_cli.experiments.dry_run import duration
+from deltamem_cli.experiments.estimate import DEFAULT_FACTOR, machine_rates, work_of
+from deltamem_cli.instantiate import check_types
+
+__all__ = ["KINDS", "doctor"]
+
+KINDS = ("eval", "train")
+WEIGHT_FILES = ("model.safetensors.index.json", "model.safetensors")
+KEPT_ACTIVATIONS = 16
+"""Numbers of the hidden width that a layer keeps for the backward pass of one token, about."""
+MIB = 2.0**20
+
+
+@dataclass
+class Findings:
+    """What was found, line by line, and what is missing."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+
+def doctor(words: Sequence[str], *, console: Console) -> int:
+    """Print the resolved plan and everything that is missing.
+
+    Args:
+        words: ``train`` or ``eval`` (the default) first, then the settings of that verb.
+        console: prints.
+
+    Returns:
+        0, or 4 where something is missing.
+
+    Raises:
+        UsageError: another verb, or settings that do not compose.
+    """
+    kind, settings = _kind(words)
+    found = Findings()
+    run_config(kind, partial(_examine, kind=kind, found=found), settings)
+    console.json({"kind": kind, "facts": found.facts, "missing": found.missing})
+    width = max(map(len, found.facts))
+    for name, value in found.facts.items():
+        console.result(f"{name:{width}}  {value}")
+    for sentence in found.missing:
+        console.result(f"missing: {sentence}")
+    if not found.missing:
+        console.result("nothing is missing")
+    return MISSING if found.missing else OK
+
+
+def _kind(words: Sequence[str]) -> tuple[str, list[str]]:
+    if words and "=" not in words[0]:
+        if words[0] not in KINDS:
+            raise UsageError(f"doctor looks at {' or '.join(KINDS)}, and got '{words[0]}'")
+        return words[0], list(words[1:])
+    return KINDS[0], list(words)
+
+
+def _examine(config: Any, *, kind: str, found: Findings) -> None:
+    check_types(config)
+    found.facts["plan"] = ", ".join(f"{g}={choices()[g]}" for g in _groups(kind))
+    _machine(config, found)
+    parameters = _sizes(config, found)
+    _model(config, found)
+    if kind == "eval":
+        _weights(config, found)
+    _work(config, kind, parameters, found)
+
+
+def _groups(kind: str) -> tuple[str, ...]:
+    both = ("model", "method", "writer")
+    return (
+        (*both, "bench", "context", "control") if kind == "eval" else (*both, "steer", "training")
+    )
+
+
+def _machine(config: Any, found: Findings) -> None:
+    """Versions, device and the back ends that would be chosen."""
+    import torch
+
+    from deltamem.backbone.placement import find_device
+    from deltamem.delta_rule.compiling import compiler
+    from deltamem.delta_rule.fused import can_fuse
+    from evaluations.provenance import environment
+
+    device = find_device(str(config.runtime.device))
+    versions = environment()["versions"]
+    names = ("deltamem", "torch", "transformers")
+    found.facts["versions"] = ", ".join(f"{name} {versions.get(name, '?')}" for name in names)
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    found.facts["device"] = name
+    scan = "triton" if can_fuse(device) else "torch"
+    more = ", cpp by DELTA_MEM_SCAN_IMPL=cpp" if scan == "torch" and compiler() else ""
+    found.facts["scan"] = f"{scan}{more}"
+    flash = "installed" if importlib.util.find_spec("flash_attn") else "not installed"
+    found.facts["attention"] = f"{config.runtime.attention} (FlashAttention 2 is {flash})"
+
+
+def _sizes(config: Any, found: Findings) -> int | None:
+    """Parameters of the backbone and of what is trained, from the meta device."""
+    from deltamem.errors import DeltaMemError
+
+    try:
+        model = empty_model_of(config)
+    except DeltaMemError as fault:
+        found.missing.append(f"the backbone's configuration: {fault}")
+        return None
+    total = sum(p.numel() for p in model.parameters())
+    found.facts["backbone"] = f"{total:,} parameters"
+    if "memory" in config or not config.method.needs_adapter:
+        trained = trained_parameters(config, model)
+        share = 100 * trained / total
+        found.facts["trained"] = f"{trained:,} parameters ({share:.2f} % of the backbone's)"
+    return int(total)
+
+
+def _model(config: Any, found: Findings) -> None:
+    """Whether the backbone's weights are on this machine."""
+    from transformers.utils.hub import cached_file
+
+    source = model_source(config)
+    for name in WEIGHT_FILES:
+        try:
+            path = cached_file(
+                source["id"], name, revision=source["revision"], local_files_only=True
+            )
+        except OSError:
+            continue
+        if path is not None:
+            return
+    found.missing.append(
+        f"the weights of {source['id']}: `hf download {source['id']}`, or name a folder with "
+        "model.id=FOLDER"
+    )
+
+
+def _weights(config: Any, found: Findings) -> None:
+    """Whether there is an adapter, or weights of a trained baseline."""
+    needs = config.method.needs_adapter or "learner" in config.method
+    if not needs:
+        return
+    model, writer, method = (choices()[group] for group in ("model", "writer", "method"))
+    part = writer if config.method.needs_adapter else method
+    released = config.model.get("adapters", {}).get(part)
+    named = config.adapter or released
+    if named is not None and not Path(named).is_dir():
+        found.missing.append(f"the adapter {named} is not on this machine")
+    elif named is None and not trained_folders(config, part=part):
+        what = f"writer={writer}" if config.method.needs_adapter else f"method={method}"
+        found.missing.append(f"trained weights: `deltamem train model={model} {what}`")
+
+
+def _work(config: Any, kind: str, parameters: int | None, found: Findings) -> None:
+    """Tokens of the data, memory and time."""
+    try:
+        work = work_of(kind, config)
+    except Exception as fault:
+        if getattr(fault, "exit_code", None) is None:
+            raise
+        found.missing.append(f"the data: {fault}")
+        return
+    new = f", {work.new_tokens:,} new ones at most" if work.new_tokens else ""
+    found.facts["tokens"] = f"{work.read_tokens:,} to read{new} (from characters)"
+    rates = machine_rates(str(config.runtime.device), str(config.runtime.dtype))
+    seconds = work.seconds(rates)
+    if seconds is not None and parameters is not None:
+        bare = f"{DEFAULT_FACTOR:g} x what the arithmetic and memory of this machine allow"
+        found.facts["time"] = f"about {duration(DEFAULT_FACTOR * seconds)} ({bare})"
+        found.facts["memory"] = _memory(config, kind, parameters * rates.bytes_per_weight)
+
+
+def _memory(config: Any, kind: str, weights: int) -> str:
+    """The weights, and in training what is kept for the backward pass."""
+    text = f"{weights / MIB:,.0f} MiB of weights"
+    if kind == "eval":
+        return f"{text}, and the cache of what is in view"
+    model = empty_model_of(config).config.get_text_config()
+    recipe = config.training
+    tokens = recipe.micro_batch_size * (recipe.get("write_length", 8192) + 512)
+    kept = 1 if recipe.get("activation_checkpointing", False) else KEPT_ACTIVATIONS
+    size = tokens * model.num_hidden_layers * model.hidden_size * kept * 4 / MIB
+    return (
+        f"{text}, about {size:,.0f} MiB of activations with {recipe.micro_batch_size} of the "
+        "longest episodes side by side"
+    )
