@@ -157,11 +157,12 @@ def load_memory(config: Any, backbone: Any) -> Any:
         UsageError: the adapter's writer is not the one that was asked for.
     """
     from deltamem import load_adapter
+    from deltamem.adapter_source import adapter_folder
     from deltamem.errors import Unavailable
 
     model, writer = choices()["model"], choices()["writer"]
     if config.adapter is not None:
-        memory = load_adapter(Path(config.adapter), backbone)
+        memory = load_adapter(adapter_folder(str(config.adapter)), backbone)
         wanted = build(config.writer)
         if _writer_was_asked_for() and memory.config.writer != wanted:
             raise UsageError(
@@ -175,7 +176,7 @@ def load_memory(config: Any, backbone: Any) -> Any:
         return load_adapter(trained[-1], backbone)
     released = config.model.get("adapters", {}).get(writer)
     if released is not None:
-        return load_adapter(Path(released), backbone)
+        return load_adapter(adapter_folder(str(released)), backbone)
     raise Unavailable(
         f"there is no adapter for model={model} writer={writer}: train one with `deltamem train "
         f"model={model} writer={writer}`, or name one with adapter=FOLDER"

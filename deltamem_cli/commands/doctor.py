@@ -6,7 +6,6 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from deltamem_cli.assemble import empty_model_of, model_source, trained_folders
@@ -157,9 +156,15 @@ def _weights(config: Any, found: Findings) -> None:
     part = writer if config.method.needs_adapter else method
     released = config.model.get("adapters", {}).get(part)
     named = config.adapter or released
-    if named is not None and not Path(named).is_dir():
-        found.missing.append(f"the adapter {named} is not on this machine")
-    elif named is None and not trained_folders(config, part=part):
+    if named is not None:
+        from deltamem.adapter_source import adapter_folder
+        from deltamem.errors import Unavailable
+
+        try:
+            adapter_folder(str(named))
+        except Unavailable as fault:
+            found.missing.append(str(fault))
+    elif not trained_folders(config, part=part):
         what = f"writer={writer}" if config.method.needs_adapter else f"method={method}"
         found.missing.append(f"trained weights: `deltamem train model={model} {what}`")
 

@@ -1,0 +1,51 @@
+"""Where an adapter is: a folder, or a repository of the hub at one commit."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+
+from deltamem.backbone.hub import from_cache_or_hub
+from deltamem.errors import Unavailable
+
+__all__ = ["adapter_folder"]
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+FILES = ("delta_mem_config.json", "delta_mem_adapter.*", "baseline.*", "README.md")
+
+
+def adapter_folder(name: str) -> Path:
+    """The folder of an adapter that was named by a folder or as ``owner/name[@revision]``.
+
+    A repository is taken from the hub's cache on this machine, else fetched; nothing in it is run.
+
+    Raises:
+        Unavailable: no such folder, and no repository that is here or can be fetched.
+    """
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        return path
+    repository, _, revision = name.partition("@")
+    if not HUB_ID.fullmatch(repository):
+        raise Unavailable(
+            f"there is no adapter folder {name}; name a folder, or a repository of the hub as "
+            "adapter=OWNER/NAME@REVISION"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    load = partial(
+        snapshot_download, repository, revision=revision or None, allow_patterns=list(FILES)
+    )
+    # without a network the hub's own error is of the kind that its HTTP library raises
+    faults: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError)
+    return Path(from_cache_or_hub(load, repository, explain=partial(_explain, name), faults=faults))
+
+
+def _explain(name: str, fault: Exception) -> Exception:
+    reason = (str(fault).strip().splitlines() or [repr(fault)])[0]
+    return Unavailable(
+        f"the adapter {name} is neither a folder nor on this machine, and cannot be fetched "
+        f"({reason}): run `hf download {name.partition('@')[0]}` where there is a network"
+    )
