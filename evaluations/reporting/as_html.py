@@ -20,7 +20,7 @@ from evaluations.reporting.tables import Cell, Report
 
 __all__ = ["MEMORY_MAP", "html_page"]
 
-MEMORY_MAP = "memory.svg"
+MEMORY_MAP = "memory__*.svg"
 """A heat-map of the states, where `deltamem inspect` left one in the run's folder."""
 FOLDER = Path(__file__).parent / "page"
 

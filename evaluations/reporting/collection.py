@@ -26,14 +26,14 @@ class StoredRecord:
         """The run's samples; None where they are not on this machine."""
         return self.beside(SAMPLES)
 
-    def beside(self, name: str) -> Path | None:
-        """A file of the run's folder; None where it is not on this machine."""
+    def beside(self, pattern: str) -> Path | None:
+        """A file of the run's folder, the first by name; None where none is on this machine."""
         named = Path(self.record.path).parent
         # a copy in results/ stands beside the runs/ that its path begins with
         folders = [named, self.file.parent.parent / named]
         if self.file.name == RECORD:
             folders.insert(0, self.file.parent)
-        return next((f / name for f in folders if (f / name).is_file()), None)
+        return next((path for folder in folders for path in sorted(folder.glob(pattern))), None)
 
 
 def collect(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:

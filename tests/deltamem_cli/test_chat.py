@@ -103,7 +103,7 @@ def test_commands(chat: Callable[..., Any]) -> None:
         ([], ("decoding.top=1",), 2, "there is no setting 'decoding.top'"),
         ([], ("context=auto",), 2, "context.mode must be given"),
         ([], ("system=3",), 2, "system is 3"),
-        ([], ("adapter=nowhere",), 4, "no adapter in nowhere"),
+        ([], ("adapter=nowhere",), 4, "there is no adapter folder nowhere"),
         ([], ("state=nowhere",), 4, "there is no state file nowhere.dmstate"),
         ([], ("bench=recall",), 2, "'bench"),
     ],

@@ -115,7 +115,7 @@ def test_one_history_of_a_run_with_an_adapter_of_a_named_folder(
     folder = run(f"adapter={adapter}", "context=none")
     done = cli("inspect", str(folder))
     assert done.code == 4
-    assert "no adapter in msw" in done.err
+    assert "there is no adapter folder msw" in done.err
     words = (f"adapter={adapter}", "--history", "test-update-4-0", "--out", "pictures/x.1")
     done = cli("inspect", str(folder), *words)
     assert done.code == 0, done.err

@@ -182,12 +182,12 @@ def test_a_heat_map_beside_a_run_is_shown(tmp_path: Path) -> None:
     drawn = (
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path id="a" d="M0 0h9"/></svg>'
     )
-    stored[1].file.with_name("memory.svg").write_text(drawn, encoding="utf-8")
-    stored[2].file.with_name("memory.svg").write_text("<svg", encoding="utf-8")
+    stored[1].file.with_name("memory__a.svg").write_text(drawn, encoding="utf-8")
+    stored[2].file.with_name("memory__a.svg").write_text("<svg", encoding="utf-8")
     text = page_of(stored)
     assert 'id="maps"' in text
     assert '<path id="m1-a" d="M0 0h9">' in text
-    assert "memory.svg is not shown" in text
+    assert "memory__a.svg is not shown" in text
 
 
 def test_an_svg_brings_no_script_and_no_link() -> None:
