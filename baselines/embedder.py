@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deltamem.backbone.digest import tensors_sha
 from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = [
@@ -158,11 +159,7 @@ def quietly() -> Iterator[None]:
 
 def weights_sha(model: Any) -> str:
     """sha256 over all weights in their order of names, as float32."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(model.named_parameters()):
-        digest.update(name.encode())
-        digest.update(weight.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return tensors_sha({name: weight.float() for name, weight in model.named_parameters()})
 
 
 def _max_length(folder: Path, model: Any, tokenizer: Any) -> int:

@@ -7,7 +7,6 @@ README.md              the card
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from deltamem.backbone import Backbone
+from deltamem.backbone.digest import tensors_sha
 from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 
 __all__ = ["Weights", "load_weights", "save_weights", "stored_sha"]
@@ -42,11 +42,7 @@ class Weights:
     @property
     def sha(self) -> str:
         """sha256 over all tensors in the order of their names."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.tensors.items()):
-            digest.update(name.encode())
-            digest.update(tensor.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return tensors_sha(self.tensors)
 
     def make(self, kind: Callable[..., Module], model: Any) -> Module:
         """The module of these weights beside ``model``, frozen.
@@ -106,11 +102,7 @@ def save_weights(
     content = {
         "method": method,
         "settings": dict(settings),
-        "backbone": {
-            "name": backbone.name,
-            "revision": backbone.revision,
-            "fingerprint": backbone.fingerprint,
-        },
+        "backbone": backbone.origin,
     }
     sha = Weights(folder=folder, settings=settings, tensors=tensors).sha
     facts = {

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from deltamem.attach import Attachment, attach
+from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.quantization import dense_weight
 from deltamem.config import DeltaMemConfig
 from deltamem.depth import layer_indices, name_of_layers
@@ -20,7 +20,7 @@ from deltamem.errors import InvalidInput
 from deltamem.layer import LayerMemory
 from deltamem.state import MemoryState
 
-__all__ = ["DeltaMemory", "sha_of"]
+__all__ = ["DeltaMemory"]
 
 
 class DeltaMemory(nn.Module):
@@ -119,13 +119,4 @@ class DeltaMemory(nn.Module):
     @property
     def sha(self) -> str:
         """sha256 over all weights in their order of names: what the adapter is."""
-        return sha_of(self.state_dict())
-
-
-def sha_of(weights: Mapping[str, Tensor]) -> str:
-    """sha256 over named tensors in the order of their names."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(weights.items()):
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+        return tensors_sha(self.state_dict())

@@ -18,8 +18,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from deltamem.adapter import DeltaMemory, sha_of
+from deltamem.adapter import DeltaMemory
 from deltamem.backbone import Backbone
+from deltamem.backbone.digest import tensors_sha
 from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 from deltamem.model_card import model_card
 from deltamem.published import (
@@ -49,18 +50,13 @@ def save_adapter(
     Raises:
         DeltaMemError: the folder cannot be written.
     """
-    identity = {
-        "name": backbone.name,
-        "revision": backbone.revision,
-        "fingerprint": backbone.fingerprint,
-    }
     weights = {
         tensor_name(name): w.detach().cpu().contiguous() for name, w in memory.state_dict().items()
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-        _write_config(folder, {**to_published(memory.config), "backbone": identity})
+        _write_config(folder, {**to_published(memory.config), "backbone": backbone.origin})
         text = model_card(memory, backbone, facts=card or {})
         (folder / "README.md").write_text(text, encoding="utf-8")
     except (OSError, SafetensorError) as fault:
@@ -106,7 +102,7 @@ def stored_sha(folder: Path) -> str:
         InvalidInput: damaged files.
     """
     weights = _read_weights(folder)
-    return sha_of({parameter_name(name): weight for name, weight in weights.items()})
+    return tensors_sha({parameter_name(name): weight for name, weight in weights.items()})
 
 
 def _write_config(folder: Path, keys: Mapping[str, Any]) -> None:

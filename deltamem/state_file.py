@@ -180,14 +180,10 @@ def _beside(state: MemoryState, memory: DeltaMemory) -> MemoryState:
 def _expected(memory: DeltaMemory, backbone: Backbone) -> Manifest:
     """The manifest of a state that is written here, without what only its moment decides."""
     return Manifest(
-        backbone={
-            "name": backbone.name,
-            "revision": backbone.revision,
-            "fingerprint": backbone.fingerprint,
-        },
+        backbone=backbone.origin,
         adapter=memory.sha,
         config=json.loads(json.dumps(to_published(memory.config))),
-        tokenizer=_tokenizer_sha(backbone.tokenizer),
+        tokenizer=_sha(backbone.tokenizer_description),
         template=_sha([backbone.tokenizer.chat_template, dict(backbone.template_kwargs)]),
         dtype=memory.config.state_dtype,
         date="",
@@ -251,12 +247,6 @@ def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _tokenizer_sha(tokenizer: Any) -> str:
-    """Of vocabulary, merges, normalisers and added tokens; not of how calls pad or truncate."""
-    content = json.loads(tokenizer.backend_tokenizer.to_str())
-    return _sha({k: v for k, v in content.items() if k not in ("padding", "truncation")})
 
 
 def _sha(content: Any) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PLACES", "config_hash", "content_hash", "digests", "plain"]
+__all__ = ["PLACES", "config_hash", "content_hash", "digests", "leaves", "plain"]
 
 PLACES = ("runs_dir", "results_dir", "limit", "hydra")
 """Settings that change where things go, not what comes out."""
@@ -30,6 +30,15 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_folders(v) for v in value]
     return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+
+
+def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every setting of a tree by its whole name, such as ``bench.protocol``."""
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def config_hash(config: Any) -> str:
@@ -78,7 +87,9 @@ def _digest(path: Path) -> str:
 
 
 def _content(path: Path) -> str:
+    from evaluations.datafile import sha256_of
+
     size = path.stat().st_size
     if size > HASHED_BYTES:
         return f"{size} bytes of {path.stat().st_mtime_ns}"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)

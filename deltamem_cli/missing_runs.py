@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.compose import compose_each, method_settings, options
-from deltamem_cli.identity import plain
+from deltamem_cli.identity import leaves, plain
 
 if TYPE_CHECKING:
     from evaluations.record import Record
@@ -29,7 +28,6 @@ def eval_command(record: Record, what: str) -> str:
         what: a control, or ``reference`` for the bare backbone.
     """
     from evaluations.reporting.attribution import REFERENCE
-    from evaluations.reporting.naming import weights_of
 
     words = [f"bench={record.bench}", f"model={record.model}"]
     if what == REFERENCE:
@@ -45,7 +43,7 @@ def eval_command(record: Record, what: str) -> str:
         words.append(f"limit={record.n['expected']}")
     command = "deltamem eval " + " ".join(map(shlex.quote, words))
     return (
-        f"{command} (FOLDER: adapter @{(weights_of(record) or '')[:8]})"
+        f"{command} (FOLDER: adapter @{(record.weights_sha or '')[:8]})"
         if UNKNOWN in words
         else command
     )
@@ -77,19 +75,11 @@ def _differing(record: Record, words: tuple[str, ...], *, parts: tuple[str, ...]
     usual = _usual(words)
     found = []
     for part in parts:
-        ours = dict(_leaves(record.config.get(part, {}), part))
-        for key, value in _leaves(usual.get(part, {}), part):
+        ours = dict(leaves({part: record.config.get(part, {})}))
+        for key, value in leaves({part: usual.get(part, {})}):
             if key in ours and ours[key] != value:
                 found.append(f"{key}={_value(ours[key])}")
     return found
-
-
-def _leaves(node: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for name, value in node.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}.{name}")
-        else:
-            yield f"{prefix}.{name}", value
 
 
 def _value(value: Any) -> str:

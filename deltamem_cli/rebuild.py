@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.compose import run_config
+from deltamem_cli.compose import compose_each, run_config
 from deltamem_cli.errors import MISSING
-from deltamem_cli.identity import plain
+from deltamem_cli.identity import leaves, plain
+from deltamem_cli.overrides import literal
 
 if TYPE_CHECKING:
     from evaluations.record import Record
@@ -63,46 +63,13 @@ def _differences(
     """
     from omegaconf import OmegaConf
 
-    seen: list[tuple[Any, Any]] = []
-
-    def look(config: Any) -> None:
-        seen.append((plain(config), OmegaConf.to_container(config, resolve=False)))
-
-    run_config("eval", look, words)
-    have, written = (dict(_leaves(tree)) for tree in seen[0])
+    (config,) = compose_each("eval", [words])
+    have = dict(leaves(plain(config)))
+    written = dict(leaves(OmegaConf.to_container(config, resolve=False)))
     found = []
-    for key, value in _leaves(stored):
+    for key, value in leaves(stored):
         derived = "${" in str(written.get(key))
         if (key in have and have[key] == value) or key in MACHINE or derived > with_derived:
             continue
-        found.append(f"{'' if key in have else '+'}{key}={_literal(value)}")
+        found.append(f"{'' if key in have else '+'}{key}={literal(value)}")
     return found
-
-
-def _leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def _literal(value: Any) -> str:
-    """A value in Hydra's grammar of overrides."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        # backslashes count only before a quote, be it within or at the end
-        return "'" + re.sub(r"(\\*)('|\Z)", _escaped, value) + "'"
-    if isinstance(value, Mapping):
-        return "{" + ",".join(f"{k}:{_literal(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join(map(_literal, value)) + "]"
-    return repr(value)
-
-
-def _escaped(found: re.Match[str]) -> str:
-    quote = "\\'" if found[2] else ""
-    return found[1] * 2 + quote

@@ -12,7 +12,17 @@ from evaluations.metrics.paired import Paired, compare_scores, holm
 from evaluations.record import RECORD, Record, read_record
 from evaluations.store import read_samples
 
-__all__ = ["Comparison", "Flip", "Line", "Run", "compare_runs", "flips", "read_run"]
+__all__ = [
+    "WITHHELD",
+    "Comparison",
+    "Flip",
+    "Line",
+    "Run",
+    "compare_runs",
+    "flips",
+    "in_a_line",
+    "read_run",
+]
 
 Row = Mapping[str, Any]
 WITHHELD = "[withheld]"
@@ -163,14 +173,27 @@ def flips(a: Run, b: Run) -> list[Flip]:
             continue
         effect = float(other["scores"][metric]) - float(row["scores"][metric])
         if effect:
-            found.append(
-                Flip(
-                    id=name,
-                    question=row["metadata"].get("asked") or row["question"],
-                    references=row["references"] if row["question"] is not None else (),
-                    a=row["prediction"] if row["question"] is not None else WITHHELD,
-                    b=other["prediction"] if row["question"] is not None else WITHHELD,
-                    effect=effect,
-                )
-            )
+            found.append(_flip(name, row, other, effect))
     return sorted(found, key=lambda flip: -flip.effect)
+
+
+def _flip(name: str, row: Row, other: Row, effect: float) -> Flip:
+    question = row["metadata"].get("asked") or row["question"]
+    if row["question"] is None:
+        return Flip(
+            id=name, question=question, references=(), a=WITHHELD, b=WITHHELD, effect=effect
+        )
+    return Flip(
+        id=name,
+        question=question,
+        references=row["references"],
+        a=row["prediction"],
+        b=other["prediction"],
+        effect=effect,
+    )
+
+
+def in_a_line(text: str, *, longest: int) -> str:
+    """A question or an answer in one line of at most so many characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"

@@ -8,10 +8,10 @@ from typing import Any
 
 from evaluations.record import Record
 
-__all__ = ["by_number", "draw_by_number"]
+__all__ = ["STYLES", "by_number", "draw_by_number"]
 
-BACKEND = "agg"
-"""Draws to files; no screen is needed."""
+STYLES = ("C0o-", "C1s-", "C2^-", "C3v-", "C4D-", "C5x-")
+"""Of lines that are drawn together."""
 
 
 def by_number(record: Record, prefix: str) -> list[tuple[int, dict[str, float]]]:

@@ -19,6 +19,7 @@ __all__ = [
     "peak_memory_mb",
     "reset_peak_memory",
     "timestamp",
+    "versions",
 ]
 
 PACKAGES = (
@@ -41,19 +42,24 @@ def timestamp() -> str:
 
 def environment() -> dict[str, Any]:
     """Package versions, Python, machine and the commit of this project, for a record."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return {
-        "versions": versions,
+        "versions": versions(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": device_name(),
         **git_commit(),
     }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that a number may depend on, as far as they are installed."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def device_name() -> str | None:

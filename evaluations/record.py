@@ -58,6 +58,19 @@ class Record:
     schema: int = SCHEMA
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def weights_sha(self) -> str | None:
+        """Of the trained weights; None where a method has none."""
+        method = self.provenance.get("method", {})
+        return method.get("adapter_sha") or method.get("weights_sha")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a row of the paper may ask for: what the method says of itself, and the choices."""
+        named = ("model", "method", "writer", "context", "protocol")
+        choices = {name: getattr(self, name) for name in named}
+        return {**self.provenance.get("method", {}), **choices}
+
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         return asdict(self)

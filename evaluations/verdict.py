@@ -107,27 +107,16 @@ def faults_of(run: Run, column: Column, expected: Expected) -> list[str]:
 
 
 def _other_settings(run: Run, expected: Expected) -> list[str]:
-    record, method = run.record, run.record.provenance.get("method", {})
-    have = {
-        "model": record.model,
-        "method": record.method,
-        "writer": record.writer,
-        "context": record.context,
-        "heads": method.get("heads"),
-        "layers": method.get("layers"),
-        "protocol": record.protocol,
-    }
+    record, have = run.record, run.record.settings
     wanted = {"protocol": "paper", **expected.settings}
     faults = [
-        f"{name}={have[name]}, and {value} is wanted"
+        f"{name}={have.get(name)}, and {value} is wanted"
         for name, value in wanted.items()
-        if value != "natural" and have[name] != value
+        if value != "natural" and have.get(name) != value
     ]
-    sha = method.get("adapter_sha") or method.get("weights_sha")
-    if expected.weights_sha is not None and sha != expected.weights_sha:
-        faults.append(
-            f"the weights are {str(sha)[:12]}, and the training made {expected.weights_sha[:12]}"
-        )
+    if expected.weights_sha is not None and record.weights_sha != expected.weights_sha:
+        found, made = str(record.weights_sha)[:12], expected.weights_sha[:12]
+        faults.append(f"the weights are {found}, and the training made {made}")
     if expected.config is not None:
         faults += [
             f"{name} is not as planned"

@@ -59,12 +59,22 @@ class Backbone:
             "model_device": self.device.type,
         }
 
+    @property
+    def origin(self) -> dict[str, str | None]:
+        """Whose weights these are, as the files of what was trained on them say it."""
+        return {"name": self.name, "revision": self.revision, "fingerprint": self.fingerprint}
+
+    @property
+    def tokenizer_description(self) -> dict[str, Any]:
+        """Vocabulary, merges, normalisers, added tokens; not how calls pad or truncate."""
+        described = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        return {k: v for k, v in described.items() if k not in OF_ONE_CALL}
+
     @cached_property
     def prompt_format(self) -> str:
         """sha256 over the tokenizer, the chat template, its switches and its date."""
-        described = json.loads(self.tokenizer.backend_tokenizer.to_str())
         content = {
-            "tokenizer": {k: v for k, v in described.items() if k not in OF_ONE_CALL},
+            "tokenizer": self.tokenizer_description,
             "special": {k: str(v) for k, v in self.tokenizer.special_tokens_map.items()},
             "template": self.tokenizer.chat_template,
             "template_kwargs": dict(self.template_kwargs),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,15 +102,13 @@ def _row(line: Line) -> Sequence[str]:
 
 
 def _flip(flip: Flip) -> str:
+    from evaluations.comparison import WITHHELD, in_a_line
+
+    short = partial(in_a_line, longest=LONGEST)
     kind = "fixed " if flip.effect > 0 else "broken"
-    question = _short(flip.question or "[withheld]")
+    question = short(flip.question or WITHHELD)
     return (
         f"{kind} {flip.id} ({flip.effect:+.2f})\n  {question}\n"
-        f"  wanted: {_short(' | '.join(flip.references))}\n"
-        f"  A: {_short(flip.a)}\n  B: {_short(flip.b)}"
+        f"  wanted: {short(' | '.join(flip.references))}\n"
+        f"  A: {short(flip.a)}\n  B: {short(flip.b)}"
     )
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

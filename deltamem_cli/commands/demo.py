@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 FACTS = ("1", "2", "4", "8", "16")
-STYLES = ("C0o-", "C1s-", "C2^-")
 CONTROLS = ("foreign", "zero", "shuffled", "no_write")
 """The first is drawn; the others coincide with it."""
 
@@ -80,6 +79,8 @@ def _train_live(settings: Any, console: Console) -> Path:
 
 def _rows(live: Path, live_writer: str) -> list[Row]:
     """The reference with and without the dialogue in view, then the memory, then its controls."""
+    from evaluations.figures import STYLES
+
     rows = [
         Row(
             label="frozen, dialogue in view",

@@ -73,11 +73,11 @@ def _examine(config: Any, *, kind: str, found: Findings) -> None:
     check_types(config)
     found.facts["plan"] = ", ".join(f"{g}={choices()[g]}" for g in _groups(kind))
     _machine(config, found)
-    parameters = _sizes(config, found)
+    empty = _sizes(config, found)
     _model(config, found)
     if kind == "eval":
         _weights(config, found)
-    _work(config, kind, parameters, found)
+    _work(config, kind, empty, found)
 
 
 def _groups(kind: str) -> tuple[str, ...]:
@@ -94,12 +94,11 @@ def _machine(config: Any, found: Findings) -> None:
     from deltamem.backbone.placement import find_device
     from deltamem.delta_rule.compiling import compiler
     from deltamem.delta_rule.fused import can_fuse
-    from evaluations.provenance import environment
+    from evaluations.provenance import versions
 
     device = find_device(str(config.runtime.device))
-    versions = environment()["versions"]
-    names = ("deltamem", "torch", "transformers")
-    found.facts["versions"] = ", ".join(f"{name} {versions.get(name, '?')}" for name in names)
+    known, names = versions(), ("deltamem", "torch", "transformers")
+    found.facts["versions"] = ", ".join(f"{name} {known.get(name, '?')}" for name in names)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     found.facts["device"] = name
     scan = "triton" if can_fuse(device) else "torch"
@@ -109,8 +108,8 @@ def _machine(config: Any, found: Findings) -> None:
     found.facts["attention"] = f"{config.runtime.attention} (FlashAttention 2 is {flash})"
 
 
-def _sizes(config: Any, found: Findings) -> int | None:
-    """Parameters of the backbone and of what is trained, from the meta device."""
+def _sizes(config: Any, found: Findings) -> Any:
+    """The backbone on the meta device, None where its shape is unknown; its parameters are told."""
     from deltamem.errors import DeltaMemError
 
     try:
@@ -124,7 +123,7 @@ def _sizes(config: Any, found: Findings) -> int | None:
         trained = trained_parameters(config, model)
         share = 100 * trained / total
         found.facts["trained"] = f"{trained:,} parameters ({share:.2f} % of the backbone's)"
-    return int(total)
+    return model
 
 
 def _model(config: Any, found: Findings) -> None:
@@ -169,7 +168,7 @@ def _weights(config: Any, found: Findings) -> None:
         found.missing.append(f"trained weights: `deltamem train model={model} {what}`")
 
 
-def _work(config: Any, kind: str, parameters: int | None, found: Findings) -> None:
+def _work(config: Any, kind: str, empty: Any, found: Findings) -> None:
     """Tokens of the data, memory and time."""
     try:
         work = work_of(kind, config)
@@ -182,18 +181,20 @@ def _work(config: Any, kind: str, parameters: int | None, found: Findings) -> No
     found.facts["tokens"] = f"{work.read_tokens:,} to read{new} (from characters)"
     rates = machine_rates(str(config.runtime.device), str(config.runtime.dtype))
     seconds = work.seconds(rates)
-    if seconds is not None and parameters is not None:
+    if seconds is not None and work.parameters is not None:
         bare = f"{DEFAULT_FACTOR:g} x what the arithmetic and memory of this machine allow"
         found.facts["time"] = f"about {duration(DEFAULT_FACTOR * seconds)} ({bare})"
-        found.facts["memory"] = _memory(config, kind, parameters * rates.bytes_per_weight)
+        found.facts["memory"] = _memory(
+            config, kind, empty, work.parameters * rates.bytes_per_weight
+        )
 
 
-def _memory(config: Any, kind: str, weights: int) -> str:
+def _memory(config: Any, kind: str, empty: Any, weights: int) -> str:
     """The weights, and in training what is kept for the backward pass."""
     text = f"{weights / MIB:,.0f} MiB of weights"
     if kind == "eval":
         return f"{text}, and the cache of what is in view"
-    model = empty_model_of(config).config.get_text_config()
+    model = empty.config.get_text_config()
     recipe = config.training
     tokens = recipe.micro_batch_size * (recipe.get("write_length", 8192) + 512)
     kept = 1 if recipe.get("activation_checkpointing", False) else KEPT_ACTIVATIONS

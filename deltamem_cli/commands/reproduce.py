@@ -14,7 +14,8 @@ from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.experiments import Plan, run_missing
 from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import Judged, judge_table
-from deltamem_cli.experiments.words import as_overrides, quoted
+from deltamem_cli.experiments.words import as_overrides
+from deltamem_cli.overrides import quoted
 from deltamem_cli.published_numbers import paper_file
 
 if TYPE_CHECKING:

@@ -10,8 +10,15 @@ from typing import Any
 from deltamem_cli.compose import compose_each
 from deltamem_cli.experiments.estimate import Work, factor_of, machine_rates, work_of
 from deltamem_cli.experiments.jobs import Job, finished
+from deltamem_cli.identity import content_hash, digests, plain
 
 __all__ = ["Forecast", "duration", "forecast", "forecast_table"]
+
+DECISIVE = {
+    "train": ("model", "training", "seed", "runtime"),
+    "eval": ("model", "bench", "runtime"),
+}
+"""Parts of a configuration that its tokens and its time depend on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,53 +35,57 @@ class Forecast:
 
 def forecast(jobs: Sequence[Job], *, runs: Path) -> tuple[list[Forecast], str]:
     """Every job's tokens and time, and a sentence on where the times come from."""
-    configs = {
-        job.key: config
+    counted = _Counted()
+    looked = [
+        (job, finished(job, runs), *counted.of(kind, config))
         for kind in ("train", "eval")
         for job, config in _composed([job for job in jobs if job.kind == kind], kind)
-    }
-    ended = {job.key: finished(job, runs) for job in jobs}
-    works: dict[str, Work | None] = {}
-    faults: dict[str, str] = {}
-    for job in jobs:
-        works[job.key], fault = _work(job, configs[job.key])
-        faults |= {job.key: fault} if fault else {}
-    rates = {job.key: machine_rates(*_machine(configs[job.key])) for job in jobs}
-    pairs = []
-    for job in jobs:
-        work, took = works[job.key], _took(ended[job.key], job)
-        roofline = None if work is None else work.seconds(rates[job.key])
-        if roofline is not None and took is not None:
-            pairs.append((roofline, took))
+    ]
+    pairs = [
+        (roofline, took)
+        for job, ended, _, _, roofline in looked
+        if roofline is not None and (took := _took(ended, job)) is not None
+    ]
     factor, known = factor_of(pairs)
-    rows = []
-    for job in jobs:
-        work = works[job.key]
-        roofline = None if work is None else work.seconds(rates[job.key])
-        rows.append(
-            Forecast(
-                job=job,
-                done=ended[job.key] is not None,
-                work=work,
-                missing=faults.get(job.key),
-                seconds=None if roofline is None else roofline * factor,
-            )
+    rows = [
+        Forecast(
+            job=job,
+            done=ended is not None,
+            work=work,
+            missing=missing,
+            seconds=None if roofline is None else roofline * factor,
         )
+        for job, ended, work, missing, roofline in looked
+    ]
     basis = f"{known} finished runs here" if known else "no finished run here to learn from"
     return rows, f"times: {factor:.1f} x what this machine's arithmetic and memory allow ({basis})"
+
+
+class _Counted:
+    """Looks at each data set once, be it here or missing, however many jobs read it."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[Work | None, str | None]] = {}
+
+    def of(self, kind: str, config: Any) -> tuple[Work | None, str | None, float | None]:
+        """The work, or why it cannot be counted, and its seconds at this machine's rates."""
+        settings = plain(config)
+        parts = {name: settings.get(name) for name in DECISIVE[kind]}
+        key = content_hash([kind, parts, config.get("limit"), digests(config)])
+        if key not in self._known:
+            self._known[key] = _work(kind, config)
+        work, missing = self._known[key]
+        rates = machine_rates(str(config.runtime.device), str(config.runtime.dtype))
+        return work, missing, None if work is None else work.seconds(rates)
 
 
 def _composed(jobs: Sequence[Job], kind: str) -> list[tuple[Job, Any]]:
     return list(zip(jobs, compose_each(kind, [job.words for job in jobs]), strict=True))
 
 
-def _machine(config: Any) -> tuple[str, str]:
-    return str(config.runtime.device), str(config.runtime.dtype)
-
-
-def _work(job: Job, config: Any) -> tuple[Work | None, str | None]:
+def _work(kind: str, config: Any) -> tuple[Work | None, str | None]:
     try:
-        return work_of(job.kind, config), None
+        return work_of(kind, config), None
     except Exception as fault:
         if getattr(fault, "exit_code", None) is None:
             raise

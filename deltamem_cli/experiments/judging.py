@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from deltamem_cli.experiments.words import value_of
 from deltamem_cli.identity import plain
 
 if TYPE_CHECKING:
+    from evaluations.comparison import Run
     from evaluations.paper import Column, Published, Table
     from evaluations.verdict import Judgement, Measured
 
@@ -36,6 +38,8 @@ class _Judge:
     def __init__(self, table: Table, plan: Plan, outcomes: Mapping[str, Outcome]) -> None:
         self.table, self.plan, self.outcomes = table, plan, outcomes
         words = list(dict.fromkeys(cell.evaluate for cell in plan.cells))
+        self._run, self._sha = cache(_read), cache(_stored_sha)
+        self.measured = cache(self._measured)
         self.configs = dict(zip(words, compose_each("eval", words), strict=True))
 
     def cell_for(self, row: str, column: Column) -> Cell | None:
@@ -70,10 +74,8 @@ class _Judge:
         cell = self.table.cells.get((str(self.table.row(row).reference), column))
         return None if cell is None else cell.value
 
-    def measured(self, row: str, column: Column) -> tuple[Measured | None, str, str | None]:
+    def _measured(self, row: str, column: Column) -> tuple[Measured | None, str, str | None]:
         """Our mean, or why there is none that counts, and the record's path."""
-        from evaluations.comparison import read_run
-        from evaluations.errors import EvaluationError
         from evaluations.verdict import Expected, faults_of, measure
 
         cell = self.cell_for(row, column)
@@ -82,10 +84,9 @@ class _Judge:
         outcome = self.outcomes[cell.key]
         if outcome.path is None:
             return None, str(outcome.fault), None
-        try:
-            run = read_run(Path(outcome.path))
-        except EvaluationError as fault:
-            return None, str(fault), outcome.path
+        run = self._run(outcome.path)
+        if isinstance(run, str):
+            return None, run, outcome.path
         expected = Expected(
             settings=self.table.row(row).settings,
             weights_sha=self._weights_sha(cell),
@@ -101,11 +102,27 @@ class _Judge:
             return None
         folder = self.outcomes[cell.train_key].path
         assert folder is not None  # or its evaluation would have no record
-        if method_settings(value_of(cell.evaluate, "method") or DEFAULT_METHOD).needs_adapter:
-            from deltamem.adapter_files import stored_sha
-        else:
-            from baselines.weights import stored_sha
-        return stored_sha(Path(folder))
+        return self._sha(value_of(cell.evaluate, "method") or DEFAULT_METHOD, folder)
+
+
+def _read(record: str) -> Run | str:
+    """A run, or why it cannot be read."""
+    from evaluations.comparison import read_run
+    from evaluations.errors import EvaluationError
+
+    try:
+        return read_run(Path(record))
+    except EvaluationError as fault:
+        return str(fault)
+
+
+def _stored_sha(method: str, folder: str) -> str:
+    """Of the weights that a training of a method left."""
+    if method_settings(method).needs_adapter:
+        from deltamem.adapter_files import stored_sha
+    else:
+        from baselines.weights import stored_sha
+    return stored_sha(Path(folder))
 
 
 def judge_table(

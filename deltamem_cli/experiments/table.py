@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from evaluations.reporting import Table
 
 __all__ = ["draw", "experiment_table", "records_of"]
-
-STYLES = ("C0o-", "C1s-", "C2^-", "C3v-", "C4D-", "C5x-")
 
 
 def records_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Record]:
@@ -96,12 +95,12 @@ def draw(plan: Plan, outcomes: Mapping[str, Outcome], path: Path) -> list[Path]:
     """The experiment's figure, a line for each row; none where it has none or lacks records."""
     if plan.figure is None:
         return []
-    from evaluations.figures import draw_by_number
+    from evaluations.figures import STYLES, draw_by_number
 
     records = records_of(plan, outcomes)
     lines: list[tuple[str, Any, str]] = [
         (cell.row, records[cell.key], style)
-        for cell, style in zip(plan.cells, STYLES, strict=False)
+        for cell, style in zip(plan.cells, cycle(STYLES), strict=False)
         if cell.key in records
     ]
     if not lines:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["as_overrides", "merged", "quoted", "replaced", "value_of"]
+from deltamem_cli.overrides import quoted
+
+__all__ = ["as_overrides", "merged", "replaced", "value_of"]
 
 Words = tuple[str, ...]
 PARTS = ("train", "eval")
@@ -43,9 +44,3 @@ def as_overrides(words: Sequence[str]) -> list[str]:
         own = [w.removeprefix(f"{part}:") for w in words if w.startswith(f"{part}:")]
         plain += [f"{part}=[{','.join(map(quoted, own))}]"] if own else []
     return plain
-
-
-def quoted(text: str) -> str:
-    """As a string of Hydra's override grammar, where backslashes count only before a quote."""
-    inside = re.sub(r"(\\*)'", r"\1\1\\'", text)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", inside) + "'"

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evaluations.record import Record
-from evaluations.reporting.naming import weights_of
+from evaluations.reporting.as_json import finite
+from evaluations.reporting.costs import COSTS
 from evaluations.reporting.tables import Report
 
 __all__ = ["COLUMNS", "csv_lines"]
 
 IDENTITY = ("cell", "model", "method", "writer", "bench", "protocol", "context", "control", "seed")
 MEASURES = ("metric", "primary", "group", "mean", "ci95_low", "ci95_high", "n", "histories")
-COSTS = (
-    "prompt_tokens",
-    "written_tokens",
-    "new_tokens",
-    "trained_parameters",
-    "state_bytes",
-    "write_seconds",
-    "answer_seconds",
-    "tokens_per_second",
-    "peak_memory_mb",
-)
 PROVENANCE = ("fingerprint", "limited", "weights", "commit", "date")
 COLUMNS = (*IDENTITY, *MEASURES, *COSTS, *PROVENANCE)
 ALL = "all"
@@ -49,16 +38,16 @@ def _lines(record: Record) -> Iterator[dict[str, Any]]:
         **{name: record.cost.get(name) for name in COSTS},
         "fingerprint": record.fingerprint,
         "limited": record.limited,
-        "weights": weights_of(record),
+        "weights": record.weights_sha,
         "commit": record.provenance.get("git_commit"),
         "date": record.date,
     }
     for metric, found in record.metrics.items():
         named = {**around, "metric": metric, "primary": metric == record.primary_metric}
         whole = {"lo": found["ci95"][0], "hi": found["ci95"][1], "histories": found["clusters"]}
-        yield _finite({**named, **_measures(ALL, {**found, **whole})})
+        yield finite({**named, **_measures(ALL, {**found, **whole})})
         for group, part in found.get("groups", {}).items():
-            yield _finite({**named, **_measures(group, part)})
+            yield finite({**named, **_measures(group, part)})
 
 
 def _measures(group: str, part: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,12 +58,4 @@ def _measures(group: str, part: Mapping[str, Any]) -> dict[str, Any]:
         "ci95_high": part["hi"],
         "n": part["n"],
         "histories": part.get("histories"),
-    }
-
-
-def _finite(line: Mapping[str, Any]) -> dict[str, Any]:
-    """What is not a number is not written as one."""
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in line.items()
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from evaluations.reporting.tables import Cell, Note, Report, Table
 
-__all__ = ["json_content"]
+__all__ = ["finite", "json_content"]
 
 
 def json_content(report: Report) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def json_content(report: Report) -> dict[str, Any]:
         "tables": [_table(table) for table in report.tables],
         "notes": list(report.notes),
     }
-    plain: dict[str, Any] = _finite(content)
+    plain: dict[str, Any] = finite(content)
     return plain
 
 
@@ -50,12 +50,12 @@ def _note(note: Note | str) -> dict[str, Any]:
     return {"text": note} if isinstance(note, str) else asdict(note)
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no infinity and no NaN: null."""
+def finite(value: Any) -> Any:
+    """The same with None for what is infinite or not a number: JSON has neither."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, Mapping):
-        return {str(name): _finite(inner) for name, inner in value.items()}
+        return {str(name): finite(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [finite(inner) for inner in value]
     return value

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from evaluations.record import Record
 from evaluations.reporting.collection import StoredRecord
-from evaluations.reporting.naming import column_titles, row_names, weights_of
+from evaluations.reporting.naming import column_titles, row_names
 from evaluations.reporting.tables import Cell, Estimate, Footnotes, Note, Table
 
-__all__ = ["costs_table", "machine", "provenance_table"]
+__all__ = ["COSTS", "costs_table", "machine", "provenance_table"]
 
 COSTS = {
     "prompt_tokens": ("tokens in prompt", 0),
@@ -90,7 +90,7 @@ def _provenance(stored: StoredRecord) -> list[str]:
         record.date,
         commit + (" with changes" if known.get("git_dirty") else ""),
         ", ".join(str(part) for part in source if part),
-        (weights_of(record) or "")[:10],
+        (record.weights_sha or "")[:10],
         str(record.seed),
         machine(record),
         "here" if stored.samples is not None else "not here",

@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluations.paper import Column, Paper, Row, Table
+from evaluations.paper import Column, Row, Table
 from evaluations.record import Record
 
 __all__ = ["Counterpart", "columns_of", "counterpart", "matches"]
@@ -34,11 +34,10 @@ class Counterpart:
     """Further configurations that match as well."""
 
 
-def columns_of(paper: Paper, table: Table) -> dict[str, Column]:
+def columns_of(table: Table) -> dict[str, Column]:
     """All columns of a table and of its average, by name."""
-    known = {c.name: c for each in paper.tables.values() for c in each.columns}
     names = dict.fromkeys([*(c.name for c in table.columns), *table.average_of])
-    return {name: known[name] for name in names}
+    return {name: table.measured_by[name] for name in names}
 
 
 def counterpart(
@@ -66,13 +65,12 @@ def matches(record: Record, settings: Mapping[str, str]) -> bool:
     """Whether a record is a whole, uncontrolled run with the settings of a row."""
     if record.control != "none" or record.limited or not record.complete:
         return False
-    described = record.provenance.get("method", {})
-    defaults = DEFAULTS if described.get("adapter_sha") else {}
+    has = record.settings
+    defaults = DEFAULTS if has.get("adapter_sha") else {}
     wanted = {**defaults, **settings}
     context = wanted.pop("context", record.context)
     if context == NATURAL:
         context = record.config.get("method", {}).get("natural_context")
-    has = {**described, "model": record.model, "method": record.method, "writer": record.writer}
     return record.context == context and all(
         str(has.get(name)) == str(value) for name, value in wanted.items()
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evaluations.comparison import Flip, Run, flips
+from evaluations.comparison import Flip, Run, flips, in_a_line
 from evaluations.reporting.attribution import REFERENCE, Attribution
 from evaluations.reporting.collection import SampleReader, StoredRecord
 from evaluations.reporting.naming import row_names
@@ -87,16 +87,11 @@ def _pair(
 def _shown(flip: Flip) -> Flip:
     """Cut to what fits a page. Of a confidential question neither it nor its answers are shown."""
     if flip.question is None:
-        return replace(flip, question=WITHHELD, references=(), a="", b="")
+        return replace(flip, question=WITHHELD, a="", b="")
     return replace(
         flip,
-        question=_short(flip.question),
-        references=[_short(text) for text in flip.references],
-        a=_short(flip.a),
-        b=_short(flip.b),
+        question=in_a_line(flip.question, longest=LONGEST),
+        references=[in_a_line(text, longest=LONGEST) for text in flip.references],
+        a=in_a_line(flip.a, longest=LONGEST),
+        b=in_a_line(flip.b, longest=LONGEST),
     )
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"

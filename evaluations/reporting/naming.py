@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from evaluations.record import Record
 
-__all__ = ["LABELS", "column_titles", "row_names", "weights_of"]
+__all__ = ["LABELS", "column_titles", "row_names"]
 
 LABELS = ("model", "method", "context", "control")
 MARKS = "abcdefghijklmnopqrstuvwxyz"
@@ -60,14 +60,8 @@ def _telling(group: Sequence[Record]) -> list[Callable[[Record], str]]:
     return chosen
 
 
-def weights_of(record: Record) -> str | None:
-    """The hash of the trained weights; None where a method has none."""
-    method = record.provenance.get("method", {})
-    return method.get("adapter_sha") or method.get("weights_sha")
-
-
 def _weights(record: Record) -> str:
-    return f"@{(weights_of(record) or 'none')[:8]}"
+    return f"@{(record.weights_sha or 'none')[:8]}"
 
 
 def _seed(record: Record) -> str:

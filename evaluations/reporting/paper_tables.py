@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from evaluations.paper import AVERAGE, Column, Paper, Published, Row, Table
 from evaluations.record import Record
@@ -34,7 +35,7 @@ def paper_tables(stored: Sequence[StoredRecord], paper: Paper) -> list[tables.Ta
     records = [s.record for s in stored]
     found = []
     for table in paper.tables.values():
-        columns = columns_of(paper, table)
+        columns = columns_of(table)
         rows = {row.name: counterpart(records, row, columns) for row in table.rows}
         ours = {name: one for name, one in rows.items() if one is not None}
         if ours:
@@ -50,7 +51,7 @@ class _Beside:
     columns: Mapping[str, Column]
     ours: Mapping[str, Counterpart]
 
-    @property
+    @cached_property
     def scores(self) -> dict[str, dict[str, Estimate]]:
         """Our numbers by row and column."""
         return {

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltamem_cli.memory_tables import turn_table
-from deltamem_cli.rebuild import _literal
+from deltamem_cli.overrides import literal
 
 SMALL = ("bench.dialogues=1", "bench.facts=[2,4]")
 
@@ -189,5 +189,5 @@ VALUES = st.recursive(LEAVES | TEXT, lambda inner: st.lists(inner, max_size=3), 
 def test_any_stored_value_is_an_override(value: Any) -> None:
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
-    (override,) = OverridesParser.create().parse_overrides([f"a.b={_literal(value)}"])
+    (override,) = OverridesParser.create().parse_overrides([f"a.b={literal(value)}"])
     assert override.value() == value
