@@ -22,6 +22,30 @@ __all__ = [
 
 
 @triton.jit
+def _chunk(
+    time: tl.tensor, states: tl.tensor, rank: tl.tensor, length: tl.tensor, width: tl.constexpr
+) -> tl.tuple:
+    """The chunk of this program, in a grid (G, K).
+
+    Numbers below R (``width`` of them, and which are), the row of its state among those of all
+    chunks, its sequence's first token, its own first time and the one after its last.
+    """
+    g, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
+    r = tl.arange(0, width)
+    place = (g * tl.num_programs(1) + chunk) * rank
+    start = (g // states) * time * states + g % states
+    first = chunk * length
+    return r, r < rank, place, start, first, tl.minimum(first + length, time)
+
+
+@triton.jit
+def _matrix(place: tl.tensor, r: tl.tensor, rank: tl.tensor) -> tl.tuple:
+    """Offsets of the R x R numbers whose first row is ``place``, and which are inside."""
+    inside = r < rank
+    return (place + r[:, None]) * rank + r[None, :], inside[:, None] & inside[None, :]
+
+
+@triton.jit
 def _load(tokens: tl.tensor, at: tl.tensor, inside: tl.tensor, like: tl.tensor) -> tl.tensor:
     return tl.load(tokens + at, mask=inside, other=0.0).to(like.dtype.element_ty)
 
@@ -57,27 +81,22 @@ def maps_kernel(
 
     ``maps`` (G, K, R, R, R) go by row, basis, column, ``fresh`` (G, K, R, R) by row, column.
     """
-    g, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    r = tl.arange(0, width)
-    inside = r < rank
+    r, inside, place, start, first, last = _chunk(time, states, rank, length, width)
     basis, row, column = r[:, None, None], r[None, :, None], r[None, None, :]
     one = tl.where(basis == column, 1.0, 0.0) + 0.0 * row
     moved = one.to(maps.dtype.element_ty)
     made = tl.zeros([width, width], dtype=maps.dtype.element_ty)
-    start = (g // states) * time * states + g % states
-    first = chunk * length
-    for t in range(first, tl.minimum(first + length, time)):
+    for t in range(first, last):
         at = (start + t * states) * rank + r
         _q, k, v, keep, erase, write = _token(tokens, span, at, inside, maps)
         seen = tl.sum(moved * k[None, None, :], axis=2) * erase[None, :]
         moved = keep[None, :, None] * moved - seen[:, :, None] * k[None, None, :]
         u = write * v - erase * tl.sum(made * k[None, :], axis=1)
         made = keep[:, None] * made + u[:, None] * k[None, :]
-    place = (g * tl.num_programs(1) + chunk) * rank
     at = ((place + row) * rank + basis) * rank + column
     tl.store(maps + at, moved, mask=(basis < rank) & (row < rank) & (column < rank))
-    at = (place + r[:, None]) * rank + r[None, :]
-    tl.store(fresh + at, made, mask=inside[:, None] & inside[None, :])
+    entries, square = _matrix(place, r, rank)
+    tl.store(fresh + entries, made, mask=square)
 
 
 @triton.jit
@@ -99,14 +118,13 @@ def walk_kernel(
     g, row = tl.program_id(0).to(tl.int64), tl.program_id(1)
     r = tl.arange(0, width)
     inside = r < rank
-    square = inside[:, None] & inside[None, :]
     s = tl.load(state + (g * rank + row) * rank + r, mask=inside, other=0.0)
     for n in range(chunks):
         chunk = chunks - 1 - n if backwards else n
         place = (g * chunks + chunk) * rank + row
         tl.store(starts + place * rank + r, s, mask=inside)
-        at = (place * rank + r[:, None]) * rank + r[None, :]
-        move = tl.load(maps + at, mask=square, other=0.0)
+        entries, square = _matrix(place * rank, r, rank)
+        move = tl.load(maps + entries, mask=square, other=0.0)
         new = tl.load(fresh + place * rank + r, mask=inside, other=0.0)
         if backwards:
             s = tl.sum(move * s[None, :], axis=1) + new
@@ -133,15 +151,10 @@ def scan_kernel(
 
     Grid (G, K).
     """
-    g, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    r = tl.arange(0, width)
-    inside = r < rank
-    square = inside[:, None] & inside[None, :]
-    place = (g * tl.num_programs(1) + chunk) * rank
-    s = tl.load(starts + (place + r[:, None]) * rank + r[None, :], mask=square, other=0.0)
-    start = (g // states) * time * states + g % states
-    first = chunk * length
-    for t in range(first, tl.minimum(first + length, time)):
+    r, inside, place, start, first, last = _chunk(time, states, rank, length, width)
+    entries, square = _matrix(place, r, rank)
+    s = tl.load(starts + entries, mask=square, other=0.0)
+    for t in range(first, last):
         at = (start + t * states) * rank + r
         if keep_states:
             tl.store(states_before + at[:, None] * rank + r[None, :], s, mask=square)
@@ -166,13 +179,8 @@ def gradient_of_chunk_kernel(
     width: tl.constexpr,
 ) -> None:
     """Gradient of a chunk's start from its own reads alone, (G, K, R, R). Grid (G, K)."""
-    g, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    r = tl.arange(0, width)
-    inside = r < rank
+    r, inside, place, start, first, last = _chunk(time, states, rank, length, width)
     after = tl.zeros([width, width], dtype=fresh.dtype.element_ty)
-    start = (g // states) * time * states + g % states
-    first = chunk * length
-    last = tl.minimum(first + length, time)
     for n in range(last - first):
         at = (start + (last - 1 - n) * states) * rank + r
         q, k, _v, keep, erase, _write = _token(tokens, span, at, inside, fresh)
@@ -180,8 +188,8 @@ def gradient_of_chunk_kernel(
         erased = erase * tl.sum(after * k[None, :], axis=1)
         after = keep[:, None] * after - erased[:, None] * k[None, :]
         after += incoming[:, None] * q[None, :]
-    at = ((g * tl.num_programs(1) + chunk) * rank + r[:, None]) * rank + r[None, :]
-    tl.store(fresh + at, after, mask=inside[:, None] & inside[None, :])
+    entries, square = _matrix(place, r, rank)
+    tl.store(fresh + entries, after, mask=square)
 
 
 @triton.jit
@@ -199,15 +207,9 @@ def gradient_kernel(
     width: tl.constexpr,
 ) -> None:
     """Gradients of all tokens, packed as they are, from those of the chunk's end. Grid (G, K)."""
-    g, chunk = tl.program_id(0).to(tl.int64), tl.program_id(1)
-    r = tl.arange(0, width)
-    inside = r < rank
-    square = inside[:, None] & inside[None, :]
-    place = (g * tl.num_programs(1) + chunk) * rank
-    after = tl.load(ends + (place + r[:, None]) * rank + r[None, :], mask=square, other=0.0)
-    start = (g // states) * time * states + g % states
-    first = chunk * length
-    last = tl.minimum(first + length, time)
+    r, inside, place, start, first, last = _chunk(time, states, rank, length, width)
+    entries, square = _matrix(place, r, rank)
+    after = tl.load(ends + entries, mask=square, other=0.0)
     for n in range(last - first):
         at = (start + (last - 1 - n) * states) * rank + r
         q, k, v, keep, erase, write = _token(tokens, span, at, inside, ends)
