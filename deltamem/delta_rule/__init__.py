@@ -13,9 +13,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from deltamem.delta_rule.choice import chosen_form
 from deltamem.delta_rule.chunked import delta_rule_chunked
 from deltamem.delta_rule.compiled import delta_rule_compiled
-from deltamem.delta_rule.fused import can_fuse, delta_rule_fused
+from deltamem.delta_rule.fused import delta_rule_fused, has_triton
 from deltamem.delta_rule.naive import delta_rule_naive
 from deltamem.delta_rule.step import delta_rule_step, read_state
 from deltamem.errors import check_choice
@@ -72,11 +73,15 @@ def delta_rule(
 
 
 def _form(k: Tensor, state: Tensor) -> Form:
-    name = os.environ.get(VARIABLE)
-    if name:
-        check_choice(VARIABLE, name, tuple(FORMS))
-    if state.dtype not in (torch.float32, torch.float64):
-        return delta_rule_naive
-    if k.shape[1] == 1 and name != "naive":
-        return delta_rule_step
-    return FORMS[name or ("triton" if can_fuse(state.device) else "torch")]
+    named = os.environ.get(VARIABLE, "")
+    if named:
+        check_choice(VARIABLE, named, tuple(FORMS))
+    form = chosen_form(
+        state.device.type,
+        triton=has_triton(),
+        time=k.shape[1],
+        rank=k.shape[3],
+        dtype=state.dtype,
+        named=named,
+    )
+    return delta_rule_step if form == "step" else FORMS[form]

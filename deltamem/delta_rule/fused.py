@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from deltamem.errors import Unavailable
+from deltamem.delta_rule.choice import WIDEST
+from deltamem.errors import InvalidInput, Unavailable
 
-__all__ = ["can_fuse", "delta_rule_fused"]
+__all__ = ["delta_rule_fused", "has_triton"]
 
 SHORTEST, LONGEST = 16, 256
 """Tokens of a chunk: its own steps and those of the walk over all chunks come to about the same."""
 
 
-def can_fuse(device: torch.device) -> bool:
-    """Whether the fused form serves there: CUDA, and Triton installed."""
-    return device.type == "cuda" and importlib.util.find_spec("triton") is not None
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed."""
+    return importlib.util.find_spec("triton") is not None
 
 
 def delta_rule_fused(
@@ -44,9 +47,15 @@ def delta_rule_fused(
     ``chunk`` is C, tokens of a chunk; it suits the length if left out.
 
     Raises:
+        InvalidInput: R is above :data:`WIDEST`.
         Unavailable: Triton is not installed, or the tensors are where it cannot run.
     """
-    if importlib.util.find_spec("triton") is None:
+    if k.shape[3] > WIDEST:
+        raise InvalidInput(
+            f"the fused form of the delta rule is for ranks up to {WIDEST}, and this one is "
+            f"{k.shape[3]}: unset DELTA_MEM_SCAN_IMPL to do without"
+        )
+    if not has_triton():
         raise Unavailable(
             "the fused form of the delta rule needs Triton: pip install 'deltamem[triton]', or "
             "unset DELTA_MEM_SCAN_IMPL to do without"
@@ -72,6 +81,11 @@ def chunk_length(time: int) -> int:
     return min(max(1 << ((time.bit_length() + 1) // 2 - 1), SHORTEST), LONGEST)
 
 
+def map_warps(width: int) -> int:
+    """Warps that share the width^3 numbers of a map: at 32, four would spill them to memory."""
+    return max(4, width // 2)
+
+
 def _interpreted() -> bool:
     """Whether Triton emulates a GPU (``TRITON_INTERPRET=1`` before it is imported)."""
     import triton
@@ -90,7 +104,7 @@ class _Fused(torch.autograd.Function):
         run = _Launch(tokens, state, length)
         maps, starts, fresh = run.new(3), run.new(2), run.new(2)
         reads, final = state.new_empty(tokens.shape[1:]), torch.empty_like(state)
-        run.chunks_of(kernels.maps_kernel, (tokens, maps, fresh), warps=4)
+        run.chunks_of(kernels.maps_kernel, (tokens, maps, fresh), warps=map_warps(run.padded))
         run.walk((maps, fresh, state, starts, final))
         run.chunks_of(kernels.scan_kernel, (tokens, starts, reads, reads), keep_states=False)
         ctx.save_for_backward(tokens, state, maps, starts)

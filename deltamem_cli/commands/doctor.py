@@ -92,8 +92,9 @@ def _machine(config: Any, found: Findings) -> None:
     import torch
 
     from deltamem.backbone.placement import find_device
+    from deltamem.delta_rule.choice import chosen_form
     from deltamem.delta_rule.compiling import compiler
-    from deltamem.delta_rule.fused import can_fuse
+    from deltamem.delta_rule.fused import has_triton
     from evaluations.provenance import versions
 
     device = find_device(str(config.runtime.device))
@@ -101,7 +102,7 @@ def _machine(config: Any, found: Findings) -> None:
     found.facts["versions"] = ", ".join(f"{name} {known.get(name, '?')}" for name in names)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     found.facts["device"] = name
-    scan = "triton" if can_fuse(device) else "torch"
+    scan = chosen_form(device.type, triton=has_triton(), time=8192, rank=8)
     more = ", cpp by DELTA_MEM_SCAN_IMPL=cpp" if scan == "torch" and compiler() else ""
     found.facts["scan"] = f"{scan}{more}"
     flash = "installed" if importlib.util.find_spec("flash_attn") else "not installed"

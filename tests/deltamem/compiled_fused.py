@@ -1,4 +1,4 @@
-"""Run by test_fused.py: every kernel to a cubin for an H100, without a GPU."""
+"""Run by test_fused.py: what stack every kernel needs on an H100, without a GPU."""
 
 from __future__ import annotations
 
@@ -6,46 +6,31 @@ import json
 import sys
 from typing import Any
 
-import triton
-from triton.backends.compiler import GPUTarget
-from triton.compiler import ASTSource
+from triton_processes import stack_bytes
 
 from deltamem.delta_rule import fused_kernels as kernels
+from deltamem.delta_rule.choice import WIDEST
+from deltamem.delta_rule.fused import map_warps
 
-TARGET = GPUTarget("cuda", 90, 32)
-SIZES = ("span", "time", "states", "rank", "length", "chunks")
-BFLOAT16 = ("tokens", "d_tokens")
+TOKENS = {"tokens": "*bf16", "d_tokens": "*bf16"}
 
 
-def compiles(kernel: Any, **fixed: int) -> bool:
-    """bfloat16 tokens, float32 states."""
-    fixed = {"width": 8, **fixed}
-    kinds = {
-        name: "constexpr"
-        if name in fixed
-        else "i32"
-        if name in SIZES
-        else "*bf16"
-        if name in BFLOAT16
-        else "*fp32"
-        for name in kernel.arg_names
-    }
-    constants = {(kernel.arg_names.index(name),): value for name, value in fixed.items()}
-    source = ASTSource(fn=kernel, signature=kinds, constexprs=constants)
-    made = triton.compile(source, target=TARGET, options={"enable_fp_fusion": True})
-    return len(made.asm["cubin"]) > 0
+def stack(kernel: Any, **fixed: Any) -> int:
+    return stack_bytes(kernel, tokens=TOKENS, **fixed)
 
 
 def main() -> None:
     # a size of 1 is a constant to Triton, as the number of sub-states mostly is
     found = {
-        "maps": compiles(kernels.maps_kernel, states=1),
-        "walk": compiles(kernels.walk_kernel, backwards=False),
-        "walk back": compiles(kernels.walk_kernel, backwards=True, chunks=1),
-        "reads": compiles(kernels.scan_kernel, keep_states=False, states=1, time=1),
-        "states": compiles(kernels.scan_kernel, keep_states=True),
-        "gradient of a chunk": compiles(kernels.gradient_of_chunk_kernel),
-        "gradient": compiles(kernels.gradient_kernel, states=1),
+        "maps": stack(kernels.maps_kernel, states=1, warps=map_warps(8)),
+        "widest maps": stack(kernels.maps_kernel, width=WIDEST, warps=map_warps(WIDEST)),
+        "walk": stack(kernels.walk_kernel, backwards=False),
+        "walk back": stack(kernels.walk_kernel, backwards=True, chunks=1),
+        "reads": stack(kernels.scan_kernel, keep_states=False, states=1, time=1),
+        "states": stack(kernels.scan_kernel, keep_states=True),
+        "gradient of a chunk": stack(kernels.gradient_of_chunk_kernel),
+        "gradient": stack(kernels.gradient_kernel, states=1),
+        "widest gradient": stack(kernels.gradient_kernel, width=WIDEST),
     }
     sys.stdout.write(json.dumps(found))
 

@@ -2,59 +2,41 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import ROOT
 from scan_inputs import DOUBLE, inputs
+from triton_processes import needs_triton, run
 
-from deltamem.delta_rule import VARIABLE, delta_rule, delta_rule_fused
-from deltamem.delta_rule.fused import chunk_length
-from deltamem.errors import Unavailable
+from deltamem.delta_rule import VARIABLE, delta_rule
+from deltamem.delta_rule.choice import WIDEST, chosen_form
+from deltamem.delta_rule.fused import chunk_length, has_triton
+from deltamem.errors import InvalidInput, Unavailable
 
 HERE = Path(__file__).parent
-WITHOUT = importlib.util.find_spec("triton") is None
-needs_triton = pytest.mark.skipif(WITHOUT, reason="triton is not installed (extra: triton)")
-
-
-def run(script: str, **variables: str) -> str:
-    path = os.pathsep.join([str(HERE.parent), str(ROOT), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, str(HERE / script)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path} | variables,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @needs_triton
 def test_equals_the_recurrence_under_the_interpreter() -> None:
-    found = json.loads(run("interpreted_fused.py", TRITON_INTERPRET="1"))
+    found = run(HERE / "interpreted_fused.py", TRITON_INTERPRET="1")
     assert len(found) == 10
     assert max(found.values()) <= DOUBLE, found
 
 
 @needs_triton
 def test_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
-    """What the interpreter lets pass and the compiler does not: types, shapes, annotations."""
-    options = {"TRITON_CACHE_DIR": str(tmp_path), "TRITON_INTERPRET": "0"}
-    made = json.loads(run("compiled_fused.py", **options))
-    assert len(made) == 7
-    assert all(made.values()), made
+    """What the interpreter lets pass and the compiler does not, and registers that are enough."""
+    made = run(HERE / "compiled_fused.py", TRITON_CACHE_DIR=str(tmp_path), TRITON_INTERPRET="0")
+    assert len(made) == 9
+    assert not any(made.values()), made
 
 
 def test_on_a_cpu_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "triton")
-    with pytest.raises(Unavailable, match="pip install" if WITHOUT else "runs on CUDA") as caught:
+    with pytest.raises(
+        Unavailable, match="runs on CUDA" if has_triton() else "pip install"
+    ) as caught:
         delta_rule(*inputs(1, 9, 1, 4).values())
     assert caught.value.exit_code == 4
     assert VARIABLE in str(caught.value)
@@ -67,11 +49,32 @@ def test_chunks_are_about_as_long_as_their_number(time: int, length: int) -> Non
     assert chunk_length(time) == length
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_equals_the_recurrence_on_a_gpu() -> None:
-    tensors = {name: x.cuda() for name, x in inputs(2, 100, 3, 8).items()}
-    reads, state = delta_rule_fused(*tensors.values())
-    wanted_reads, wanted_state = delta_rule(*(x.cpu() for x in tensors.values()))
-    assert float((reads.cpu() - wanted_reads).abs().max()) <= DOUBLE
-    assert float((state.cpu() - wanted_state).abs().max()) <= DOUBLE
+@pytest.mark.parametrize(
+    ("settings", "form"),
+    [
+        ({}, "triton"),
+        ({"time": 2}, "triton"),
+        ({"time": 1}, "step"),
+        ({"rank": WIDEST}, "triton"),
+        ({"rank": WIDEST + 1}, "torch"),
+        ({"device": "cpu"}, "torch"),
+        ({"device": "mps"}, "torch"),
+        ({"triton": False}, "torch"),
+        ({"dtype": torch.float64}, "triton"),
+        ({"dtype": torch.bfloat16}, "naive"),
+        ({"named": "torch"}, "torch"),
+        ({"named": "torch", "time": 1}, "step"),
+        ({"named": "naive", "time": 1}, "naive"),
+        ({"named": "triton", "device": "cpu"}, "triton"),
+    ],
+    ids=str,
+)
+def test_the_form_follows_from_device_sizes_and_what_is_named(settings, form: str) -> None:
+    usual = {"device": "cuda", "triton": True, "time": 8192, "rank": 8}
+    assert chosen_form(**{**usual, **settings}) == form
+
+
+def test_a_rank_that_fits_no_register_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "triton")
+    with pytest.raises(InvalidInput, match=f"ranks up to {WIDEST}, and this one is 33"):
+        delta_rule(*inputs(1, 9, 1, 33).values())
