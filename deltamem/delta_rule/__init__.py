@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from deltamem.delta_rule.choice import chosen_form

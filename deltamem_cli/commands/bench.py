@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import import_module
 
 from deltamem_cli.console import Console
 from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import UsageError
+from deltamem_cli.timing.alternate import Figure, LeftOut
 
-__all__ = ["SUITES", "bench"]
+__all__ = ["SUITES", "bench", "show_figures"]
 
 SUITES = {
     "scan": "the delta rule over many tokens, against the token-by-token loop and its floor",
@@ -32,14 +34,24 @@ def bench(what: str | None, *, console: Console) -> None:
         return
     if what not in SUITES:
         raise UsageError(f"nothing to measure by '{what}'; choose one of {', '.join(SUITES)}")
-    module, rows = import_module(f"deltamem_cli.timing.{what}"), []
+    module = import_module(f"deltamem_cli.timing.{what}")
     with flushed_denormals(), console.progress(f"bench {what}") as tick:
-        for found in module.figures(tick):
-            rows.append(vars(found))
-            low, high = (_shown(x) for x in found.spread)
-            ratio, spread = _shown(found.ratio), f"{low} to {high}"
-            console.result(f"{found.name:26}{ratio:>8}  {spread:18}{found.setting}")
-    console.json({"figures": rows})
+        show_figures(module.figures(tick), console=console)
+
+
+def show_figures(found: Iterable[Figure | LeftOut], *, console: Console) -> None:
+    """Print figures as they come, and name those that this machine cannot give."""
+    rows, left_out = [], []
+    for one in found:
+        if isinstance(one, LeftOut):
+            left_out.append(vars(one))
+            console.note(f"left out {', '.join(one.names)}: {one.reason}")
+            continue
+        rows.append(vars(one))
+        low, high = (_shown(x) for x in one.spread)
+        ratio, spread = _shown(one.ratio), f"{low} to {high}"
+        console.result(f"{one.name:26}{ratio:>8}  {spread:18}{one.setting}")
+    console.json({"figures": rows, "left_out": left_out})
 
 
 def _shown(ratio: float) -> str:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Figure", "alternate", "figure"]
+__all__ = ["Figure", "LeftOut", "alternate", "figure"]
 
 LEAST_SECONDS = 0.3
 """What is quick is repeated within its turn for so long."""
@@ -24,6 +24,14 @@ class Figure:
     """Least and largest of the rounds."""
     setting: str
     """What was divided by what, at which size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Figures that this machine cannot give."""
+
+    names: Sequence[str]
+    reason: str
 
 
 def figure(name: str, ratios: Sequence[float], setting: str) -> Figure:

@@ -61,7 +61,7 @@ def figures(
         ratios = [turn[number] / turn[0] for turn in times]
         yield figure("train.step_vs_noop", ratios, f"{form} over a memory without a scan, {size}")
     works = [partial(_by, "naive", real), partial(_by, "torch", real)]
-    times = alternate(works, rounds=max(1, rounds // 2), tick=tick)
+    times = alternate(works, rounds=rounds, tick=tick)
     ratios = [naive / fast for naive, fast in times]
     yield figure("train.step_vs_naive", ratios, f"naive over torch, {size}")
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from deltamem_cli.commands.bench import SUITES
+from deltamem_cli.commands.bench import SUITES, show_figures
+from deltamem_cli.console import Console
+from deltamem_cli.timing.alternate import LeftOut, figure
 
 
 def test_lists_what_there_is(cli: Callable[..., Any]) -> None:
@@ -30,3 +32,20 @@ def test_anything_else_is_a_usage_error(cli: Callable[..., Any]) -> None:
 @pytest.mark.parametrize("name", SUITES)
 def test_every_suite_is_a_module_with_figures(name: str) -> None:
     assert callable(import_module(f"deltamem_cli.timing.{name}").figures)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_a_machine_cannot_give_is_named(
+    as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_out = LeftOut(names=("scan.a", "scan.b"), reason="there is no GPU")
+    made = figure("scan.c", [1.0, 2.0, 3.0], "one over another")
+    show_figures([left_out, made], console=Console(as_json=as_json))
+    out, err = capsys.readouterr()
+    assert err == "left out scan.a, scan.b: there is no GPU\n"
+    if as_json:
+        found = json.loads(out)
+        assert found["left_out"] == [{"names": ["scan.a", "scan.b"], "reason": "there is no GPU"}]
+        assert [one["name"] for one in found["figures"]] == ["scan.c"]
+    else:
+        assert out.split() == ["scan.c", "2", "1", "to", "3", "one", "over", "another"]

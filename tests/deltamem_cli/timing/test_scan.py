@@ -7,7 +7,7 @@ import torch
 
 from deltamem.delta_rule.compiling import compiler
 from deltamem_cli.timing.memory import peak_bytes
-from deltamem_cli.timing.scan import figures, memory_figures
+from deltamem_cli.timing.scan import cpu_figures, memory_figures
 
 MOST_MEMORY = 4.0
 """Issue 7, at T=8192; what is shorter shares a work space of some MB, whatever its length."""
@@ -18,7 +18,7 @@ SCALARS = 64
 
 def test_every_figure_of_every_form() -> None:
     ticks: list[tuple[int, int]] = []
-    found = list(figures(lambda *now: ticks.append(now), tokens=64, span=(8, 64), rounds=1))
+    found = list(cpu_figures(lambda *now: ticks.append(now), tokens=64, span=(8, 64), rounds=1))
     forms = ["cpp", "torch"] if compiler() else ["torch"]
     names = [f"scan.{what}" for what in ("forward", "train", "linear", "floor", "memory")]
     assert [one.name for one in found] == [name for name in names for _ in forms]
