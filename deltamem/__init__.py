@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from deltamem.adapter import DeltaMemory
 from deltamem.adapter_files import load_adapter, save_adapter, save_published_adapter
+from deltamem.adapter_source import adapter_folder
 from deltamem.attach import Attachment, attach
 from deltamem.backbone import Backbone, MemoryCache, load_backbone, load_tiny
 from deltamem.config import DeltaMemConfig
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryCache",
     "MemoryState",
     "Unavailable",
+    "adapter_folder",
     "attach",
     "load_adapter",
     "load_backbone",

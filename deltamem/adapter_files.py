@@ -31,10 +31,24 @@ from deltamem.published import (
     to_published_tensors,
 )
 
-__all__ = ["load_adapter", "save_adapter", "save_published_adapter", "stored_sha"]
+__all__ = [
+    "CARD",
+    "CONFIG",
+    "FORMAT",
+    "WEIGHTS",
+    "load_adapter",
+    "read_adapter",
+    "save_adapter",
+    "save_published_adapter",
+    "stored_origin",
+    "stored_sha",
+]
 
 CONFIG = "delta_mem_config.json"
 WEIGHTS = "delta_mem_adapter.safetensors"
+CARD = "README.md"
+FORMAT = (CONFIG, WEIGHTS, CARD)
+"""All that a folder of ours holds."""
 PUBLISHED_WEIGHTS = "delta_mem_adapter.pt"
 
 
@@ -58,7 +72,7 @@ def save_adapter(
         save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
         _write_config(folder, {**to_published(memory.config), "backbone": backbone.origin})
         text = model_card(memory, backbone, facts=card or {})
-        (folder / "README.md").write_text(text, encoding="utf-8")
+        (folder / CARD).write_text(text, encoding="utf-8")
     except (OSError, SafetensorError) as fault:
         raise DeltaMemError(f"the adapter folder {folder} cannot be written: {fault}") from fault
     return folder
@@ -88,10 +102,32 @@ def load_adapter(folder: Path, backbone: Backbone) -> DeltaMemory:
     config, identity = _read_config(folder)
     memory = DeltaMemory(config, backbone.model)
     _check_backbone(folder, identity, backbone)
-    weights = _read_weights(folder)
-    memory.load_state_dict(_matched(folder, weights, memory))
-    memory.identity = memory.sha
-    return memory.eval()
+    return _with_weights(folder, memory)
+
+
+def read_adapter(folder: Path, model: Any) -> DeltaMemory:
+    """An adapter beside an architecture without weights: enough to know that it is whole.
+
+    Args:
+        folder: of either format; on which backbone it was trained is not looked at.
+        model: of :func:`deltamem.backbone.empty_model`.
+
+    Raises:
+        Unavailable: no adapter there.
+        InvalidInput: see :func:`load_adapter`.
+    """
+    return _with_weights(folder, DeltaMemory(_read_config(folder)[0], model))
+
+
+def stored_origin(folder: Path) -> dict[str, str | None] | None:
+    """The :attr:`Backbone.origin` of what an adapter was trained on; None where nothing says it.
+
+    Raises:
+        Unavailable: no adapter there.
+        InvalidInput: a configuration that cannot be read.
+    """
+    identity = _read_config(folder)[1]
+    return None if identity is None else dict(identity)
 
 
 def stored_sha(folder: Path) -> str:
@@ -135,6 +171,14 @@ def _check_backbone(folder: Path, identity: Mapping[str, Any] | None, backbone: 
         f"{str(identity.get('fingerprint'))[:12]}), and the backbone is {backbone.name} (weights "
         f"{backbone.fingerprint[:12]})"
     )
+
+
+def _with_weights(folder: Path, memory: DeltaMemory) -> DeltaMemory:
+    """The weights of a folder, in eval mode; without a device yet, the memory gets the files'."""
+    weights = _matched(folder, _read_weights(folder), memory)
+    memory.load_state_dict(weights, assign=any(p.is_meta for p in memory.parameters()))
+    memory.identity = memory.sha
+    return memory.eval()
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:

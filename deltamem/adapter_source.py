@@ -6,12 +6,13 @@ import re
 from functools import partial
 from pathlib import Path
 
-from deltamem.backbone.hub import from_cache_or_hub
+from deltamem.backbone.hub import from_cache_or_hub, hub_faults
 from deltamem.errors import Unavailable
 
-__all__ = ["adapter_folder"]
+__all__ = ["HUB_ID", "adapter_folder"]
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+"""``OWNER/NAME``."""
 FILES = ("delta_mem_config.json", "delta_mem_adapter.*", "baseline.*", "README.md")
 
 
@@ -33,14 +34,12 @@ def adapter_folder(name: str) -> Path:
             "adapter=OWNER/NAME@REVISION"
         )
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     load = partial(
         snapshot_download, repository, revision=revision or None, allow_patterns=list(FILES)
     )
-    # without a network the hub's own error is of the kind that its HTTP library raises
-    faults: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError, ValueError)
-    return Path(from_cache_or_hub(load, repository, explain=partial(_explain, name), faults=faults))
+    explain = partial(_explain, name)
+    return Path(from_cache_or_hub(load, repository, explain=explain, faults=hub_faults()))
 
 
 def _explain(name: str, fault: Exception) -> Exception:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import typer
 
-from deltamem_cli.verbs import looking, reading, running
+from deltamem_cli.verbs import looking, publishing, reading, running
 
 app = typer.Typer(
     name="deltamem",
@@ -28,6 +28,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "ablate": running.ablate,
     "reproduce": running.reproduce,
     "chat": running.chat,
+    "push": publishing.push,
     "list": looking.list_,
     "doctor": looking.doctor,
     "show": looking.show,

@@ -1,4 +1,4 @@
-"""The command that makes a run like another one, under a control or with the bare backbone."""
+"""The command that makes a run like another one: again, under a control, or without a memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deltamem_cli.identity import leaves, plain
 if TYPE_CHECKING:
     from evaluations.record import Record
 
-__all__ = ["eval_command"]
+__all__ = ["benchmark_words", "eval_command"]
 
 OURS = ("adapter", "context", "control", "limit", "method", "seed", "writer")
 """Parts of a config that are said by other words."""
@@ -47,6 +47,13 @@ def eval_command(record: Record, what: str) -> str:
         if UNKNOWN in words
         else command
     )
+
+
+def benchmark_words(record: Record) -> list[str]:
+    """Words of ``deltamem eval`` for the questions of a run: what, by which rules, how seen."""
+    bench = f"bench={record.bench}"
+    differing = _differing(record, (bench,), parts=("bench", "seed"))
+    return [shlex.quote(word) for word in (bench, f"context={record.context}", *differing)]
 
 
 def _bare_backbone() -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -61,8 +62,13 @@ class Backbone:
 
     @property
     def origin(self) -> dict[str, str | None]:
-        """Whose weights these are, as the files of what was trained on them say it."""
-        return {"name": self.name, "revision": self.revision, "fingerprint": self.fingerprint}
+        """Whose weights these are, as the files of what was trained on them say it.
+
+        Of a folder only the last part: such files travel, and no other machine has its path.
+        """
+        path = Path(self.name)
+        name = path.name if path.is_dir() else self.name
+        return {"name": name, "revision": self.revision, "fingerprint": self.fingerprint}
 
     @property
     def tokenizer_description(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from deltamem.errors import InvalidInput, Unavailable
 
-__all__ = ["from_cache_or_hub", "hub_reachable", "pretrained_from_cache_or_hub"]
+__all__ = ["from_cache_or_hub", "hub_faults", "hub_reachable", "pretrained_from_cache_or_hub"]
 
 SECONDS = 5.0
 
@@ -35,6 +35,13 @@ def hub_reachable() -> bool:
         return True
     except (OSError, ValueError):  # no answer, or HF_ENDPOINT is no address
         return False
+
+
+def hub_faults() -> tuple[type[Exception], ...]:
+    """What calls of the hub raise: its own errors, its HTTP library's, and those of uploads."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    return (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
 
 
 def from_cache_or_hub(

@@ -11,7 +11,7 @@ from evaluations.errors import InvalidData
 from evaluations.record import RECORD, Record, read_record
 from evaluations.store import SAMPLES, read_samples
 
-__all__ = ["SampleReader", "StoredRecord", "collect"]
+__all__ = ["SampleReader", "StoredRecord", "collect", "find", "incomplete"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,21 +43,39 @@ def collect(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
         The records, and a sentence for each file that was left out and why.
     """
     found: dict[str, StoredRecord] = {}
-    left_out = []
+    every, left_out = find(folders)
+    for stored in every:
+        if stored.record.complete:
+            found.setdefault(stored.record.cell, stored)
+        else:
+            left_out.append(f"{incomplete(stored)}: left out")
+    return sorted(found.values(), key=lambda stored: stored.record.date), left_out
+
+
+def find(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
+    """All records below some folders, whole or not, in the order of their names.
+
+    Args:
+        folders: of records, of runs, or single runs.
+
+    Returns:
+        The records, and a sentence for each file that is none.
+    """
+    found, unreadable = [], []
     for folder in folders:
-        paths = [*folder.glob("*__*.json"), *folder.glob(f"*/{RECORD}")]
+        paths = [*folder.glob("*__*.json"), *folder.glob(f"*/{RECORD}"), *folder.glob(RECORD)]
         for path in sorted(paths):
             try:
-                record = read_record(path)
+                found.append(StoredRecord(record=read_record(path), file=path))
             except InvalidData as fault:
-                left_out.append(str(fault))
-                continue
-            if record.complete:
-                found.setdefault(record.cell, StoredRecord(record=record, file=path))
-            else:
-                n = record.n
-                left_out.append(f"{path} has {n['scored']} of {n['expected']} samples: left out")
-    return sorted(found.values(), key=lambda stored: stored.record.date), left_out
+                unreadable.append(str(fault))
+    return found, unreadable
+
+
+def incomplete(stored: StoredRecord) -> str:
+    """How much of a record is there, in words."""
+    n = stored.record.n
+    return f"{stored.file} has {n['scored']} of {n['expected']} samples"
 
 
 class SampleReader:
