@@ -6,7 +6,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from deltamem.backbone.hub import from_cache_or_hub, hub_faults
+from deltamem.backbone.hub import from_cache_or_hub, hub_faults, quiet_hub
 from deltamem.errors import Unavailable
 
 __all__ = ["HUB_ID", "adapter_folder"]
@@ -39,7 +39,8 @@ def adapter_folder(name: str) -> Path:
         snapshot_download, repository, revision=revision or None, allow_patterns=list(FILES)
     )
     explain = partial(_explain, name)
-    return Path(from_cache_or_hub(load, repository, explain=explain, faults=hub_faults()))
+    with quiet_hub():
+        return Path(from_cache_or_hub(load, repository, explain=explain, faults=hub_faults()))
 
 
 def _explain(name: str, fault: Exception) -> Exception:

@@ -22,6 +22,8 @@ EMBEDDED = "tiny"
 HUB_DATA = re.compile(r"([\w.-]+/[\w.-]+), ")
 """How the facts of data from the hub begin: its id, then the split."""
 STATED = re.compile(r"^\| adapter weights \(sha256\) \| (\w+) \|$", re.MULTILINE)
+BAR = r"\|"
+"""A bar that ends no column."""
 FRONT = """library_name: deltamem
 pipeline_tag: text-generation
 tags:
@@ -184,5 +186,6 @@ def _limits(memory: DeltaMemory, facts: Mapping[str, Any]) -> str:
 
 
 def _table(facts: Mapping[str, Any]) -> str:
-    rows = "".join(f"| {name} | {value} |\n" for name, value in facts.items())
+    known = {name: str(value) for name, value in facts.items() if value is not None}
+    rows = "".join(f"| {name} | {value.replace('|', BAR)} |\n" for name, value in known.items())
     return f"| | |\n|---|---|\n{rows}"

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deltamem.adapter_source import HUB_ID
-from deltamem.backbone.hub import hub_faults, hub_reachable
+from deltamem.backbone.hub import hub_faults, hub_reachable, quiet_hub
 from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 
 __all__ = ["Published", "check_repository", "publish"]
@@ -84,7 +83,7 @@ def publish(
         offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
         raise Unavailable(f"the hub, {constants.ENDPOINT}, cannot be reached{offline}")
     api = HfApi(endpoint=constants.ENDPOINT, token=token, library_name="deltamem")
-    with _one_sentence(repository), _quiet() as notes:
+    with _one_sentence(repository), quiet_hub() as notes:
         api.create_repo(repository, private=private or None, exist_ok=True)
         _check_private(api, repository, wanted=private)
         if branch is not None:
@@ -96,11 +95,12 @@ def publish(
             commit_message=message,
             revision=branch,
         )
+        _check_whole(api, repository, done.oid, names=files)
     return Published(
         commit=done.oid,
         url=f"{constants.ENDPOINT}/{repository}/tree/{done.oid}",
         changed=done.oid != before,
-        notes=tuple(notes),
+        notes=tuple(map(_in_a_line, notes)),
     )
 
 
@@ -112,29 +112,13 @@ def _check_private(api: Any, repository: str, *, wanted: bool) -> None:
         )
 
 
-@contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """Keep the hub's own bars and logs off; what it warns of is collected."""
-    from huggingface_hub.utils import logging
-    from huggingface_hub.utils.tqdm import (
-        are_progress_bars_disabled,
-        disable_progress_bars,
-        enable_progress_bars,
-    )
-
-    bars, level = not are_progress_bars_disabled(), logging.get_verbosity()
-    notes: list[str] = []
-    disable_progress_bars()
-    logging.set_verbosity_error()
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            yield notes
-        notes += [_in_a_line(str(warning.message)) for warning in caught]
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            enable_progress_bars()
+def _check_whole(api: Any, repository: str, commit: str, *, names: Iterable[str]) -> None:
+    """A .gitignore of the repository keeps files out of a commit without a word."""
+    lacking = sorted(set(names) - set(api.list_repo_files(repository, revision=commit)))
+    if lacking:
+        raise DeltaMemError(
+            f"commit {commit} of {repository} lacks {lacking[0]}: its .gitignore keeps that out"
+        )
 
 
 @contextmanager
@@ -160,12 +144,10 @@ def _explain(repository: str, fault: Exception) -> DeltaMemError:
             "there already is not sent twice"
         )
     if response.status_code == 401:
-        return Unavailable(f"the hub does not accept this token: {LOG_IN} to a valid one")
+        return Unavailable(f"the hub does not know this token: {LOG_IN}")
     if response.status_code == 403:
-        owner = repository.partition("/")[0]
         return Unavailable(
-            f"this token may not write to {repository} ({reason}): use one of {owner}'s that may "
-            f"write, {LOG_IN}"
+            f"this token may not write to {repository} ({reason}): with one that may, {LOG_IN}"
         )
     return DeltaMemError(f"the hub refused {repository} ({response.status_code}): {reason}")
 

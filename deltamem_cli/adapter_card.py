@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_cli.compose import about, options
 from deltamem_cli.errors import UsageError
+from deltamem_cli.missing_runs import benchmark_words
 
 if TYPE_CHECKING:
     from deltamem_cli.adapter_backbone import NamedBackbone
@@ -18,6 +20,11 @@ __all__ = ["published_card"]
 RESULTS, LICENCE = "Results", "Licence"
 NOTHING_MEASURED = (
     "Nothing was measured with these weights where they were published from; the lines below do it."
+)
+
+SEEN = (
+    "context none: the history was written to the memory and is gone from the prompt; visible: the "
+    "prompt still has it"
 )
 
 
@@ -109,15 +116,29 @@ def _result(record: Record) -> Any | None:
 
 
 def _results(records: Sequence[StoredRecord], own: Sequence[Record]) -> str:
+    """The table of a report, after what its words mean to somebody who never saw one."""
     from evaluations.reporting import markdown, results_table
 
-    return markdown(results_table(records)) if own else NOTHING_MEASURED
+    if not own:
+        return NOTHING_MEASURED
+    bare = {stored.record.method for stored in records if not stored.record.weights_sha}
+    meanings = [f"method {own[0].method}: this adapter"]
+    meanings += [f"method {name}: the backbone without it" for name in sorted(bare)]
+    meanings.append(SEEN)
+    controls = dict.fromkeys(record.control for record in own if record.control != "none")
+    meanings += [f"control {name}: {_meaning(name)}" for name in controls]
+    told = "\n".join(f"- {sentence}" for sentence in meanings)
+    return f"{told}\n\n{markdown(results_table(records))}"
+
+
+def _meaning(control: str) -> str:
+    """What its yaml says of it."""
+    first = about("control", control) if control in options("control") else "unknown"
+    return first[:1].lower() + first[1:].rstrip(".")
 
 
 def _evaluations(own: Sequence[Record]) -> list[tuple[str, ...]]:
     """Words of the evaluations that were run, each once."""
-    from deltamem_cli.missing_runs import benchmark_words
-
     words = [tuple(benchmark_words(record)) for record in own if record.control == "none"]
     return list(dict.fromkeys(words))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -13,7 +14,13 @@ from typing import Any
 
 from deltamem.errors import InvalidInput, Unavailable
 
-__all__ = ["from_cache_or_hub", "hub_faults", "hub_reachable", "pretrained_from_cache_or_hub"]
+__all__ = [
+    "from_cache_or_hub",
+    "hub_faults",
+    "hub_reachable",
+    "pretrained_from_cache_or_hub",
+    "quiet_hub",
+]
 
 SECONDS = 5.0
 
@@ -42,6 +49,31 @@ def hub_faults() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import HfHubHTTPError
 
     return (*HfHubHTTPError.__bases__, OSError, ValueError, RuntimeError)
+
+
+@contextmanager
+def quiet_hub() -> Iterator[list[str]]:
+    """Keep the hub's own bars and logs off; what it warns of is in the list when the block ends."""
+    from huggingface_hub.utils import logging
+    from huggingface_hub.utils.tqdm import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    bars, level = not are_progress_bars_disabled(), logging.get_verbosity()
+    notes: list[str] = []
+    disable_progress_bars()
+    logging.set_verbosity_error()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield notes
+        notes += [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            enable_progress_bars()
 
 
 def from_cache_or_hub(

@@ -166,10 +166,15 @@ def _folder(config: Any, key: str) -> Path:
 
 
 def _command() -> str:
-    """What was typed, without what only says where things go."""
+    """What was typed, without what only says where things go, and of a path its last part."""
     from hydra.core.hydra_config import HydraConfig
 
-    words = [w for w in HydraConfig.get().overrides.task if w.partition("=")[0] not in PLACES]
+    named = [word.partition("=") for word in HydraConfig.get().overrides.task]
+    words = [
+        f"{key}{sign}{Path(value).name if value.startswith('/') else value}"
+        for key, sign, value in named
+        if key not in PLACES
+    ]
     return " ".join(["deltamem train", *words])
 
 

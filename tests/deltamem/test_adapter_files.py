@@ -87,7 +87,7 @@ def test_our_folder_holds_no_pickle_and_a_card(backbone: Backbone, tmp_path: Pat
     names = {path.name for path in folder.iterdir()}
     assert names == {"README.md", "delta_mem_adapter.safetensors", "delta_mem_config.json"}
     card = (folder / "README.md").read_text()
-    assert "base_model: random" in card
+    assert "# δ-mem adapter for random" in card
     assert "| steps | 3 |" in card
     assert "adapter_config.json" not in names
 

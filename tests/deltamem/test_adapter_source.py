@@ -1,4 +1,4 @@
-"""Adapters by folder and by the hub's id, from a cache that is laid out as the hub's."""
+"""Adapters by folder and by the hub's id, from its cache or from a hub on this machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_server import Hub, Repository
 
-from deltamem import load_adapter
+from deltamem import load_adapter, save_published_adapter
 from deltamem.adapter_source import adapter_folder
 from deltamem.errors import Unavailable
 
@@ -54,3 +55,20 @@ def test_what_is_not_here_is_said(name: str, hub_cache: Path) -> None:
 def test_what_is_no_folder_and_no_repository(name: str) -> None:
     with pytest.raises(Unavailable, match="there is no adapter folder"):
         adapter_folder(name)
+
+
+def test_the_authors_release_is_fetched_by_id(hub: Hub, tiny: Any, tmp_path: Path) -> None:
+    """Their file layout, in a repository of that name: other weights, since theirs are not here."""
+    memory = load_adapter(SHIPPED, tiny)
+    folder = save_published_adapter(memory, tmp_path / "theirs", backbone=tiny)
+    content = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(content) == {"delta_mem_config.json", "delta_mem_adapter.pt"}
+    name = "declare-lab/delta-mem_qwen3_4b-instruct"
+    hub.repositories[name] = Repository(private=False)
+    sha = hub.repositories[name].commit("main", {**content, "figure.png": b"pixels"}, "release")
+    fetched = adapter_folder(f"{name}@{sha}")
+    assert {path.name for path in fetched.iterdir()} == set(content)
+    assert load_adapter(fetched, tiny).sha == memory.sha
+    asked = len(hub.asked)
+    assert adapter_folder(f"{name}@{sha}") == fetched
+    assert len(hub.asked) == asked
