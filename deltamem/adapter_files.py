@@ -127,7 +127,7 @@ def stored_origin(folder: Path) -> dict[str, str | None] | None:
         InvalidInput: a configuration that cannot be read.
     """
     identity = _read_config(folder)[1]
-    return None if identity is None else dict(identity)
+    return dict(identity) if isinstance(identity, Mapping) else None
 
 
 def stored_sha(folder: Path) -> str:

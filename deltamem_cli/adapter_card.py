@@ -19,7 +19,7 @@ __all__ = ["published_card"]
 
 RESULTS, LICENCE = "Results", "Licence"
 NOTHING_MEASURED = (
-    "Nothing was measured with these weights where they were published from; the lines below do it."
+    "No measurement of these weights was published with them; the lines below make one."
 )
 
 SEEN = (

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.adapter_backbone import named_backbone
 from deltamem_cli.adapter_card import published_card
+from deltamem_cli.adapter_check import ADAPTER, card_of, checked_sha, left_out, whole_folder
 from deltamem_cli.adapter_records import adapter_records
 from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from deltamem.publishing import Published
-    from deltamem_cli.adapter_backbone import NamedBackbone
 
 __all__ = ["Target", "push"]
 
-RUNS, RESULTS, ADAPTER = "runs", "results", "adapter"
-PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
-PEFT = ("adapter_config.json", "adapter_model.safetensors")
+RUNS, RESULTS = "runs", "results"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +60,8 @@ def push(
     from deltamem.publishing import check_repository, publish
 
     check_repository(target.repository)
-    folder = _folder(adapter)
-    for sentence in _left_out(folder):
+    folder = whole_folder(adapter)
+    for sentence in left_out(folder):
         console.note(f"note: {sentence}")
     files, cells = _prepare(folder, target, records, console)
     if dry_run:
@@ -78,37 +76,6 @@ def push(
         private=target.private,
     )
     _say(done, files, cells, target, console)
-
-
-def _folder(adapter: Path) -> Path:
-    """The folder of the adapter, whole and of our format."""
-    from deltamem.adapter_files import FORMAT
-
-    if not adapter.is_dir():
-        raise UsageError(f"{adapter} is no folder; name one that `deltamem train` left")
-    run = adapter / ADAPTER
-    folder = run if run.is_dir() else adapter
-    there = {path.name for path in folder.iterdir()}
-    alien = sorted(name for name in there if name in PEFT or Path(name).suffix in PICKLES)
-    if alien:
-        raise UsageError(
-            f"{folder} holds {alien[0]}, which is no file of a δ-mem adapter in safetensors: push "
-            "a folder as `deltamem train` leaves it"
-        )
-    missing = [name for name in FORMAT if name not in there]
-    if missing:
-        raise UsageError(
-            f"{folder} is no whole adapter ({', '.join(missing)} is missing): name a folder that "
-            "`deltamem train` left, and run that command again if it had not finished"
-        )
-    return folder
-
-
-def _left_out(folder: Path) -> list[str]:
-    from deltamem.adapter_files import FORMAT
-
-    others = sorted(path.name for path in folder.iterdir() if path.name not in FORMAT)
-    return [f"{name} is no part of an adapter and stays here" for name in others]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,8 +106,8 @@ def _prepare(
         raise UsageError(f"{folder / CONFIG} does not say on which backbone it was trained")
     origin = {"revision": None, "fingerprint": None, **origin}
     backbone = named_backbone(origin)
-    sha = _checked_sha(folder, backbone, console)
-    text = _text(folder / CARD, sha)
+    sha = checked_sha(folder, backbone, on_note=console.note)
+    text = card_of(folder, sha)
     found = adapter_records(
         sha, fingerprint=origin["fingerprint"], named=named, searched=_searched(folder)
     )
@@ -160,38 +127,6 @@ def _prepare(
         CARD: card.encode(),
     }
     return _Files(content=content, card=card, sha=sha), [s.record.cell for s in found.records]
-
-
-def _checked_sha(folder: Path, backbone: NamedBackbone, console: Console) -> str:
-    """The sha of the weights, after they were held against the backbone's shapes."""
-    from deltamem.adapter_files import read_adapter, stored_sha
-    from deltamem_cli.assemble import empty_model_of
-
-    if backbone.config is None:
-        console.note(
-            "note: the backbone was a folder, so that the adapter's shapes are not checked against "
-            f"it, and the card names no base_model: write one into {folder / 'README.md'}"
-        )
-        return stored_sha(folder)
-    memory = read_adapter(folder, empty_model_of(backbone.config))
-    if not all(bool(weight.isfinite().all()) for weight in memory.parameters()):
-        raise UsageError(f"{folder} holds weights that are not finite: its training diverged")
-    return memory.sha
-
-
-def _text(card: Path, sha: str) -> str:
-    from deltamem.model_card import stated_sha
-
-    try:
-        text = card.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UsageError(f"{card} cannot be read: {fault}") from fault
-    stated = stated_sha(text)
-    if stated is not None and stated != sha:
-        raise UsageError(
-            f"{card} is the card of other weights ({stated[:12]}) than those beside it ({sha[:12]})"
-        )
-    return text
 
 
 def _searched(folder: Path) -> list[Path]:

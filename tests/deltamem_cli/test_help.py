@@ -18,7 +18,19 @@ HEAVY = (
     "rich",
     "nltk",
 )
-VERBS = ("train", "eval", "report", "demo", "list", "show", "pretrain", "parity", "inspect", "chat")
+VERBS = (
+    "train",
+    "eval",
+    "report",
+    "demo",
+    "list",
+    "show",
+    "pretrain",
+    "parity",
+    "inspect",
+    "chat",
+    "push",
+)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
