@@ -1,21 +1,15 @@
-"""Attach a memory to a backbone by hooks, and take it off again without a trace.
+"""Attach a memory to a backbone, and take it off again without a trace.
 
-No attention is re-implemented and no module replaced. One forward of the backbone is:
-
-    base model   pre-hook   a MemoryPass (padding mask, states in) goes down as a keyword
-    self_attn    pre-hook   take the pass out; the layer's memory reads, and writes a new state
-    q k v o _proj    hook   output += correction from the reads (before q_norm and RoPE)
-    base model       hook   the new states go up with the KV cache
-
-A pass is made once per forward: activation checkpointing runs the layer hooks twice, and the second
-run sees the same states in and puts the same states out.
+No attention is re-implemented and no module replaced: deltamem/hooks.py says what is hooked. Plain
+calls of the model (``model(...)``, ``model.generate(...)``) work as they do without a memory; the
+state travels with the KV cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,43 +18,13 @@ from torch.utils.hooks import RemovableHandle
 
 from deltamem.backbone.cache import MemoryCache
 from deltamem.errors import InvalidInput
+from deltamem.hooks import PASS, MemoryPass, hook_layers
 from deltamem.state import MemoryState
-from deltamem.writers.writer import WriteResult
 
 if TYPE_CHECKING:
     from deltamem.adapter import DeltaMemory
-    from deltamem.layer import LayerMemory
 
-__all__ = ["Attachment", "MemoryPass", "attach"]
-
-ON = nullcontext()
-PASS = "deltamem_pass"
-"""Name of the keyword that carries the pass from the caller to the attention hooks."""
-
-
-@dataclass(eq=False, kw_only=True)
-class MemoryPass:
-    """One forward of the backbone as the memory sees it."""
-
-    state: MemoryState
-    """Before the first token."""
-    write: bool
-    valid: Tensor | None
-    """(B, T) bool, this forward's real tokens; None when all are."""
-    segments: Tensor | None = None
-    """(B, T) segment ids for writers that need them; -1 for tokens outside."""
-    new_layers: dict[int, Tensor] = field(default_factory=dict)
-    writes: dict[int, WriteResult] = field(default_factory=dict)
-    """Per layer what was written; empty with writes off."""
-
-    @property
-    def gates(self) -> dict[int, Tensor]:
-        """Per layer the mean write gate of each sequence, (B); empty with writes off."""
-        return {index: result.mean_write for index, result in self.writes.items()}
-
-    def after(self) -> MemoryState:
-        """The state after the last token."""
-        return MemoryState(dict(sorted(self.new_layers.items())), self.state.adapter)
+__all__ = ["Attachment", "attach"]
 
 
 @dataclass(eq=False)
@@ -78,6 +42,8 @@ class Attachment:
     write: bool = True
     last: MemoryPass | None = None
     """The pass of the most recent forward, for its gates and its state."""
+    _like: MemoryState | None = None
+    """What a state has to look like; made once, for decoding asks at every token."""
 
     def forward(
         self,
@@ -136,13 +102,26 @@ class Attachment:
                 "δ-mem reads which tokens are real from the 2-D attention mask (batch, time); "
                 "a prepared 4-D mask or a static cache cannot be used"
             )
-        zeros = self.memory.zeros(batch)
-        if state is not None:
-            state.check(like=zeros)
+        if state is None:
+            state = self.memory.zeros(batch)
+        else:
+            state.check(like=self._expected(batch))
         valid = None if mask is None else mask[:, -time:].bool()
         if valid is not None and not valid.is_cuda and bool(valid.all()):
             valid = None  # on a GPU the question would wait for all that is under way
-        return MemoryPass(state=state or zeros, write=write, valid=valid, segments=segments)
+        return MemoryPass(
+            state=state,
+            write=write,
+            valid=valid,
+            segments=segments,
+            single=time == 1 and valid is None and not torch.is_grad_enabled(),
+        )
+
+    def _expected(self, batch: int) -> MemoryState:
+        like = self._like
+        if like is None or like.batch_size != batch or like.adapter != self.memory.identity:
+            like = self._like = self.memory.zeros(batch)
+        return like
 
     def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if PASS not in kwargs:
@@ -220,71 +199,4 @@ def _hook(attachment: Attachment, handles: list[RemovableHandle]) -> None:
             )
     handles.append(base.register_forward_pre_hook(attachment._begin, with_kwargs=True))
     handles.append(base.register_forward_hook(attachment._end, with_kwargs=True))
-    memory = attachment.memory
-    attentions = dict(memory.attentions(attachment.model))
-    for index, block in enumerate(base.layers):
-        if index not in attentions and hasattr(block, "self_attn"):
-            handles.append(block.self_attn.register_forward_pre_hook(_drop, with_kwargs=True))
-    for index, attention in attentions.items():
-        layer = memory.layer(index)
-        reads: dict[str, Tensor] = {}
-        handles.append(
-            attention.register_forward_pre_hook(
-                _read_and_write(index, layer, reads), with_kwargs=True
-            )
-        )
-        for head in memory.config.heads:
-            projection = getattr(attention, f"{head}_proj")
-            handles.append(projection.register_forward_hook(_steer(head, layer, reads)))
-        handles.append(attention.register_forward_hook(_forget(reads), always_call=True))
-
-
-def _full_precision(device: str) -> AbstractContextManager[Any]:
-    """Autocast off; entering it costs more than a small layer's work, so only where it is on."""
-    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else ON
-
-
-def _drop(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A layer without a memory: the pass must not reach the attention kernel."""
-    kwargs.pop(PASS, None)
-    return args, kwargs
-
-
-def _read_and_write(index: int, layer: LayerMemory, reads: dict[str, Tensor]) -> Callable[..., Any]:
-    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        run: MemoryPass | None = kwargs.pop(PASS, None)
-        if run is None:
-            return args, kwargs
-        hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
-        with _full_precision(hidden.device.type):
-            result = layer(
-                hidden,
-                run.state.layers[index].to(hidden.device),
-                valid=None if run.valid is None else run.valid.to(hidden.device),
-                segments=None if run.segments is None else run.segments.to(hidden.device),
-                write=run.write,
-            )
-        reads["now"] = layer.scaled(result.reads)
-        run.new_layers[index] = result.state
-        if run.write:
-            run.writes[index] = result
-        return args, kwargs
-
-    return hook
-
-
-def _steer(head: str, layer: LayerMemory, reads: dict[str, Tensor]) -> Callable[..., Any]:
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
-        if "now" not in reads:
-            return output
-        with _full_precision(output.device.type):
-            return output + layer.steer(head, reads["now"]).to(output.dtype)
-
-    return hook
-
-
-def _forget(reads: dict[str, Tensor]) -> Callable[..., None]:
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        reads.clear()
-
-    return hook
+    hook_layers(attachment.memory, attachment.model, handles)

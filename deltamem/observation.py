@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from deltamem.adapter import DeltaMemory
-from deltamem.attach import PASS, MemoryPass
 from deltamem.backbone import Backbone, Messages, Rendered
 from deltamem.errors import InvalidInput
+from deltamem.hooks import PASS, MemoryPass
 from deltamem.inspection import LayerWrite, TurnNumbers, state_numbers, write_layer
 from deltamem.layer import LayerMemory
 from deltamem.state import MemoryState

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from deltamem.delta_rule.choice import chosen_form
 from deltamem.delta_rule.chunked import delta_rule_chunked
-from deltamem.delta_rule.compiled import delta_rule_compiled
+from deltamem.delta_rule.compiled import delta_rule_compiled, has_compiled
 from deltamem.delta_rule.fused import delta_rule_fused, has_triton
 from deltamem.delta_rule.naive import delta_rule_naive
 from deltamem.delta_rule.step import delta_rule_step, read_state
@@ -78,6 +79,8 @@ def _form(k: Tensor, state: Tensor) -> Form:
     form = chosen_form(
         state.device.type,
         triton=has_triton(),
+        compiled=named == "cpp" or has_compiled(),
+        gradients=torch.is_grad_enabled(),
         time=k.shape[1],
         rank=k.shape[3],
         dtype=state.dtype,

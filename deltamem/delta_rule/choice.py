@@ -14,6 +14,8 @@ def chosen_form(
     device: str,
     *,
     triton: bool,
+    compiled: bool,
+    gradients: bool,
     time: int,
     rank: int,
     dtype: torch.dtype = torch.float32,
@@ -23,12 +25,15 @@ def chosen_form(
 
     A state below single precision goes token by token, as in the authors' release; one token has a
     form of its own; then comes what is ``named``; ``triton`` serves CUDA from two tokens on: a
-    call is four kernels there, and 26 or more operations, each a kernel, in torch; ``torch``
-    serves everything else.
+    call is four kernels there, and 26 or more operations, each a kernel, in torch; ``cpp`` serves
+    a CPU where no gradients are asked for; ``torch`` everything else. Training keeps to ``torch``,
+    so that what is learned does not depend on whether a machine has a compiler.
 
     Args:
         device: type of the device, as ``cuda``.
         triton: whether Triton is installed.
+        compiled: whether the compiled form can be had.
+        gradients: whether a backward pass may follow.
         time: T, tokens.
         rank: R.
         dtype: of the state.
@@ -40,4 +45,6 @@ def chosen_form(
         return "step"
     if named:
         return named
-    return "triton" if device == "cuda" and triton and rank <= WIDEST else "torch"
+    if device == "cuda" and triton and rank <= WIDEST:
+        return "triton"
+    return "cpp" if device == "cpu" and compiled and not gradients else "torch"

@@ -1,6 +1,6 @@
 """The recurrence in C++, one token after the other in registers (compiled.cpp), for CPUs.
 
-Asked for by ``DELTA_MEM_SCAN_IMPL=cpp``; compiled on first use.
+Compiled on first use; ``deltamem.delta_rule.choice`` says when it is used.
 """
 
 from __future__ import annotations
@@ -13,12 +13,17 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from deltamem.delta_rule.compiling import load_library
+from deltamem.delta_rule.compiling import can_load, load_library
 from deltamem.errors import InvalidInput
 
-__all__ = ["delta_rule_compiled"]
+__all__ = ["delta_rule_compiled", "has_compiled"]
 
 SOURCE = Path(__file__).with_name("compiled.cpp")
+
+
+def has_compiled() -> bool:
+    """Whether this form can be had here; compiles it where it never was."""
+    return can_load(SOURCE)
 
 
 def delta_rule_compiled(

@@ -19,7 +19,7 @@ import torch
 
 from deltamem.errors import Unavailable
 
-__all__ = ["compiler", "load_library"]
+__all__ = ["can_load", "compiler", "load_library"]
 
 FLAGS = (
     "-std=c++17 -O3 -shared -fPIC -pthread -funroll-loops "
@@ -58,6 +58,16 @@ def load_library(source: Path) -> ctypes.CDLL:
     if not library.is_file():
         _compile([*command, str(source)], library)
     return ctypes.CDLL(str(library))
+
+
+@functools.cache
+def can_load(source: Path) -> bool:
+    """Whether :func:`load_library` gives a library here; the answer holds for the process."""
+    try:
+        load_library(source)
+    except Unavailable:
+        return False
+    return True
 
 
 def _cache() -> Path:

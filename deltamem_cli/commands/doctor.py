@@ -102,9 +102,18 @@ def _machine(config: Any, found: Findings) -> None:
     found.facts["versions"] = ", ".join(f"{name} {known.get(name, '?')}" for name in names)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     found.facts["device"] = name
-    scan = chosen_form(device.type, triton=has_triton(), time=8192, rank=8)
-    more = ", cpp by DELTA_MEM_SCAN_IMPL=cpp" if scan == "torch" and compiler() else ""
-    found.facts["scan"] = f"{scan}{more}"
+    scans = {
+        doing: chosen_form(
+            device.type,
+            triton=has_triton(),
+            compiled=compiler() is not None,
+            gradients=doing == "train",
+            time=8192,
+            rank=8,
+        )
+        for doing in ("train", "eval")
+    }
+    found.facts["scan"] = ", ".join(f"{form} to {doing}" for doing, form in scans.items())
     flash = "installed" if importlib.util.find_spec("flash_attn") else "not installed"
     found.facts["attention"] = f"{config.runtime.attention} (FlashAttention 2 is {flash})"
 

@@ -78,10 +78,11 @@ def test_detaching_leaves_no_trace(model: Any) -> None:
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
 
 
+@pytest.mark.parametrize("gradients", [True, False], ids=["gradients", "no-gradients"])
 @pytest.mark.parametrize("writer", [WRITERS["tsw"], WRITERS["msw"]], ids=["tsw", "msw"])
-def test_cached_decoding_equals_one_pass(model: Any, writer: Any) -> None:
+def test_cached_decoding_equals_one_pass(model: Any, writer: Any, gradients: bool) -> None:
     ids, memory = tokens(2, 16), memory_for(model, writer=writer)
-    with memory.attach(model) as attached:
+    with torch.set_grad_enabled(gradients), memory.attach(model) as attached:
         whole, wanted = attached.forward(ids)
         cache, logits = MemoryCache(config=model.config), []
         for start, end in ((0, 9), *((t, t + 1) for t in range(9, 16))):
