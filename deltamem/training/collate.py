@@ -1,10 +1,13 @@
 """Episodes to tensors: what is written, and the prompts with their targets.
 
-Letters: B episodes, W written tokens, A asks of all episodes together, T read tokens.
+A history that several episodes share is there once, and one that is empty not at all.
+
+Letters: H histories, W written tokens, A asks of all episodes together, T read tokens.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,19 +38,22 @@ class Batch:
     """Tensors of a few episodes, padding on the left."""
 
     write_ids: Tensor
-    """(B, W)."""
+    """(H, W)."""
     write_mask: Tensor
-    """(B, W) bool."""
+    """(H, W) bool."""
     segments: Tensor | None
-    """(B, W) segment ids for writers that need them."""
+    """(H, W) segment ids for writers that need them."""
+    shared: Tensor
+    """(H) long: how many episodes have this history."""
     read_ids: Tensor
     """(A, T)."""
     read_mask: Tensor
     """(A, T) bool."""
     labels: Tensor
     """(A, T): the token itself on answers, else ``IGNORED``."""
-    episode: Tensor
-    """(A) long: which episode an ask belongs to."""
+    history: Tensor
+    """(A) long: which history an ask is about; H for one that has none."""
+    episodes: int
 
     @property
     def targets(self) -> int:
@@ -56,7 +62,7 @@ class Batch:
 
     @property
     def tokens(self) -> int:
-        """Real tokens, written and read."""
+        """Real tokens that are computed, written and read."""
         return int(self.write_mask.sum() + self.read_mask.sum())
 
 
@@ -93,6 +99,11 @@ class EncodedEpisode:
     """Segment id of each written token, for writers that need them."""
     asks: Sequence[tuple[Sequence[int], Sequence[int]]]
     """Prompt and answer of each."""
+
+    @property
+    def history(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """What is written: equal for episodes that leave the same state."""
+        return tuple(self.write_ids), tuple(self.segments or ())
 
 
 def encode(
@@ -148,7 +159,7 @@ def collate(
 
     Args:
         backbone: whose tokenizer and template.
-        episodes: B of them.
+        episodes: of one micro-batch.
         segment_unit: ``message``, ``sentence`` or None, as the writer needs.
         write_length: written tokens at most.
         read_length: tokens of prompt and answer at most.
@@ -165,14 +176,15 @@ def collate(
     ]
     lengths = ((e.id, len(prompt) + len(answer)) for e in encoded for prompt, answer in e.asks)
     check_read_length(lengths, read_length)
+    shared = Counter(e.history for e in encoded if e.write_ids)
     write_ids, write_mask = left_pad(
-        [e.write_ids for e in encoded], fill=backbone.pad_id, device=device
+        [ids for ids, _ in shared], fill=backbone.pad_id, device=device
     )
     segments = None
     if segment_unit is not None:
-        rows = [e.segments or [] for e in encoded]
-        segments = left_pad(rows, fill=-1, device=device)[0]
-    asks = [(number, *ask) for number, e in enumerate(encoded) for ask in e.asks]
+        segments = left_pad([spans for _, spans in shared], fill=-1, device=device)[0]
+    row = {history: number for number, history in enumerate(shared)}
+    asks = [(row.get(e.history, len(row)), *ask) for e in encoded for ask in e.asks]
     reads = [[*prompt, *answer] for _, prompt, answer in asks]
     labels = [[IGNORED] * len(prompt) + list(answer) for _, prompt, answer in asks]
     read_ids, read_mask = left_pad(reads, fill=backbone.pad_id, device=device)
@@ -180,10 +192,12 @@ def collate(
         write_ids=write_ids,
         write_mask=write_mask,
         segments=segments,
+        shared=torch.tensor(list(shared.values()), dtype=torch.long, device=device),
         read_ids=read_ids,
         read_mask=read_mask,
         labels=left_pad(labels, fill=IGNORED, device=device)[0],
-        episode=torch.tensor([number for number, _, _ in asks], device=device),
+        history=torch.tensor([number for number, _, _ in asks], device=device),
+        episodes=len(encoded),
     )
 
 

@@ -13,6 +13,7 @@ from deltamem.adapter_files import save_adapter
 from deltamem.backbone import Backbone
 from deltamem.training.collate import Batch, EncodedEpisode, collate, encode
 from deltamem.training.episodes import Episode
+from deltamem.training.histories import micro_batches
 from deltamem.training.objective import Objective, answer_loss
 
 __all__ = ["DeltaMemLearner", "Learner"]
@@ -81,6 +82,12 @@ class DeltaMemLearner:
             segment_unit=self.memory.config.writer.segment_unit,
             write_length=self.write_length,
         )
+
+    def micro_batches(
+        self, episodes: Sequence[Episode | EncodedEpisode], size: int
+    ) -> list[list[Episode | EncodedEpisode]]:
+        """A step's episodes by history; see :func:`deltamem.training.histories.micro_batches`."""
+        return micro_batches(episodes, size)
 
     def batch(self, episodes: Sequence[Episode | EncodedEpisode]) -> Batch:
         """Tensors of episodes, tokenised where they are text still."""

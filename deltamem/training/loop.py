@@ -39,7 +39,8 @@ class TrainingConfig:
     batch_size: int = 32
     """Episodes per optimiser step."""
     micro_batch_size: int = 4
-    """Episodes per forward; changes memory and speed, not the result."""
+    """Episodes per forward, those of one history counted once by a learner that writes it once;
+    changes memory and speed, not the result."""
     learning_rate: float = 2e-4
     warmup: float = 0.1
     """Share of the steps over which the learning rate rises."""
@@ -228,7 +229,10 @@ def _batches(
 ) -> list[tuple[Any, float]]:
     """This process's micro-batches of some episodes, with their weights."""
     size = config.micro_batch_size
-    parts = [episodes[i : i + size] for i in range(0, len(episodes), size)]
+    if hasattr(learner, "micro_batches"):  # one that gains by an order of its own
+        parts = learner.micro_batches(episodes, size)
+    else:
+        parts = [episodes[i : i + size] for i in range(0, len(episodes), size)]
     return [(learner.batch(part), weight) for part, weight in processes.share(parts)]
 
 

@@ -39,35 +39,40 @@ class Objective:
 def answer_loss(attached: Attachment, batch: Batch, *, gate_target: float) -> Objective:
     """One write pass over the histories, one read pass over the asks with writes off.
 
-    Nothing of a history but its state reaches the read pass.
+    Nothing of a history but its state reaches the read pass. What nothing was written for is asked
+    with a zero state, and has no write gates: its part of the sparsity term is zero.
 
     Args:
         attached: the memory on the backbone.
-        batch: B histories, A asks.
+        batch: H histories, A asks.
         gate_target: where the sparsity term wants the mean write gate.
     """
-    state, gates = attached.memory.zeros(len(batch.write_ids)), []
-    if batch.write_ids.shape[1]:
-        _, state = attached.forward(
+    rows, gates = len(batch.write_ids), []
+    state = attached.memory.zeros(rows + 1)
+    if rows:
+        _, written = attached.forward(
             batch.write_ids,
             batch.write_mask.long(),
             segments=batch.segments,
             logits=False,
             use_cache=False,
         )
+        state = state.put(range(rows), written)
         assert attached.last is not None
         gates = list(attached.last.gates.values())
     output, _ = attached.forward(
         batch.read_ids,
         batch.read_mask.long(),
-        state=state.select(batch.episode),
+        state=state.select(batch.history),
         write=False,
         use_cache=False,
     )
-    squares = [((gate.to(output.logits.device) - gate_target) ** 2).sum() for gate in gates]
+    device = output.logits.device
+    shared = batch.shared.to(device)
+    squares = [(shared * (gate.to(device) - gate_target) ** 2).sum() for gate in gates]
     sparsity = sum(squares, output.logits.new_zeros((), dtype=torch.float32)) / max(len(squares), 1)
     return answer_objective(
-        output.logits, batch.labels, histories=len(batch.write_ids), sparsity=sparsity
+        output.logits, batch.labels, histories=batch.episodes, sparsity=sparsity
     )
 
 

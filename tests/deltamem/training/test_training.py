@@ -87,7 +87,7 @@ def weights(learner: DeltaMemLearner) -> dict[str, torch.Tensor]:
 
 def test_a_batch_holds_what_the_paper_says(tiny: Any) -> None:
     batch = collate(tiny, EPISODES[:2], segment_unit="message", write_length=512, read_length=128)
-    assert batch.episode.tolist() == [0, 1, 1]
+    assert batch.history.tolist() == [0, 1, 1]
     for row, number in enumerate((0, 1)):
         written = tiny.tokenizer.decode(batch.write_ids[row][batch.write_mask[row]])
         assert written == "".join(
