@@ -40,7 +40,7 @@ class NoOpWriter(TokenWriter):
 def figures(
     tick: Callable[[int, int], None], *, tokens: int = 8192, rounds: int = 3
 ) -> Iterator[Figure]:
-    """train.step_vs_noop with each form, and train.step_vs_naive.
+    """train.step_vs_noop with each form, train.step_vs_naive, and the most that could be.
 
     Args:
         tick: progress of what is being timed.
@@ -60,10 +60,13 @@ def figures(
     for number, form in enumerate(forms, 1):
         ratios = [turn[number] / turn[0] for turn in times]
         yield figure("train.step_vs_noop", ratios, f"{form} over a memory without a scan, {size}")
-    works = [partial(_by, "naive", real), partial(_by, "torch", real)]
+    works = [none, partial(_by, "naive", real), partial(_by, "torch", real)]
     times = alternate(works, rounds=rounds, tick=tick)
-    ratios = [naive / fast for naive, fast in times]
+    ratios = [naive / fast for _, naive, fast in times]
     yield figure("train.step_vs_naive", ratios, f"naive over torch, {size}")
+    ratios = [naive / free for free, naive, _ in times]
+    setting = f"naive over a memory without a scan, which no form exceeds, {size}"
+    yield figure("train.naive_vs_noop", ratios, setting)
 
 
 def _by(form: str, work: Callable[[], object]) -> None:
