@@ -57,8 +57,12 @@ def test_chunks_are_about_as_long_as_their_number(time: int, length: int) -> Non
         ({"time": 1}, "step"),
         ({"rank": WIDEST}, "triton"),
         ({"rank": WIDEST + 1}, "torch"),
-        ({"device": "cpu"}, "torch"),
+        ({"device": "cpu"}, "cpp"),
+        ({"device": "cpu", "time": 2}, "cpp"),
+        ({"device": "cpu", "gradients": True}, "torch"),
+        ({"device": "cpu", "compiled": False}, "torch"),
         ({"device": "mps"}, "torch"),
+        ({"gradients": True}, "triton"),
         ({"triton": False}, "torch"),
         ({"dtype": torch.float64}, "triton"),
         ({"dtype": torch.bfloat16}, "naive"),
@@ -70,8 +74,8 @@ def test_chunks_are_about_as_long_as_their_number(time: int, length: int) -> Non
     ids=str,
 )
 def test_the_form_follows_from_device_sizes_and_what_is_named(settings, form: str) -> None:
-    usual = {"device": "cuda", "triton": True, "time": 8192, "rank": 8}
-    assert chosen_form(**{**usual, **settings}) == form
+    usual = {"device": "cuda", "triton": True, "compiled": True, "gradients": False}
+    assert chosen_form(**{**usual, "time": 8192, "rank": 8, **settings}) == form
 
 
 def test_a_rank_that_fits_no_register_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
