@@ -12,8 +12,10 @@ from deltamem.training.episodes import (
     read_episodes,
 )
 from deltamem.training.learner import DeltaMemLearner
-from deltamem.training.loop import StepReport, TrainingConfig, train
+from deltamem.training.loop import TrainingConfig, train
+from deltamem.training.monitor import MemoryMonitor, Monitor
 from deltamem.training.processes import Processes
+from deltamem.training.report import StepReport
 from deltamem.training.token_store import tokenise
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "DeltaMemLearner",
     "Episode",
     "Episodes",
+    "MemoryMonitor",
+    "Monitor",
     "Processes",
     "StepReport",
     "TrainingConfig",

@@ -14,6 +14,7 @@ from deltamem.backbone import Backbone
 from deltamem.training.collate import Batch, EncodedEpisode, collate, encode
 from deltamem.training.episodes import Episode
 from deltamem.training.histories import micro_batches
+from deltamem.training.monitor import MemoryMonitor
 from deltamem.training.objective import Objective, answer_loss
 
 __all__ = ["DeltaMemLearner", "Learner"]
@@ -103,6 +104,10 @@ class DeltaMemLearner:
         """Write, drop, read; see :func:`deltamem.training.objective.answer_loss`."""
         with self.memory.attach(self.backbone.model) as attached:
             return answer_loss(attached, batch, gate_target=self.gate_target)
+
+    def monitor(self, *, every: int) -> MemoryMonitor:
+        """What looks into the memory every so many steps; learners without a memory have none."""
+        return MemoryMonitor(self.memory, self.backbone.model, every=every)
 
     def state_dict(self) -> Mapping[str, Tensor]:
         """Adapter weights."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,15 @@ from deltamem.errors import DeltaMemError, InvalidInput
 from deltamem.training.checkpoint import Checkpoint, Checkpoints
 from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
+from deltamem.training.monitor import Monitor
 from deltamem.training.objective import Objective
 from deltamem.training.processes import Processes
+from deltamem.training.report import StepReport
 
-__all__ = ["StepReport", "TrainingConfig", "train"]
+__all__ = ["TrainingConfig", "train"]
 
 ALONE = Processes()
+UNWATCHED = nullcontext()
 NOTHING: Sequence[float] = (0.0,) * 5
 """The sums of no objective."""
 
@@ -74,24 +78,6 @@ class TrainingConfig:
             raise InvalidInput(f"training.steps is {self.steps}; it must be at least 1")
 
 
-@dataclass(frozen=True, kw_only=True)
-class StepReport:
-    """One optimiser step, for progress and logs."""
-
-    step: int
-    steps: int
-    loss: float
-    """Mean cross-entropy per answer token."""
-    em: float
-    """Share of the step's answers whose every token is the most likely one."""
-    mean_gate_term: float
-    grad_norm: float
-    learning_rate: float
-    tokens_per_second: float
-    held_out_loss: float | None = None
-    held_out_em: float | None = None
-
-
 def train(
     learner: Learner[Any],
     episodes: Episodes[Any],
@@ -100,6 +86,7 @@ def train(
     checkpoints: Checkpoints,
     held_out: Sequence[Any] = (),
     processes: Processes = ALONE,
+    monitor: Monitor | None = None,
     on_step: Callable[[StepReport], None] = lambda report: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> int:
@@ -112,6 +99,7 @@ def train(
         checkpoints: where to resume from and save to.
         held_out: episodes to evaluate on, never trained on.
         processes: that share the work; the main one saves.
+        monitor: looks at some of the steps, which does not change them.
         on_step: told after every step.
         on_note: told what a user should know: where a run resumes, what was damaged.
 
@@ -136,7 +124,15 @@ def train(
         while done < steps:
             chosen = _episodes_of_step(episodes, config, done)
             report = _step(
-                learner, optimizer, parameters, chosen, config, processes, step=done, steps=steps
+                learner,
+                optimizer,
+                parameters,
+                chosen,
+                config,
+                processes,
+                monitor if monitor and monitor.due(done + 1, steps) else None,
+                step=done,
+                steps=steps,
             )
             done += 1
             last = done == steps
@@ -181,6 +177,7 @@ def _step(
     episodes: Sequence[Any],
     config: TrainingConfig,
     processes: Processes,
+    monitor: Monitor | None,
     *,
     step: int,
     steps: int,
@@ -193,7 +190,8 @@ def _step(
     optimizer.zero_grad(set_to_none=True)
     sums = NOTHING
     for batch, weight in batches:
-        objective = learner.loss(batch)
+        with monitor.watching() if monitor and weight else UNWATCHED:
+            objective = learner.loss(batch)
         sparsity = objective.sparsity / len(episodes)
         loss = objective.cross_entropy / targets + config.gate_sparsity * sparsity
         (weight * loss).backward()
@@ -212,6 +210,7 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()
+    measured = monitor.numbers(processes) if monitor else {}
     return StepReport(
         step=step + 1,
         steps=steps,
@@ -221,6 +220,7 @@ def _step(
         grad_norm=norm,
         learning_rate=rate,
         tokens_per_second=tokens / (time.perf_counter() - started),
+        measured=measured,
     )
 
 
