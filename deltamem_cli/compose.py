@@ -146,6 +146,11 @@ def _compose(engine: Any, name: str, words: list[str], mode: Any) -> Any:
         return engine.compose_config(name, words, mode, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as fault:
         raise UsageError(_explain(fault, engine, name, words)) from fault
+    except ValueError as fault:  # what Hydra says of `GROUP=null`
+        word = next((word for word in words if word.endswith("=null")), None)
+        if word is None:
+            raise
+        raise UsageError(_without_option(word)) from fault
 
 
 @dataclass(frozen=True)
@@ -212,10 +217,12 @@ def _explain(fault: BaseException, engine: Any, name: str, words: Sequence[str])
 
     if isinstance(fault, OverrideParseException):
         return _unreadable(fault.override, fault.message.splitlines()[0])
-    if isinstance(fault, MissingConfigException) and fault.options is not None:
+    if isinstance(fault, MissingConfigException):
         group, _, bad = (fault.missing_cfg_file or "").rpartition("/")
-        return f"no {group} '{bad}'{_nearest(bad, fault.options)}; choose one of " + ", ".join(
-            sorted(fault.options)
+        # Hydra has no options to show where one of a list is missing
+        known = fault.options if fault.options is not None else options(group)
+        return f"no {group} '{bad}'{_nearest(bad, known)}; choose one of " + ", ".join(
+            sorted(known)
         )
     if "Ambiguous value" in str(fault):
         word = next((w for w in words if "," in w), "a setting")
@@ -230,6 +237,11 @@ def _explain(fault: BaseException, engine: Any, name: str, words: Sequence[str])
 def _nearest(bad: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(bad, known, n=2, cutoff=0.6)
     return f" (did you mean {' or '.join(repr(n) for n in near)}?)" if near else ""
+
+
+def _without_option(word: str) -> str:
+    group = word.partition("=")[0]
+    return f"{word} leaves {group} without a choice; choose one of {', '.join(options(group))}"
 
 
 def _unreadable(word: str, reason: str) -> str:
