@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PLACES", "config_hash", "content_hash", "digests", "leaves", "plain"]
+__all__ = ["PLACES", "config_hash", "content_hash", "deciding", "digests", "leaves", "plain"]
 
-PLACES = ("runs_dir", "results_dir", "limit", "hydra")
+PLACES = ("runs_dir", "results_dir", "limit", "tracker", "hydra")
 """Settings that change where things go, not what comes out."""
 
 
@@ -21,6 +22,11 @@ def plain(config: Any) -> dict[str, Any]:
     tree = OmegaConf.to_container(config, resolve=True)
     assert isinstance(tree, dict)
     return {str(k): _without_folders(v) for k, v in tree.items() if k not in PLACES}
+
+
+def deciding(words: Iterable[str]) -> list[str]:
+    """Overrides of the command line without those that only say where things go."""
+    return [word for word in words if re.split(r"[=./]", word.lstrip("+~"))[0] not in PLACES]
 
 
 def _without_folders(value: Any) -> Any:

@@ -13,7 +13,7 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.instantiate import build, check_types
 
 GROUPS = {
-    "train": ("model", "writer", "steer", "training", "runtime"),
+    "train": ("model", "writer", "steer", "training", "runtime", "tracker"),
     "eval": ("model", "writer", "method", "bench", "context", "control", "runtime"),
     "fetch": ("data",),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.experiments.dry_run import duration
 from deltamem_cli.experiments.estimate import DEFAULT_FACTOR, machine_rates, work_of
-from deltamem_cli.instantiate import check_types
+from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["KINDS", "doctor"]
 
@@ -77,6 +77,8 @@ def _examine(config: Any, *, kind: str, found: Findings) -> None:
     _model(config, found)
     if kind == "eval":
         _weights(config, found)
+    else:
+        _trackers(config, found)
     _work(config, kind, empty, found)
 
 
@@ -176,6 +178,17 @@ def _weights(config: Any, found: Findings) -> None:
     elif not trained_folders(config, part=part):
         what = f"writer={writer}" if config.method.needs_adapter else f"method={method}"
         found.missing.append(f"trained weights: `deltamem train model={model} {what}`")
+
+
+def _trackers(config: Any, found: Findings) -> None:
+    """Whether the packages of the trackers that were asked for are installed."""
+    from deltamem.errors import Unavailable
+
+    for node in filter(lambda value: isinstance(value, Mapping), config.tracker.values()):
+        try:
+            build(node)
+        except Unavailable as fault:
+            found.missing.append(str(fault))
 
 
 def _work(config: Any, kind: str, empty: Any, found: Findings) -> None:

@@ -23,6 +23,7 @@ GROUPS = {
     "contexts": "context",
     "controls": "control",
     "runtimes": "runtime",
+    "trackers": "tracker",
     "experiments": "experiment",
     "scales": "scale",
 }

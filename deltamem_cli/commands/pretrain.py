@@ -8,7 +8,7 @@ from typing import Any
 
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
-from deltamem_cli.identity import config_hash
+from deltamem_cli.identity import config_hash, deciding, plain
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["pretrain"]
@@ -30,6 +30,7 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     from deltamem_cli.world import RecallWorld, tokenizer_texts
 
     check_types(config)
+    tracking = build(config.tracker)
     sizes, recipe = build(config.backbone), build(config.training)
     key = config_hash(config)
     folder = Path(config.runs_dir) / f"pretrain-{key[:8]}"
@@ -48,16 +49,21 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
         batch=recipe.batch_size,
         seed=config.seed,
     )
-    with console.progress("pretrain") as tick:
+    checkpoints = Checkpoints(folder / "checkpoints", key=key)
+    tracked = tracking.run(
+        folder, checkpoints=checkpoints, settings=plain(config), on_note=console.note
+    )
+    with tracked as track, console.progress("pretrain") as tick:
 
         def on_step(report: StepReport) -> None:
             tick(report.step, report.steps, f"loss {report.loss:.3f}, exact {report.em:.2f}")
+            track(report)
 
         train(
             learner,
             curriculum,
             recipe,
-            checkpoints=Checkpoints(folder / "checkpoints", key=key),
+            checkpoints=checkpoints,
             on_step=on_step,
             on_note=console.note,
         )
@@ -67,9 +73,8 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
 
 def _card(config: Any, learner: Any, words: Sequence[str]) -> dict[str, Any]:
     """What the model folder says of how it was made."""
-    settings = [word for word in words if not word.startswith("runs_dir=")]
     return {
-        "command": f"`{' '.join(['deltamem pretrain', *settings])}`",
+        "command": f"`{' '.join(['deltamem pretrain', *deciding(words)])}`",
         "parameters": f"{sum(p.numel() for p in learner.parameters()):,}",
         "vocabulary": f"{len(learner.tokenizer):,}",
         "steps": f"{config.training.steps:,} of {config.training.batch_size} sequences",

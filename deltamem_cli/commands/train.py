@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from deltamem_cli.assemble import assemble_data, assemble_learner, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
-from deltamem_cli.identity import PLACES, content_hash, plain
+from deltamem_cli.identity import content_hash, deciding, plain
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["train", "train_config"]
@@ -56,6 +56,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     check_types(config)
     processes = Processes.current()
     console = console if processes.main else replace(console, quiet=True)
+    tracking = build(config.tracker)
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
     data = assemble_data(config, recipe)
     backbone = load_model(config)
@@ -76,8 +77,18 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
         checkpoint_activations(backbone.model)
     processes.shard(backbone.model)
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
-    with flushed_denormals(), console.progress(folder.name.rpartition("__")[0]) as tick:
-        log = _Log(folder / LOG, tick)
+    with (
+        flushed_denormals(),
+        tracking.run(
+            folder,
+            main=processes.main,
+            checkpoints=checkpoints,
+            settings=_deciding(config),
+            on_note=console.note,
+        ) as track,
+        console.progress(folder.name.rpartition("__")[0]) as tick,
+    ):
+        log = _Log(folder / LOG, tick, track)
         train_loop(
             learner,
             episodes,
@@ -85,6 +96,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
             checkpoints=checkpoints,
             held_out=held_out,
             processes=processes,
+            monitor=tracking.monitor(learner),
             on_step=log if processes.main else lambda report: None,
             on_note=console.note,
         )
@@ -119,14 +131,18 @@ def _tokenised(learner: Any, episodes: Any, config: Any, recipe: Any, console: C
 
 
 class _Log:
-    """Progress, and one line per step in a file; lines beyond a resumed step are written anew."""
+    """Progress, and one line per step in a file; lines beyond a resumed step are written anew.
 
-    def __init__(self, path: Path, tick: Ticker) -> None:
-        self.path, self.tick, self.last = path, tick, _last(path) or {}
+    Trackers are told what the file is, and what a monitor measured.
+    """
+
+    def __init__(self, path: Path, tick: Ticker, track: Callable[[Any], None]) -> None:
+        self.path, self.tick, self.track, self.last = path, tick, track, _last(path) or {}
 
     def __call__(self, report: Any) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         row = {name: value for name, value in vars(report).items() if value is not None}
+        del row["measured"]
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
         self.last = {**self.last, **row}
@@ -134,6 +150,7 @@ class _Log:
         words = [f"loss {report.loss:.3f}", f"{report.tokens_per_second:,.0f} tokens/s"]
         words += [] if held is None else [f"held-out EM {held:.2f}"]
         self.tick(report.step, report.steps, ", ".join(words))
+        self.track(report)
 
 
 def _last(path: Path) -> dict[str, Any] | None:
@@ -169,11 +186,11 @@ def _command() -> str:
     """What was typed, without what only says where things go, and of a path its last part."""
     from hydra.core.hydra_config import HydraConfig
 
-    named = [word.partition("=") for word in HydraConfig.get().overrides.task]
     words = [
         f"{key}{sign}{Path(value).name if value.startswith('/') else value}"
-        for key, sign, value in named
-        if key not in PLACES
+        for key, sign, value in (
+            word.partition("=") for word in deciding(HydraConfig.get().overrides.task)
+        )
     ]
     return " ".join(["deltamem train", *words])
 

@@ -1,0 +1,8 @@
+"""Trackers beside ``train.jsonl``, through Accelerate: TensorBoard, W&B and trackio."""
+
+from __future__ import annotations
+
+from deltamem_cli.tracking.tracked_run import Tracking
+from deltamem_cli.tracking.trackers import RunFacts, TensorBoard, Tracker, Trackio, WandB
+
+__all__ = ["RunFacts", "TensorBoard", "Tracker", "Tracking", "Trackio", "WandB"]
