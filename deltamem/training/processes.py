@@ -38,7 +38,8 @@ class Processes:
             return Processes()
         from accelerate import PartialState
 
-        state = PartialState()
+        # where there is no accelerator it has to be told, or takes each process for the only one
+        state = PartialState(cpu=not torch.accelerator.is_available())
         return Processes(index=state.process_index, count=state.num_processes)
 
     @property

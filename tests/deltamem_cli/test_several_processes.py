@@ -30,9 +30,8 @@ NAMES = {"loss", "em", "grad_norm", "held_out_loss", "held_out_em"}
 
 
 def train(runs: Path, *words: str, processes: int = 1) -> subprocess.CompletedProcess[str]:
-    launcher = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes),
-                "--num_machines", "1", "--dynamo_backend", "no", "--mixed_precision", "no",
-                "--main_process_port", "0"]  # fmt: skip
+    # `accelerate launch --cpu` would start a single process
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
     command = [sys.executable, *(launcher if processes > 1 else []), "-m", "deltamem_cli", "train"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(
