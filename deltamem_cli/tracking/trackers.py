@@ -116,9 +116,14 @@ class Trackio:
         import trackio
         from accelerate.tracking import TrackioTracker
 
-        tracker = TrackioTracker(self.project, name=run.name, resume="allow", embed=False)
+        tracker = TrackioTracker(
+            self.project,
+            name=run.name,
+            config=dict(run.settings),
+            resume="allow",
+            embed=False,
+        )
         # Accelerate ends the run alone, and trackio would do so again at the exit, on stdout
         tracker.finish = trackio.finish
         tracker.start()
-        tracker.store_init_configuration(dict(run.settings))
         return tracker

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from event_files import scalars
 
 WORDS = (
     "model=tiny",
@@ -20,6 +21,8 @@ WORDS = (
     "training.evaluate_every=3",
     "training.checkpoint_every=2",
     "training.data.easy_share=0",
+    "tracker=tensorboard",
+    "tracker.memory_every=2",
 )
 SUM_ORDER = 2e-5
 """Relative; gradients are summed in another order, and each step starts from the last one's."""
@@ -49,6 +52,11 @@ def log(runs: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def curves(runs: Path) -> dict[str, dict[int, float]]:
+    (folder,) = runs.glob("train__*/tracking")
+    return scalars(folder)
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runs = tmp_path_factory.mktemp("alone")
@@ -72,9 +80,17 @@ def test_two_processes_have_the_losses_of_one_and_one_set_of_files(
 
     def files(runs: Path) -> set[str]:
         found = (path.relative_to(runs).as_posix() for path in runs.rglob("*"))
-        return {name for name in found if ".tokens" not in name}
+        return {name for name in found if ".tokens" not in name and "tracking/" not in name}
 
     assert files(tmp_path) == files(alone)
+    tracked, reference = curves(tmp_path), curves(alone)
+    assert tracked.keys() == reference.keys()
+    measured = [name for name in reference if name.endswith("/mean")]
+    assert len(measured) == 4
+    for name in measured:
+        assert tracked[name].keys() == {1, 2, 4}
+        for step, value in reference[name].items():
+            assert tracked[name][step] == pytest.approx(value, rel=SUM_ORDER), (name, step)
 
 
 def test_a_run_that_was_stopped_goes_on_with_another_number_of_processes(
