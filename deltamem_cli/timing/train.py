@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -40,7 +40,8 @@ class NoOpWriter(TokenWriter):
 def figures(
     tick: Callable[[int, int], None], *, tokens: int = 8192, rounds: int = 3
 ) -> Iterator[Figure]:
-    """train.step_vs_noop with each form, train.step_vs_naive, and the most that could be.
+    """train.step_vs_noop with each form, train.step_vs_naive, the most that it could be, and
+    train.measured.
 
     Args:
         tick: progress of what is being timed.
@@ -67,6 +68,9 @@ def figures(
     ratios = [naive / free for free, naive, _ in times]
     setting = f"naive over a memory without a scan, which no form exceeds, {size}"
     yield figure("train.naive_vs_noop", ratios, setting)
+    times = alternate([real, _step(backbone, TokenWriter(), tokens, watched=True)], rounds=rounds)
+    ratios = [watched / bare for bare, watched in times]
+    yield figure("train.measured", ratios, f"with the memory measured over without, {size}")
 
 
 def _by(form: str, work: Callable[[], object]) -> None:
@@ -86,24 +90,31 @@ def _forced(form: str) -> Iterator[None]:
         os.environ |= {} if before is None else {VARIABLE: before}
 
 
-def _step(backbone: Any, writer: TokenWriter, tokens: int) -> Callable[[], object]:
-    """Write, read, loss, gradients, AdamW."""
+def _step(
+    backbone: Any, writer: TokenWriter, tokens: int, *, watched: bool = False
+) -> Callable[[], object]:
+    """Write, read, loss, gradients, AdamW; ``watched`` by what trackers are told of the memory."""
     import torch
 
     from deltamem import DeltaMemConfig, DeltaMemory
+    from deltamem.training import MemoryMonitor, Processes
 
     model = backbone.model
     memory = DeltaMemory(DeltaMemConfig(writer=writer), model).initialise(model, seed=0)
     optimizer = torch.optim.AdamW(memory.parameters(), lr=1e-4)
+    monitor = MemoryMonitor(memory, model, every=1)
     written, asked = (torch.arange(n)[None] % 90 + 5 for n in (tokens, READ))
 
     def work() -> None:
         optimizer.zero_grad(set_to_none=True)
-        with memory.attach(model) as attached:
+        watching = monitor.watching() if watched else nullcontext()
+        with watching, memory.attach(model) as attached:
             _, state = attached.forward(written, logits=False, use_cache=False)
             output, _ = attached.forward(asked, state=state, write=False, use_cache=False)
         _loss(output.logits, asked).backward()
         optimizer.step()
+        if watched:
+            monitor.numbers(Processes())
 
     return work
 

@@ -16,7 +16,12 @@ SMALL: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
     "decode": ({"tokens": 2, "rounds": 1}, {"decode.relative_throughput": 4}),
     "train": (
         {"tokens": 64, "rounds": 1},
-        {"train.step_vs_noop": 1, "train.step_vs_naive": 1, "train.naive_vs_noop": 1},
+        {
+            "train.step_vs_noop": 1,
+            "train.step_vs_naive": 1,
+            "train.naive_vs_noop": 1,
+            "train.measured": 1,
+        },
     ),
     "eval": (
         {"tokens": 64, "questions": 4, "sampled": 2, "rounds": 1},
