@@ -10,7 +10,8 @@ The name has no paper of its own; LoRA is Hu et al., 2021 (arXiv 2106.09685).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,9 @@ class Context2Lora(Frozen):
 class Context2LoraLearner:
     """Static LoRA as something that is trained: -sum log p(answer | history, question)."""
 
+    even_passes = True
+    """Every batch takes one pass, as a sharded backbone needs."""
+
     def __init__(
         self,
         backbone: Backbone,
@@ -103,6 +107,17 @@ class Context2LoraLearner:
         self.settings = {"rank": rank, "alpha": alpha, "targets": list(targets)}
         self.lora = Lora(backbone.model, rank=rank, alpha=alpha, targets=targets)
         self.lora.initialise(seed=seed)
+        self._attached = False
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """While the block runs, the branches are on, for backward passes as well."""
+        with self.lora.attach(self.backbone.model):
+            self._attached = True
+            try:
+                yield
+            finally:
+                self._attached = False
 
     @staticmethod
     def trained_parameters(
@@ -121,13 +136,15 @@ class Context2LoraLearner:
 
     def loss(self, batch: SupervisedBatch) -> Objective:
         """Cross-entropy of the answers with the branches on."""
-        with self.lora.attach(self.backbone.model):
-            output = self.backbone.model(
-                input_ids=batch.ids,
-                attention_mask=batch.mask.long(),
-                use_cache=False,
-                logits_to_keep=kept_logits(batch.labels),
-            )
+        if not self._attached:
+            with self.attached():
+                return self.loss(batch)
+        output = self.backbone.model(
+            input_ids=batch.ids,
+            attention_mask=batch.mask.long(),
+            use_cache=False,
+            logits_to_keep=kept_logits(batch.labels),
+        )
         return answer_objective(output.logits, batch.labels, histories=batch.episodes)
 
     def state_dict(self) -> Mapping[str, Tensor]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,22 +34,36 @@ PASS = "deltamem_pass"
 """Name of the keyword that carries the pass from the caller to the attention hooks."""
 
 
-@dataclass(eq=False, kw_only=True)
 class MemoryPass:
-    """One forward of the backbone as the memory sees it."""
+    """One forward of the backbone as the memory sees it.
 
-    state: MemoryState
-    """Before the first token."""
-    write: bool
-    valid: Tensor | None
-    """(B, T) bool, this forward's real tokens; None when all are."""
-    segments: Tensor | None = None
-    """(B, T) segment ids for writers that need them; -1 for tokens outside."""
-    single: bool = False
-    """One real token a sequence and no gradient, as in decoding."""
-    new_layers: dict[int, Tensor] = field(default_factory=dict)
-    writes: dict[int, WriteResult] = field(default_factory=dict)
-    """Per layer what was written; empty with writes off."""
+    No dataclass: FSDP builds those anew on their way through the modules, and what one layer
+    writes down the next would not see.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: MemoryState,
+        write: bool,
+        valid: Tensor | None,
+        segments: Tensor | None = None,
+        single: bool = False,
+    ) -> None:
+        """What goes down.
+
+        Args:
+            state: before the first token.
+            write: whether the tokens write.
+            valid: (B, T) bool, this forward's real tokens; None when all are.
+            segments: (B, T) segment ids for writers that need them; -1 for tokens outside.
+            single: one real token a sequence and no gradient, as in decoding.
+        """
+        self.state, self.write, self.valid = state, write, valid
+        self.segments, self.single = segments, single
+        self.new_layers: dict[int, Tensor] = {}
+        self.writes: dict[int, WriteResult] = {}
+        """Per layer what was written; empty with writes off."""
 
     @property
     def gates(self) -> dict[int, Tensor]:

@@ -12,7 +12,8 @@ __all__ = ["checkpoint_activations"]
 def checkpoint_activations(model: Any) -> None:
     """Make each layer's activations again in the backward pass.
 
-    Transformers checkpoints a model in training mode only; its dropout is therefore set to 0 first.
+    What is attached to the model has to be attached still when that pass runs. Transformers
+    checkpoints a model in training mode only; its dropout is therefore set to 0 first.
     """
     for module in model.modules():
         if isinstance(module, nn.Dropout):
@@ -20,4 +21,4 @@ def checkpoint_activations(model: Any) -> None:
         elif getattr(module, "attention_dropout", 0.0):
             module.attention_dropout = 0.0
     model.train()
-    model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.activation_checkpointing_enable({"use_reentrant": False})

@@ -14,7 +14,7 @@ from deltamem.training.episodes import (
 from deltamem.training.learner import DeltaMemLearner
 from deltamem.training.loop import TrainingConfig, train
 from deltamem.training.monitor import MemoryMonitor, Monitor
-from deltamem.training.processes import Processes
+from deltamem.training.processes import Processes, shard
 from deltamem.training.report import StepReport
 from deltamem.training.token_store import tokenise
 
@@ -32,6 +32,7 @@ __all__ = [
     "episodes_sha",
     "parse_episode",
     "read_episodes",
+    "shard",
     "tokenise",
     "train",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -64,6 +64,22 @@ class Batch:
     def tokens(self) -> int:
         """Real tokens that are computed, written and read."""
         return int(self.write_mask.sum() + self.read_mask.sum())
+
+    def with_a_write_pass(self) -> Batch:
+        """The same batch; where it would write nothing, with a token that nobody asks about.
+
+        Shards of a backbone meet in every pass, so that all processes need equally many.
+        """
+        if len(self.write_ids):
+            return self
+        return replace(
+            self,
+            write_ids=self.read_ids.new_zeros(1, 1),
+            write_mask=self.read_mask.new_ones(1, 1),
+            segments=None if self.segments is None else self.segments.new_zeros(1, 1),
+            shared=self.shared.new_zeros(1),
+            history=self.history + 1,
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from deltamem.adapter import DeltaMemory
 from deltamem.adapter_files import save_adapter
+from deltamem.attach import Attachment
 from deltamem.backbone import Backbone
 from deltamem.training.collate import Batch, EncodedEpisode, collate, encode
 from deltamem.training.episodes import Episode
@@ -61,6 +63,21 @@ class DeltaMemLearner:
         self.backbone, self.memory = backbone, memory.train()
         self.write_length, self.read_length = write_length, read_length
         self.gate_target = gate_target
+        self.even_passes = False
+        """Whether every batch takes a write pass and a read pass, as a sharded backbone needs."""
+        self._attachment: Attachment | None = None
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """While the block runs, the memory is on the backbone, for backward passes as well.
+
+        A pass that makes activations again runs the backbone's layers, hooks included.
+        """
+        with self.memory.attach(self.backbone.model) as self._attachment:
+            try:
+                yield
+            finally:
+                self._attachment = None
 
     def parameters(self) -> Iterable[nn.Parameter]:
         """All weights of the adapter; the backbone is not among them."""
@@ -102,8 +119,11 @@ class DeltaMemLearner:
 
     def loss(self, batch: Batch) -> Objective:
         """Write, drop, read; see :func:`deltamem.training.objective.answer_loss`."""
-        with self.memory.attach(self.backbone.model) as attached:
-            return answer_loss(attached, batch, gate_target=self.gate_target)
+        if self._attachment is None:
+            with self.attached():
+                return self.loss(batch)
+        batch = batch.with_a_write_pass() if self.even_passes else batch
+        return answer_loss(self._attachment, batch, gate_target=self.gate_target)
 
     def monitor(self, *, every: int) -> MemoryMonitor:
         """What looks into the memory every so many steps; learners without a memory have none."""

@@ -120,20 +120,22 @@ def train(
     per_epoch = math.ceil(len(episodes) / config.batch_size)
     steps = config.steps or config.epochs * per_epoch
     done = _resume(learner, optimizer, parameters, checkpoints, on_note)
+    attached = getattr(learner, "attached", nullcontext)  # a backbone that is trained has no hooks
     try:
         while done < steps:
             chosen = _episodes_of_step(episodes, config, done)
-            report = _step(
-                learner,
-                optimizer,
-                parameters,
-                chosen,
-                config,
-                processes,
-                monitor if monitor and monitor.due(done + 1, steps) else None,
-                step=done,
-                steps=steps,
-            )
+            with attached():
+                report = _step(
+                    learner,
+                    optimizer,
+                    parameters,
+                    chosen,
+                    config,
+                    processes,
+                    monitor if monitor and monitor.due(done + 1, steps) else None,
+                    step=done,
+                    steps=steps,
+                )
             done += 1
             last = done == steps
             if held_out and (last or done % config.evaluate_every == 0):

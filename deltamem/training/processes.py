@@ -5,8 +5,8 @@ who reads them and nothing else: losses, checkpoints and results are those of on
 adapter's gradients travel, once per optimiser step: 19 MB for Qwen3-4B.
 
 Processes are started by ``accelerate launch`` or ``torchrun``; Accelerate's state says who is who.
-With FSDP chosen there, the frozen backbone is sharded, and every forward is then a meeting of all
-processes: each runs equally many.
+With FSDP chosen there, the frozen backbone is sharded; every pass is then a meeting of all
+processes, so that each takes equally many.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-__all__ = ["Processes"]
+from deltamem.errors import DeltaMemError
+
+__all__ = ["Processes", "shard"]
 
 Item = TypeVar("Item")
 
@@ -32,14 +34,27 @@ class Processes:
     count: int = 1
 
     @staticmethod
-    def current() -> Processes:
-        """As the launcher's environment has it; a single process without one."""
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    def current(*, on_cpu: bool = False) -> Processes:
+        """As the launcher's environment has it; a single process without one.
+
+        Args:
+            on_cpu: meet over CPUs although there is an accelerator.
+
+        Raises:
+            DeltaMemError: the processes that were started do not find each other.
+        """
+        started = int(os.environ.get("WORLD_SIZE", "1"))
+        if started == 1:
             return Processes()
         from accelerate import PartialState
 
-        # where there is no accelerator it has to be told, or takes each process for the only one
-        state = PartialState(cpu=not torch.accelerator.is_available())
+        # told so, for without an accelerator it would take each process to be alone
+        state = PartialState(cpu=on_cpu or not torch.accelerator.is_available())
+        if state.num_processes != started:
+            raise DeltaMemError(
+                f"{started} processes were started and this one sees {state.num_processes}; "
+                "start them by accelerate launch or torchrun"
+            )
         return Processes(index=state.process_index, count=state.num_processes)
 
     @property
@@ -87,13 +102,29 @@ class Processes:
         if self.count > 1:
             torch.distributed.barrier()
 
-    def shard(self, model: Any) -> Any:
-        """The frozen backbone in shards where the launcher asked for FSDP, else as it is."""
-        if self.count == 1 or os.environ.get("ACCELERATE_USE_FSDP") != "true":
-            return model
-        from torch.distributed.fsdp import fully_shard
+    @property
+    def shards(self) -> bool:
+        """Whether the launcher asked for FSDP."""
+        return self.count > 1 and os.environ.get("ACCELERATE_USE_FSDP") == "true"
 
-        for layer in model.get_decoder().layers:
-            fully_shard(layer)
-        fully_shard(model)
-        return model
+
+def shard(model: Any) -> None:
+    """Share out a frozen backbone over all processes (FSDP2), in place.
+
+    Each keeps its part of every matrix; norms and embeddings stay whole.
+    """
+    from torch.distributed.fsdp import fully_shard
+
+    decoder = model.get_decoder()
+    # attention and MLP by themselves: what a memory is given comes from a layer's norm, whose
+    # weight the way back needs in layers that take no part in it otherwise
+    parts = [part for layer in decoder.layers for part in layer.children() if _has_matrix(part)]
+    for part in parts:
+        fully_shard(part)
+    whole = set(decoder.parameters()) - {p for part in parts for p in part.parameters()}
+    # a write pass runs the decoder alone, so that is the root
+    fully_shard(decoder, ignored_params=whole)
+
+
+def _has_matrix(module: Any) -> bool:
+    return any(parameter.dim() > 1 for parameter in module.parameters())

@@ -14,6 +14,7 @@ from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.identity import content_hash, deciding, plain
 from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.launching import fit_out
 
 __all__ = ["train", "train_config"]
 
@@ -49,12 +50,11 @@ def _speaks() -> bool:
 
 def train_config(config: Any, console: Console) -> dict[str, Any]:
     """Train one composed configuration from its last checkpoint on; return its summary."""
-    from deltamem.backbone import checkpoint_activations
     from deltamem.training import Checkpoints, Processes
     from deltamem.training import train as train_loop
 
     check_types(config)
-    processes = Processes.current()
+    processes = Processes.current(on_cpu=str(config.runtime.device) == "cpu")
     console = console if processes.main else replace(console, quiet=True)
     tracking = build(config.tracker)
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
@@ -73,9 +73,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     if data.stored:
         episodes = _tokenised(learner, episodes, config, recipe, console)
         held_out = list(_tokenised(learner, held_out, config, recipe, console))
-    if recipe.activation_checkpointing:
-        checkpoint_activations(backbone.model)
-    processes.shard(backbone.model)
+    fit_out(learner, backbone.model, recipe, processes, method=choices()["method"], console=console)
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     with (
         flushed_denormals(),

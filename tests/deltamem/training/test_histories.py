@@ -153,3 +153,20 @@ def test_a_step_pads_no_more_than_it_must(tiny: Any, tmp_path: Path) -> None:
     writes = shapes[::2]
     # the longest two of three histories, and the shortest beside the one that is empty
     assert writes == [(2, lengths[0]), (1, lengths[1])]
+
+
+@pytest.mark.parametrize("writer", [TokenWriter(), SegmentWriter()], ids=["tsw", "ssw"])
+def test_shards_get_as_many_passes_from_a_batch_that_writes_nothing(tiny: Any, writer: Any) -> None:
+    learner = learner_for(tiny, writer)
+    nothing = [EPISODES[2], replace(EPISODES[2], id="again")]
+    plain, _ = sums(learner, [nothing])
+    learner.even_passes = True
+    with forwards(tiny) as shapes:
+        even, gradients = sums(learner, [nothing])
+    assert len(shapes) == 2
+    assert even == plain
+    # zeros: the way back goes through the pass all the same, where shards meet again
+    assert all(g is not None and not g.any() for g in gradients)
+    with forwards(tiny) as shapes:
+        sums(learner, [EPISODES[:2]])
+    assert [rows for rows, _ in shapes] == [2, 2]
