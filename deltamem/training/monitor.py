@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -35,11 +36,20 @@ class Monitor(Protocol):
         """What was seen since the last call, over all processes, by the names of the curves."""
 
 
+@dataclass
+class _Reading:
+    """Whether a layer is in a read pass, and which of its tokens are real (None: all)."""
+
+    now: bool = False
+    valid: Tensor | None = None
+
+
 class MemoryMonitor:
     """Of every layer with a memory, and as their mean, per measured step:
 
     - ``write_gate``: mean of β over the writes of a history and the rows of S, over histories;
-    - ``state_norm``: mean over histories of ‖S‖, Frobenius, after the write pass;
+    - ``state_norm``: mean over histories of ‖S‖, Frobenius, after the write pass (a history that
+      is written once for several episodes counts once in both, an empty one not at all);
     - ``delta_q_ratio`` and so on for each steered head: sqrt(Σ‖Δ‖² / Σ‖y‖²) over the real tokens of
       the read pass, where y is what the frozen projection gives and Δ what the memory adds to it
       (equations 7-9; ``TurnNumbers.read_energy`` is the same over all heads of a written turn).
@@ -68,7 +78,7 @@ class MemoryMonitor:
         handles = []
         try:
             for index, attention in self._attentions.items():
-                layer, reading = self._memory.layer(index), dict[str, Any]()
+                layer, reading = self._memory.layer(index), _Reading()
                 hook = self._layer_hook(index, reading)
                 handles.append(layer.register_forward_hook(hook, with_kwargs=True))
                 for head in self._memory.config.heads:
@@ -81,33 +91,32 @@ class MemoryMonitor:
             for handle in handles:
                 handle.remove()
 
-    def _layer_hook(self, index: int, reading: dict[str, Any]) -> Callable[..., None]:
+    def _layer_hook(self, index: int, reading: _Reading) -> Callable[..., None]:
         first = index == next(iter(self._attentions))
 
         @torch.no_grad()
         def hook(layer: LayerMemory, args: Any, kwargs: dict[str, Any], done: WriteResult) -> None:
-            reading.clear()
+            reading.now, reading.valid = not kwargs["write"], kwargs["valid"]
             if kwargs["write"]:
                 self._histories += len(done.state) if first else 0
                 self._add(index, "gate", done.mean_write.sum())
                 self._add(index, "norm", done.state.float().flatten(1).norm(dim=1).sum())
-            else:
-                reading.update(layer=layer, reads=layer.scaled(done.reads), valid=kwargs["valid"])
+                return
+            scaled = layer.scaled(done.reads)  # 0 for padding
+            for head in self._memory.config.heads:
+                self._add(index, f"delta_{head}", layer.steer(head, scaled).square().sum())
 
         return hook
 
-    def _projection_hook(
-        self, index: int, head: str, reading: dict[str, Any]
-    ) -> Callable[..., None]:
+    def _projection_hook(self, index: int, head: str, reading: _Reading) -> Callable[..., None]:
         @torch.no_grad()
         def hook(module: Any, args: Any, output: Tensor) -> None:
-            if not reading:
+            if not reading.now:
                 return
-            squares, valid = output.float().square().sum(-1), reading["valid"]
-            real = squares if valid is None else squares.masked_fill(~valid, 0.0)
-            delta: Tensor = reading["layer"].steer(head, reading["reads"])  # 0 for padding
-            self._add(index, f"base_{head}", real.sum())
-            self._add(index, f"delta_{head}", delta.square().sum())
+            squares = output.float().square().sum(-1)
+            if reading.valid is not None:
+                squares = squares.masked_fill(~reading.valid, 0.0)
+            self._add(index, f"base_{head}", squares.sum())
 
         return hook
 
