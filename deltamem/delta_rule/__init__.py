@@ -76,11 +76,12 @@ def _form(k: Tensor, state: Tensor) -> Form:
     named = os.environ.get(VARIABLE, "")
     if named:
         check_choice(VARIABLE, named, tuple(FORMS))
+    gradients = torch.is_grad_enabled()
     form = chosen_form(
         state.device.type,
         triton=has_triton(),
-        compiled=named == "cpp" or has_compiled(),
-        gradients=torch.is_grad_enabled(),
+        compiled=not gradients and state.device.type == "cpu" and has_compiled(),
+        gradients=gradients,
         time=k.shape[1],
         rank=k.shape[3],
         dtype=state.dtype,
