@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from deltamem.backbone import Backbone
+from deltamem.backbone.atomic import atomically
 from deltamem.backbone.digest import tensors_sha
-from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = ["Weights", "load_weights", "save_weights", "stored_sha"]
 
@@ -96,7 +97,7 @@ def save_weights(
         card: facts for the card, such as training settings and metrics.
 
     Raises:
-        DeltaMemError: the folder cannot be written.
+        CannotWrite: the folder cannot be written.
     """
     tensors = {name: w.detach().cpu().contiguous() for name, w in module.state_dict().items()}
     content = {
@@ -112,13 +113,12 @@ def save_weights(
         **settings,
         **card,
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-        (folder / SETTINGS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        (folder / CARD).write_text(_card(method, backbone, facts), encoding="utf-8")
-    except (OSError, SafetensorError) as fault:
-        raise DeltaMemError(f"the folder {folder} cannot be written: {fault}") from fault
+    with atomically(folder / WEIGHTS) as part:
+        part.write_bytes(save(tensors, metadata={"format": "pt"}))
+    with atomically(folder / SETTINGS) as part:
+        part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    with atomically(folder / CARD) as part:
+        part.write_text(_card(method, backbone, facts), encoding="utf-8")
     return folder
 
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from deltamem.adapter import DeltaMemory
 from deltamem.backbone import Backbone
+from deltamem.backbone.atomic import atomically
 from deltamem.backbone.digest import tensors_sha
-from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem.errors import InvalidInput, Unavailable
 from deltamem.model_card import model_card
 from deltamem.published import (
     from_published,
@@ -55,26 +56,25 @@ PUBLISHED_WEIGHTS = "delta_mem_adapter.pt"
 def save_adapter(
     memory: DeltaMemory, folder: Path, *, backbone: Backbone, card: Mapping[str, Any] | None = None
 ) -> Path:
-    """Write ``folder`` in our format: configuration, safetensors, model card; never a pickle.
+    """Write ``folder`` in our format: safetensors, configuration, model card; never a pickle.
+
+    The card comes last, so that a folder with a card is whole.
 
     Args:
         backbone: what the adapter was trained on; its identity is stored and checked at load.
         card: facts for the model card, such as training settings and metrics.
 
     Raises:
-        DeltaMemError: the folder cannot be written.
+        CannotWrite: the folder cannot be written.
     """
     weights = {
         tensor_name(name): w.detach().cpu().contiguous() for name, w in memory.state_dict().items()
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-        _write_config(folder, {**to_published(memory.config), "backbone": backbone.origin})
-        text = model_card(memory, backbone, facts=card or {})
-        (folder / CARD).write_text(text, encoding="utf-8")
-    except (OSError, SafetensorError) as fault:
-        raise DeltaMemError(f"the adapter folder {folder} cannot be written: {fault}") from fault
+    with atomically(folder / WEIGHTS) as part:
+        part.write_bytes(save(weights, metadata={"format": "pt"}))
+    _write_config(folder, {**to_published(memory.config), "backbone": backbone.origin})
+    with atomically(folder / CARD) as part:
+        part.write_text(model_card(memory, backbone, facts=card or {}), encoding="utf-8")
     return folder
 
 
@@ -143,7 +143,8 @@ def stored_sha(folder: Path) -> str:
 
 def _write_config(folder: Path, keys: Mapping[str, Any]) -> None:
     text = json.dumps(keys, indent=2, ensure_ascii=False)
-    (folder / CONFIG).write_text(text + "\n", encoding="utf-8")
+    with atomically(folder / CONFIG) as part:
+        part.write_text(text + "\n", encoding="utf-8")
 
 
 def _read_config(folder: Path) -> tuple[Any, Mapping[str, Any] | None]:

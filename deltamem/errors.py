@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["DeltaMemError", "InvalidInput", "Unavailable", "check_choice"]
+__all__ = [
+    "CannotWrite",
+    "DeltaMemError",
+    "InvalidInput",
+    "Partial",
+    "Unavailable",
+    "check_choice",
+]
 
 
 class DeltaMemError(Exception):
@@ -23,6 +30,16 @@ class Unavailable(DeltaMemError):
     """Weights, data or a token that are not on this machine; the message says how to get them."""
 
     exit_code = 4
+
+
+class CannotWrite(DeltaMemError):
+    """A file that cannot be written: a full disk, a folder without permission."""
+
+
+class Partial(DeltaMemError):
+    """A run that ended early; the message says from where the same command goes on."""
+
+    exit_code = 5
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

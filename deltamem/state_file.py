@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -24,7 +23,8 @@ from torch import Tensor
 
 from deltamem.adapter import DeltaMemory
 from deltamem.backbone import Backbone
-from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem.backbone.atomic import atomically
+from deltamem.errors import InvalidInput, Unavailable
 from deltamem.inspection import TurnNumbers
 from deltamem.published import to_published
 from deltamem.state import MemoryState
@@ -97,7 +97,7 @@ def save_state(
 
     Raises:
         InvalidInput: a state of another adapter.
-        DeltaMemError: the file cannot be written; what was there before is untouched.
+        CannotWrite: the file cannot be written; what was there before is untouched.
     """
     state.check(like=memory.zeros(state.batch_size))
     manifest = replace(
@@ -110,16 +110,8 @@ def save_state(
     }
     text = json.dumps(asdict(manifest), ensure_ascii=False, sort_keys=True)
     content = save(tensors, metadata={"manifest": text, "sha256": _digest(text, tensors)})
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as fault:
-        raise DeltaMemError(f"{path} cannot be written: {fault.strerror}") from fault
+    with atomically(path) as part:
+        part.write_bytes(content)
     return path
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["DataUnavailable", "EvaluationError", "InvalidData", "InvalidSetting"]
+__all__ = [
+    "CannotWrite",
+    "DataUnavailable",
+    "EvaluationError",
+    "InvalidData",
+    "InvalidSetting",
+    "Partial",
+]
 
 
 class EvaluationError(Exception):
@@ -27,3 +34,13 @@ class DataUnavailable(EvaluationError):
     """Data that is not on this machine; the message says how to get it."""
 
     exit_code = 4
+
+
+class CannotWrite(EvaluationError):
+    """A file that cannot be written: a full disk, a folder without permission."""
+
+
+class Partial(EvaluationError):
+    """A run that ended early and goes on when the same command is run again."""
+
+    exit_code = 5

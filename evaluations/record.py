@@ -10,12 +10,13 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaluations.benchmark import Benchmark, Scored
-from evaluations.errors import EvaluationError, InvalidData
+from evaluations.errors import CannotWrite, InvalidData
 from evaluations.metrics.statistics import Metric
 from evaluations.provenance import environment, peak_memory_mb, timestamp
 
@@ -167,7 +168,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> Path:
     """Write a JSON file so that it is there whole or not at all.
 
     Raises:
-        EvaluationError: it cannot be written; what was there before is untouched.
+        CannotWrite: it cannot be written; what was there before is untouched.
     """
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     return write_text(path, text + "\n")
@@ -177,7 +178,7 @@ def write_text(path: Path, text: str) -> Path:
     """Write a text file so that it is there whole or not at all.
 
     Raises:
-        EvaluationError: it cannot be written; what was there before is untouched.
+        CannotWrite: it cannot be written; what was there before is untouched.
     """
     part = path.with_name(f".{path.name}.part")
     try:
@@ -188,7 +189,9 @@ def write_text(path: Path, text: str) -> Path:
             os.fsync(file.fileno())
         part.replace(path)
     except OSError as fault:
-        raise EvaluationError(f"{path} cannot be written: {fault.strerror}") from fault
+        with suppress(OSError):
+            part.unlink()
+        raise CannotWrite(f"{path} cannot be written ({fault.strerror})") from fault
     return path
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from deltamem.backbone import left_pad
-from deltamem.errors import InvalidInput
+from deltamem.backbone.atomic import atomically, sync, why
+from deltamem.errors import CannotWrite, InvalidInput
 from deltamem.pretraining.curriculum import LONGEST, TokenSequence
 from deltamem.training.collate import IGNORED, TokenBatch
 from deltamem.training.objective import Objective, answer_objective
@@ -109,20 +112,33 @@ class BackboneLearner:
         return self.model.load_state_dict(dict(state), strict=False)
 
     def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
-        """A Hugging Face folder with a card, weights in bfloat16; the card is written last."""
+        """A Hugging Face folder with a card, weights in bfloat16; the card is written last.
+
+        Raises:
+            CannotWrite: the folder cannot be written.
+        """
         from transformers.utils import logging
 
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
+        part = folder / ".part"  # safetensors leaves more where it is killed
         try:
-            self.model.to(torch.bfloat16).save_pretrained(folder)
+            shutil.rmtree(part, ignore_errors=True)
+            self.model.to(torch.bfloat16).save_pretrained(part)
+            self.tokenizer.save_pretrained(part)
+            for file in part.iterdir():
+                sync(file)
+                file.replace(folder / file.name)
+        except (OSError, SafetensorError) as fault:
+            raise CannotWrite(f"{folder} cannot be written ({why(fault)})") from fault
         finally:
+            shutil.rmtree(part, ignore_errors=True)
             if bars:
                 logging.enable_progress_bar()
-        self.tokenizer.save_pretrained(folder)
         rows = "\n".join(f"| {name} | {value} |" for name, value in card.items())
         text = f"{CARD}\n\n| | |\n|---|---|\n{rows}\n"
-        (folder / "README.md").write_text(text, encoding="utf-8")
+        with atomically(folder / "README.md") as part:
+            part.write_text(text, encoding="utf-8")
         return folder
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
+import shutil
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +25,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from deltamem.backbone import rendering
+from deltamem.backbone.atomic import sync
 from deltamem.training import collate
 from deltamem.training.collate import EncodedEpisode, check_read_length
 from deltamem.training.episodes import Episode, Episodes, episodes_sha
@@ -70,6 +71,7 @@ def tokenise(
     columns: Columns | None = None
     try:
         with _alone(path):
+            shutil.rmtree(_part(path), ignore_errors=True)
             columns = _open(path, on_note)
             if columns is None:
                 columns = _encode_all(episodes, encode, on_episode)
@@ -168,11 +170,20 @@ def _encode_all(
 
 
 def _save(columns: Columns, path: Path) -> None:
-    part = path.with_suffix(".part")
-    save_file(dict(columns), part, metadata={"sha256": _digest(columns)})
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)
+    folder = _part(path)
+    part = folder / path.name
+    folder.mkdir()
+    try:
+        save_file(dict(columns), part, metadata={"sha256": _digest(columns)})
+        sync(part)
+        part.replace(path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _part(path: Path) -> Path:
+    """Where a file is made: a folder, because safetensors leaves more there when it is killed."""
+    return path.with_suffix(".part")
 
 
 def _open(path: Path, on_note: Callable[[str], None]) -> Columns | None:
