@@ -16,6 +16,7 @@ from deltamem.training.loop import TrainingConfig, train
 from deltamem.training.monitor import MemoryMonitor, Monitor
 from deltamem.training.processes import Processes, shard
 from deltamem.training.report import StepReport
+from deltamem.training.step_log import StepLog
 from deltamem.training.token_store import tokenise
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryMonitor",
     "Monitor",
     "Processes",
+    "StepLog",
     "StepReport",
     "TrainingConfig",
     "episodes_sha",

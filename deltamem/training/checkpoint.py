@@ -2,16 +2,17 @@
 
     checkpoints/step-00000100/   learner.safetensors  optimizer.safetensors  trainer.json
 
-``trainer.json`` is written last, with the sha256 of the others; a folder appears by one rename.
+``trainer.json`` is written last, with the sha256 of the others and of itself; a folder appears by
+one rename.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from deltamem.errors import DeltaMemError, InvalidInput
+from deltamem.backbone.atomic import sync, why
+from deltamem.errors import CannotWrite, InvalidInput, Partial
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
@@ -36,94 +38,130 @@ class Checkpoint:
     step: int
     learner: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
-    facts: Mapping[str, Any]
+
+
+class _OfAnotherRun(ValueError):
+    """A whole checkpoint with another key."""
 
 
 class Checkpoints:
     """The checkpoints of one run, oldest first; only the last few are kept."""
 
     def __init__(self, folder: Path, *, key: str) -> None:
-        """``key``: hash of the run's configuration; a checkpoint of another is refused."""
+        """``key``: hash of the run's configuration; a checkpoint of another is passed over."""
         self.folder, self.key = folder, key
+        self.step = 0
+        """Of the newest whole one that was read or saved: where a run goes on."""
+        self._passed_over: list[Path] = []
 
     def save(self, checkpoint: Checkpoint) -> Path:
-        """Write one and drop the oldest beyond the last two.
+        """Write one; drop those that were passed over, and the oldest beyond the last two.
 
         Raises:
-            DeltaMemError: it cannot be written; earlier ones are untouched.
+            CannotWrite: it cannot be written; earlier ones are untouched.
         """
         final = self.folder / f"step-{checkpoint.step:08d}"
         part = self.folder / f".{final.name}.part"
         try:
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
-            digests = {}
-            for name in TENSORS:
-                tensors = {k: v.contiguous() for k, v in getattr(checkpoint, name).items()}
-                save_file(tensors, part / f"{name}.safetensors")
-                digests[name] = _digest(part / f"{name}.safetensors")
-            content = {
-                "step": checkpoint.step,
-                "key": self.key,
-                "sha256": digests,
-                "facts": dict(checkpoint.facts),
-            }
-            (part / TRAINER).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            for file in part.iterdir():
-                _sync(file)
+            self._write(checkpoint, part)
             shutil.rmtree(final, ignore_errors=True)
             part.replace(final)
         except (OSError, SafetensorError) as fault:
             shutil.rmtree(part, ignore_errors=True)
-            raise DeltaMemError(
-                f"the checkpoint {final} cannot be written ({fault}); the run goes on from the one "
-                "before when the same command is run again"
-            ) from fault
-        for old in self._all()[:-KEPT]:
-            shutil.rmtree(old, ignore_errors=True)
+            raise CannotWrite(f"the checkpoint {final} cannot be written ({why(fault)})") from fault
+        for path in self._passed_over:
+            if path != final:
+                shutil.rmtree(path, ignore_errors=True)
+        self.step, self._passed_over = checkpoint.step, []
+        self.tidy()
         return final
 
     def latest(self) -> tuple[Checkpoint | None, list[str]]:
-        """The newest whole checkpoint, and a sentence for each damaged one that was passed over.
+        """The newest whole checkpoint, and a sentence for each one that was passed over.
 
         Raises:
-            InvalidInput: the checkpoints belong to another configuration.
+            InvalidInput: there are whole ones, and all belong to another configuration.
         """
         notes: list[str] = []
+        foreign = False
+        self._passed_over = []
         for path in reversed(self._all()):
             try:
-                return self._read(path), notes
-            except (OSError, ValueError, KeyError, SafetensorError) as fault:
-                if isinstance(fault, InvalidInput):
-                    raise
+                found = self._read(path)
+            except _OfAnotherRun:
+                foreign = True
+                notes.append(f"{path} belongs to another configuration and was passed over")
+            except (OSError, ValueError, KeyError, TypeError, SafetensorError) as fault:
                 notes.append(f"{path} is damaged and was passed over ({fault})")
+            else:
+                self.step = found.step
+                return found, notes
+            self._passed_over.append(path)
+        if foreign:
+            raise InvalidInput(
+                f"the checkpoints in {self.folder} belong to a run of another configuration: move "
+                f"{self.folder.parent} away, or name another with runs_dir=FOLDER"
+            )
         return None, notes
+
+    def tidy(self) -> None:
+        """Drop what a process that was killed left here, and the oldest beyond the last two."""
+        whole = [path for path in self._all() if path not in self._passed_over]
+        for path in [*whole[:-KEPT], *self.folder.glob(".step-*.part")]:
+            shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """A file that cannot be written in this block says from which step the run goes on.
+
+        Raises:
+            Partial: with that step.
+        """
+        try:
+            yield
+        except CannotWrite as fault:
+            start = f"goes on after step {self.step}" if self.step else "starts from the beginning"
+            raise Partial(
+                f"{fault}; make room and run the same command again: it {start}"
+            ) from fault
+
+    def _write(self, checkpoint: Checkpoint, folder: Path) -> None:
+        digests = {}
+        for name in TENSORS:
+            file = folder / f"{name}.safetensors"
+            save_file({k: v.contiguous() for k, v in getattr(checkpoint, name).items()}, file)
+            digests[name] = _digest(file.read_bytes())
+            sync(file)
+        content = _sealed(step=checkpoint.step, key=self.key, sha256=digests)
+        (folder / TRAINER).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        sync(folder / TRAINER)
 
     def _read(self, path: Path) -> Checkpoint:
         content = json.loads((path / TRAINER).read_text(encoding="utf-8"))
-        if content["key"] != self.key:
-            raise InvalidInput(
-                f"{path} belongs to a run of another configuration: move {self.folder.parent} "
-                "away, or name another with runs_dir=FOLDER"
-            )
-        for name, digest in content["sha256"].items():
-            if _digest(path / f"{name}.safetensors") != digest:
+        found = {name: content[name] for name in ("step", "key", "sha256")}
+        if content != _sealed(**found):
+            raise ValueError(f"{TRAINER} is not what was written")
+        for name in TENSORS:
+            if _digest((path / f"{name}.safetensors").read_bytes()) != found["sha256"][name]:
                 raise ValueError(f"{name}.safetensors is not what was written")
+        if found["key"] != self.key:
+            raise _OfAnotherRun
         return Checkpoint(
-            step=content["step"],
+            step=found["step"],
             learner=load_file(path / "learner.safetensors"),
             optimizer=load_file(path / "optimizer.safetensors"),
-            facts=content["facts"],
         )
 
     def _all(self) -> list[Path]:
         return sorted(p for p in self.folder.glob("step-*") if p.is_dir())
 
 
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sealed(**content: Any) -> dict[str, Any]:
+    """With a digest of the rest."""
+    return {**content, "digest": _digest(json.dumps(content, sort_keys=True).encode())}
 
 
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 from deltamem.errors import DeltaMemError, InvalidInput
-from deltamem.training.checkpoint import Checkpoint, Checkpoints
+from deltamem.training.checkpoint import Checkpoints
 from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
 from deltamem.training.monitor import Monitor
 from deltamem.training.objective import Objective
 from deltamem.training.processes import Processes
 from deltamem.training.report import StepReport
+from deltamem.training.resuming import Resuming
 
 __all__ = ["TrainingConfig", "train"]
 
@@ -87,6 +88,7 @@ def train(
     held_out: Sequence[Any] = (),
     processes: Processes = ALONE,
     monitor: Monitor | None = None,
+    on_start: Callable[[int], None] = lambda step: None,
     on_step: Callable[[StepReport], None] = lambda report: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> int:
@@ -100,13 +102,15 @@ def train(
         held_out: episodes to evaluate on, never trained on.
         processes: that share the work; the main one saves.
         monitor: looks at some of the steps, which does not change them.
-        on_step: told after every step.
+        on_start: told after which step the run goes on, before it does.
+        on_step: told after every step, before it is in a checkpoint.
         on_note: told what a user should know: where a run resumes, what was damaged.
 
     Returns:
         The number of steps of the whole run.
 
     Raises:
+        CannotWrite: a checkpoint cannot be written; earlier ones are untouched.
         DeltaMemError: the loss or the gradient is not finite; names the step and the episodes.
     """
     parameters = list(learner.parameters())
@@ -119,15 +123,21 @@ def train(
     )
     per_epoch = math.ceil(len(episodes) / config.batch_size)
     steps = config.steps or config.epochs * per_epoch
-    done = _resume(learner, optimizer, parameters, checkpoints, on_note)
+    state = Resuming(
+        learner=learner, optimizer=optimizer, parameters=parameters, checkpoints=checkpoints
+    )
+    done = state.load(on_note)
+    if processes.main:
+        checkpoints.tidy()
+    on_start(done)
     attached = getattr(learner, "attached", nullcontext)  # a backbone that is trained has no hooks
+    between_steps = True
     try:
         while done < steps:
             chosen = _episodes_of_step(episodes, config, done)
             with attached():
-                report = _step(
+                report = _gradients(
                     learner,
-                    optimizer,
                     parameters,
                     chosen,
                     config,
@@ -136,16 +146,20 @@ def train(
                     step=done,
                     steps=steps,
                 )
+            between_steps = False
+            _update(optimizer, report.learning_rate)
             done += 1
             last = done == steps
             if held_out and (last or done % config.evaluate_every == 0):
                 report = _with_held_out(learner, held_out, config, processes, report)
             on_step(report)
+            between_steps = True
             if processes.main and (last or done % config.checkpoint_every == 0):
-                _save(learner, optimizer, parameters, checkpoints, done)
+                state.save(done)
     except KeyboardInterrupt:
-        if processes.main:
-            _save(learner, optimizer, parameters, checkpoints, done)
+        # weights that are half changed, or a step that was not told, are no place to go on from
+        if processes.main and between_steps and done > checkpoints.step:
+            state.save(done)
         raise
     return steps
 
@@ -172,9 +186,8 @@ def learning_rate(config: TrainingConfig, step: int, steps: int) -> float:
     return config.learning_rate * (low + (1 - low) * (1 + math.cos(math.pi * progress)) / 2)
 
 
-def _step(
+def _gradients(
     learner: Learner[Any],
-    optimizer: torch.optim.Optimizer,
     parameters: Sequence[Tensor],
     episodes: Sequence[Any],
     config: TrainingConfig,
@@ -184,12 +197,14 @@ def _step(
     step: int,
     steps: int,
 ) -> StepReport:
+    """Of one step, left in the parameters."""
     started = time.perf_counter()
     device = parameters[0].device
     batches = _batches(learner, episodes, config, processes)
     counted = [sum(w * b.targets for b, w in batches), sum(w * b.tokens for b, w in batches)]
     targets, tokens = processes.totals(counted, device=device)
-    optimizer.zero_grad(set_to_none=True)
+    for parameter in parameters:
+        parameter.grad = None
     sums = NOTHING
     for batch, weight in batches:
         with monitor.watching() if monitor and weight else UNWATCHED:
@@ -208,10 +223,6 @@ def _step(
             f"held the episodes {', '.join(e.id for e in episodes[:8])}. The last checkpoint is "
             "from before; try a smaller training.learning_rate"
         )
-    rate = learning_rate(config, step, steps)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
     measured = monitor.numbers(processes) if monitor else {}
     return StepReport(
         step=step + 1,
@@ -220,10 +231,16 @@ def _step(
         em=exact / asks,
         mean_gate_term=gates / len(episodes),
         grad_norm=norm,
-        learning_rate=rate,
+        learning_rate=learning_rate(config, step, steps),
         tokens_per_second=tokens / (time.perf_counter() - started),
         measured=measured,
     )
+
+
+def _update(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    optimizer.step()
 
 
 def _batches(
@@ -257,40 +274,3 @@ def _with_held_out(
 
 def _added(sums: Sequence[float], objective: Objective, weight: float) -> list[float]:
     return [total + weight * part for total, part in zip(sums, objective.sums, strict=True)]
-
-
-def _save(
-    learner: Learner[Any],
-    optimizer: torch.optim.Optimizer,
-    parameters: Sequence[Tensor],
-    checkpoints: Checkpoints,
-    step: int,
-) -> None:
-    moments = {}
-    for index, parameter in enumerate(parameters):
-        for name, value in optimizer.state.get(parameter, {}).items():
-            moments[f"{index}.{name}"] = torch.as_tensor(value)
-    learned = {name: w.detach().cpu() for name, w in learner.state_dict().items()}
-    checkpoints.save(Checkpoint(step=step, learner=learned, optimizer=moments, facts={}))
-
-
-def _resume(
-    learner: Learner[Any],
-    optimizer: torch.optim.Optimizer,
-    parameters: Sequence[Tensor],
-    checkpoints: Checkpoints,
-    on_note: Callable[[str], None],
-) -> int:
-    checkpoint, notes = checkpoints.latest()
-    for note in notes:
-        on_note(note)
-    if checkpoint is None:
-        return 0
-    learner.load_state_dict(checkpoint.learner)
-    for key, value in checkpoint.optimizer.items():
-        index, _, name = key.partition(".")
-        parameter = parameters[int(index)]
-        on_host = name == "step" and not parameter.is_cuda
-        optimizer.state[parameter][name] = value if on_host else value.to(parameter.device)
-    on_note(f"resuming after step {checkpoint.step}")
-    return checkpoint.step

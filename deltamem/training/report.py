@@ -22,6 +22,7 @@ class StepReport:
     grad_norm: float
     learning_rate: float
     tokens_per_second: float
+    """Through forward and backward; the optimiser's update comes after."""
     held_out_loss: float | None = None
     held_out_em: float | None = None
     measured: Mapping[str, float] = field(default_factory=dict)

@@ -53,21 +53,23 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     tracked = tracking.run(
         folder, checkpoints=checkpoints, settings=plain(config), on_note=console.note
     )
-    with tracked as track, console.progress("pretrain") as tick:
+    with checkpoints.going_on():
+        with tracked as track, console.progress("pretrain") as tick:
 
-        def on_step(report: StepReport) -> None:
-            tick(report.step, report.steps, f"loss {report.loss:.3f}, exact {report.em:.2f}")
-            track(report)
+            def on_step(report: StepReport) -> None:
+                tick(report.step, report.steps, f"loss {report.loss:.3f}, exact {report.em:.2f}")
+                track(report)
 
-        train(
-            learner,
-            curriculum,
-            recipe,
-            checkpoints=checkpoints,
-            on_step=on_step,
-            on_note=console.note,
-        )
-    console.wrote(learner.save(model, card=_card(config, learner, words)))
+            train(
+                learner,
+                curriculum,
+                recipe,
+                checkpoints=checkpoints,
+                on_step=on_step,
+                on_note=console.note,
+            )
+        learner.save(model, card=_card(config, learner, words))
+    console.wrote(model)
     return model
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.assemble import assemble_data, assemble_learner, load_model
 from deltamem_cli.compose import choices, run_config
@@ -15,6 +14,9 @@ from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.identity import content_hash, deciding, plain
 from deltamem_cli.instantiate import build, check_types
 from deltamem_cli.launching import fit_out
+
+if TYPE_CHECKING:
+    from deltamem.training import StepLog, StepReport
 
 __all__ = ["train", "train_config"]
 
@@ -50,7 +52,7 @@ def _speaks() -> bool:
 
 def train_config(config: Any, console: Console) -> dict[str, Any]:
     """Train one composed configuration from its last checkpoint on; return its summary."""
-    from deltamem.training import Checkpoints, Processes
+    from deltamem.training import Checkpoints, Processes, StepLog
     from deltamem.training import train as train_loop
 
     check_types(config)
@@ -75,37 +77,38 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
         held_out = list(_tokenised(learner, held_out, config, recipe, console))
     fit_out(learner, backbone.model, recipe, processes, method=choices()["method"], console=console)
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
-    with (
-        flushed_denormals(),
-        tracking.run(
-            folder,
-            main=processes.main,
-            checkpoints=checkpoints,
-            settings=_deciding(config),
-            on_note=console.note,
-        ) as track,
-        console.progress(folder.name.rpartition("__")[0]) as tick,
-    ):
-        log = _Log(folder / LOG, tick, track)
-        train_loop(
-            learner,
-            episodes,
-            recipe,
-            checkpoints=checkpoints,
-            held_out=held_out,
-            processes=processes,
-            monitor=tracking.monitor(learner),
-            on_step=log if processes.main else lambda report: None,
-            on_note=console.note,
-        )
-    card = {
-        "command": f"`{_command()}`",
-        **({"quantised to": backbone.quantization} if backbone.quantization else {}),
-        **data.facts,
-        **_card(recipe, log.last),
-    }
-    if processes.main:
-        learner.save(adapter, card=card)
+    log = StepLog(folder / LOG)
+    with checkpoints.going_on():
+        with (
+            flushed_denormals(),
+            tracking.run(
+                folder,
+                main=processes.main,
+                checkpoints=checkpoints,
+                settings=_deciding(config),
+                on_note=console.note,
+            ) as track,
+            console.progress(folder.name.rpartition("__")[0]) as tick,
+        ):
+            train_loop(
+                learner,
+                episodes,
+                recipe,
+                checkpoints=checkpoints,
+                held_out=held_out,
+                processes=processes,
+                monitor=tracking.monitor(learner),
+                **(_told(log, tick, track) if processes.main else {}),
+                on_note=console.note,
+            )
+        if processes.main:
+            card = {
+                "command": f"`{_command()}`",
+                **({"quantised to": backbone.quantization} if backbone.quantization else {}),
+                **data.facts,
+                **_card(recipe, log.known()),
+            }
+            learner.save(adapter, card=card)
     processes.wait()
     return _summary(folder)
 
@@ -128,40 +131,20 @@ def _tokenised(learner: Any, episodes: Any, config: Any, recipe: Any, console: C
         )
 
 
-class _Log:
-    """Progress, and one line per step in a file; lines beyond a resumed step are written anew.
+def _told(log: StepLog, tick: Ticker, track: Callable[[StepReport], None]) -> dict[str, Any]:
+    """What the loop tells: to the log, as progress, and to trackers."""
+    held: float | None = None
 
-    Trackers are told what the file is, and what a monitor measured.
-    """
-
-    def __init__(self, path: Path, tick: Ticker, track: Callable[[Any], None]) -> None:
-        self.path, self.tick, self.track, self.last = path, tick, track, _last(path) or {}
-
-    def __call__(self, report: Any) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        row = {name: value for name, value in vars(report).items() if value is not None}
-        del row["measured"]
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        self.last = {**self.last, **row}
-        held = self.last.get("held_out_em")
+    def on_step(report: StepReport) -> None:
+        nonlocal held
+        log.append(report)
+        held = held if report.held_out_em is None else report.held_out_em
         words = [f"loss {report.loss:.3f}", f"{report.tokens_per_second:,.0f} tokens/s"]
         words += [] if held is None else [f"held-out EM {held:.2f}"]
-        self.tick(report.step, report.steps, ", ".join(words))
-        self.track(report)
+        tick(report.step, report.steps, ", ".join(words))
+        track(report)
 
-
-def _last(path: Path) -> dict[str, Any] | None:
-    """What the log knows so far, latest values first; a broken last line is passed over."""
-    if not path.is_file():
-        return None
-    known: dict[str, Any] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            known.update(json.loads(line))
-        except ValueError:
-            continue
-    return known
+    return {"on_start": log.resume, "on_step": on_step}
 
 
 def _deciding(config: Any) -> dict[str, Any]:
@@ -206,7 +189,9 @@ def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    return {"path": str(folder / "adapter"), **(_last(folder / LOG) or {})}
+    from deltamem.training import StepLog
+
+    return {"path": str(folder / "adapter"), **StepLog(folder / LOG).known()}
 
 
 def _line(summary: dict[str, Any]) -> str:

@@ -142,7 +142,7 @@ def test_a_resumed_run_goes_on_in_the_same_curves(tracked: Path, tmp_path: Path)
     shutil.rmtree(run / "adapter")
     shutil.rmtree(run / "checkpoints" / "step-00000004")
     assert train(tmp_path, "tracker=tensorboard", "tracker.memory_every=1") == run
-    assert [row["step"] for row in rows(run)] == [1, 2, 3, 4, 3, 4]
+    assert [row["step"] for row in rows(run)] == [1, 2, 3, 4]
     assert same_files(run / "adapter", tracked / "adapter")
     assert len(list((run / "tracking").glob("events.*"))) == 2
     before, after = scalars(tracked / "tracking"), scalars(run / "tracking")

