@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from evaluations.errors import EvaluationError, InvalidData
+from evaluations.errors import CannotWrite, EvaluationError, InvalidData, Partial
 
 __all__ = ["SAMPLES", "SampleStore", "read_samples"]
 
@@ -30,7 +30,8 @@ class SampleStore:
         """``key``: hash of everything that decides an answer; a line with another is refused.
 
         Raises:
-            EvaluationError: another process writes here, or the folder cannot be written.
+            EvaluationError: another process writes here.
+            CannotWrite: the folder cannot be written.
             InvalidData: a damaged line, or samples of another configuration.
         """
         self.path, self.key = folder / SAMPLES, key
@@ -38,7 +39,7 @@ class SampleStore:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab+", buffering=0)
         except OSError as fault:
-            raise EvaluationError(f"the run folder {folder} cannot be written: {fault}") from fault
+            raise CannotWrite(f"the run folder {folder} cannot be written: {fault}") from fault
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as fault:
@@ -65,7 +66,7 @@ class SampleStore:
         """Add lines and have them on the disk before returning.
 
         Raises:
-            EvaluationError: they cannot be written; what was written before is kept.
+            Partial: they cannot be written; what was written before is kept.
         """
         lines = [json.dumps({"key": self.key, **row}, ensure_ascii=False) + "\n" for row in rows]
         content = "".join(lines).encode()
@@ -76,7 +77,7 @@ class SampleStore:
             os.fsync(self._file.fileno())
         except OSError as fault:
             os.truncate(self.path, end)
-            raise EvaluationError(
+            raise Partial(
                 f"{self.path} cannot be written ({fault.strerror}); the {len(self.rows)} samples "
                 "before are kept: make room and run the same command again"
             ) from fault

@@ -54,7 +54,7 @@ def evaluate(
 def evaluate_config(config: Any, console: Console) -> Record:
     """Run one composed evaluation, going on from what is stored, and write its record."""
     from evaluations.provenance import reset_peak_memory
-    from evaluations.record import RECORD, make_record, write_json
+    from evaluations.record import RECORD, make_record
     from evaluations.runner import Plan, plan_samples, run
     from evaluations.store import SampleStore
 
@@ -95,10 +95,25 @@ def evaluate_config(config: Any, console: Console) -> Record:
             deviations=[*_deviations(config, backbone), *notes],
             seconds=time.monotonic() - started,
         )
-    write_json(folder / RECORD, record.to_json())
+    places = [folder / RECORD]
     if record.complete and not record.limited and config.results_dir is not None:
-        write_json(Path(config.results_dir) / f"{record.cell}.json", record.to_json())
+        places.append(Path(config.results_dir) / f"{record.cell}.json")
+    _write(record, places)
     return record
+
+
+def _write(record: Record, places: Sequence[Path]) -> None:
+    from evaluations.errors import CannotWrite, Partial
+    from evaluations.record import write_json
+
+    try:
+        for place in places:
+            write_json(place, record.to_json())
+    except CannotWrite as fault:
+        raise Partial(
+            f"{fault}; all {record.n['scored']} samples are kept: make room and run the same "
+            "command again"
+        ) from fault
 
 
 def _identity(config: Any, fingerprint: str, described: dict[str, Any]) -> dict[str, Any]:
