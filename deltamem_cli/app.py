@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 
 import typer
@@ -47,9 +46,9 @@ for name, verb in VERBS.items():
 
 def main() -> None:
     """Entry point: one sentence and an exit code for whatever a user can mend."""
-    from deltamem_cli.exits import exit_with
+    from deltamem_cli.exits import end_with
 
-    sys.exit(exit_with(app))
+    end_with(app)
 
 
 if __name__ == "__main__":

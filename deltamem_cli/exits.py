@@ -7,11 +7,11 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from deltamem_cli.console import Console
 
-__all__ = ["Stopped", "exit_with"]
+__all__ = ["Stopped", "end_with", "exit_with"]
 
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
@@ -23,6 +23,17 @@ class Stopped(KeyboardInterrupt):
         """``number`` of the signal."""
         super().__init__(SIGNALS[signal.Signals(number)])
         self.exit_code = 128 + number
+
+
+def end_with(app: Callable[[], Any]) -> NoReturn:
+    """:func:`exit_with`, and end the process; a signal that comes then has nothing to stop."""
+    try:
+        code = exit_with(app)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+    except Stopped as stopped:
+        code = _say(stopped)
+    sys.exit(code)
 
 
 def exit_with(app: Callable[[], Any]) -> int:
@@ -47,20 +58,26 @@ def exit_with(app: Callable[[], Any]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as fault:
-        code = getattr(fault, "exit_code", None)
+        code, signalled = getattr(fault, "exit_code", None), _behind(fault)
+        if code is not None:
+            Console().error(str(fault))
+        if signalled is not None:
+            return _say(signalled)
         if code is None:
             raise
-        Console().error(str(fault))
         return int(code)
     return 0
 
 
 def _behind(end: BaseException) -> Stopped | None:
-    """The signal that Typer turned into an exit without a word."""
-    fault: BaseException | None = end
-    while fault is not None and not isinstance(fault, Stopped):
-        fault = fault.__cause__ or fault.__context__
-    return fault
+    """The signal that Typer turned into an exit, or that broke something else on its way."""
+    behind: list[BaseException | None] = [end]
+    for fault in behind:
+        if isinstance(fault, Stopped):
+            return fault
+        if fault is not None:
+            behind += [f for f in (fault.__cause__, fault.__context__) if f not in behind]
+    return None
 
 
 def _say(stopped: Stopped) -> int:
