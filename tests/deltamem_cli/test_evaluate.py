@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,53 +197,6 @@ def test_a_read_only_folder(cli: Callable[..., Any]) -> None:
     done = cli("eval", "method=frozen", *SMALL)
     assert done.code == 1
     assert "cannot be written" in done.err
-
-
-def process(folder: Path, *words: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "deltamem_cli", "eval", *words]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-SLOW = ("method=frozen", "bench.dialogues=6", "bench.facts=[2,4]", "runtime.batch_size=1")
-
-
-def wait_for_samples(folder: Path, running: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while not any(p.stat().st_size for p in folder.glob("runs/*/samples.jsonl")):
-        assert time.monotonic() < deadline
-        assert running.poll() is None
-        time.sleep(0.01)
-
-
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)]
-)
-def test_a_run_can_die_and_goes_on(number: signal.Signals, code: int, tmp_path: Path) -> None:
-    calm, hit = tmp_path / "calm", tmp_path / "hit"
-    for folder in (calm, hit):
-        folder.mkdir()
-    running = process(hit, *SLOW)
-    wait_for_samples(hit, running)
-    running.send_signal(number)
-    _, notes = running.communicate(timeout=120)
-    assert running.returncode == code
-    assert "Traceback" not in notes
-    assert number == signal.SIGKILL or "run the same command again" in notes
-    results = []
-    for folder in (calm, hit):
-        done = process(folder, *SLOW, "--json")
-        out, _ = done.communicate(timeout=300)
-        assert done.returncode == 0
-        results.append(json.loads(out))
-    assert results[0]["metrics"] == results[1]["metrics"]
-    assert results[0]["cell"] == results[1]["cell"]
 
 
 @pytest.mark.parametrize(
