@@ -8,11 +8,12 @@ import json
 import os
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
+from evaluations.errors import CannotWrite, DataUnavailable, InvalidData, InvalidSetting
 
 __all__ = [
     "PROTOCOLS",
@@ -70,6 +71,7 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
 
     Raises:
         DataUnavailable: there is no such file, and it cannot be fetched.
+        CannotWrite: there is no room or no permission in the data folder.
     """
     if given is not None:
         path = Path(given).expanduser()
@@ -94,10 +96,15 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
             f"what {source.url} serves is not the released {source.name} (sha256 {found[:12]}, "
             f"expected {source.sha256[:12]}): give a copy with bench.path=FILE"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    part.write_bytes(content)
-    part.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as fault:
+        with suppress(OSError):
+            part.unlink()
+        raise CannotWrite(f"{path} cannot be written ({fault.strerror or fault})") from fault
     return path
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,12 @@ from deltamem_cli.instantiate import build, check_types
 from deltamem_cli.launching import fit_out
 
 if TYPE_CHECKING:
-    from deltamem.training import StepLog, StepReport
+    from deltamem.training import Checkpoints, Processes, StepLog, StepReport, TrainingConfig
+    from deltamem_cli.tracking import Tracking
 
 __all__ = ["train", "train_config"]
 
-LOG = "train.jsonl"
+LOG, ADAPTER = "train.jsonl", "adapter"
 TOKENS = ".tokens"
 """Folder of kept tokens among the runs."""
 
@@ -52,8 +54,7 @@ def _speaks() -> bool:
 
 def train_config(config: Any, console: Console) -> dict[str, Any]:
     """Train one composed configuration from its last checkpoint on; return its summary."""
-    from deltamem.training import Checkpoints, Processes, StepLog
-    from deltamem.training import train as train_loop
+    from deltamem.training import Processes
 
     check_types(config)
     processes = Processes.current(on_cpu=str(config.runtime.device) == "cpu")
@@ -65,55 +66,85 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     learner = assemble_learner(config, backbone, recipe)
     key = content_hash([_deciding(config), backbone.identity, data.source])
     folder = _folder(config, key)
-    adapter = folder / "adapter"
-    if (adapter / "README.md").is_file():
+    if (folder / ADAPTER / "README.md").is_file():
         console.note(f"{folder} is complete already")
         return _summary(folder)
     if hasattr(learner, "prepare"):  # a teacher that has to see the data first
         learner.prepare(data.episodes)
-    episodes, held_out = data.episodes, data.held_out
     if data.stored:
-        episodes = _tokenised(learner, episodes, config, recipe, console)
-        held_out = list(_tokenised(learner, held_out, config, recipe, console))
+        tokenised = partial(_tokenised, learner, config=config, recipe=recipe, console=console)
+        episodes, held_out = tokenised(data.episodes), list(tokenised(data.held_out))
+    else:
+        episodes, held_out = data.episodes, data.held_out
     fit_out(learner, backbone.model, recipe, processes, method=choices()["method"], console=console)
-    checkpoints = Checkpoints(folder / "checkpoints", key=key)
-    log = StepLog(folder / LOG)
-    with checkpoints.going_on():
-        with (
-            flushed_denormals(),
-            tracking.run(
-                folder,
-                main=processes.main,
-                checkpoints=checkpoints,
-                settings=_deciding(config),
-                on_note=console.note,
-            ) as track,
-            console.progress(folder.name.rpartition("__")[0]) as tick,
-        ):
-            train_loop(
-                learner,
-                episodes,
-                recipe,
-                checkpoints=checkpoints,
-                held_out=held_out,
-                processes=processes,
-                monitor=tracking.monitor(learner),
-                **(_told(log, tick, track) if processes.main else {}),
-                on_note=console.note,
-            )
+    run = _Run(folder=folder, key=key, settings=_deciding(config), processes=processes)
+    with run.checkpoints.going_on():
+        _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
         if processes.main:
-            card = {
-                "command": f"`{_command()}`",
-                **({"quantised to": backbone.quantization} if backbone.quantization else {}),
-                **data.facts,
-                **_card(recipe, log.known()),
-            }
-            learner.save(adapter, card=card)
+            facts = {"command": f"`{_command()}`"}
+            facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
+            card = {**facts, **data.facts, **_card(recipe, run.log.known())}
+            learner.save(folder / ADAPTER, card=card)
     processes.wait()
     return _summary(folder)
 
 
-def _tokenised(learner: Any, episodes: Any, config: Any, recipe: Any, console: Console) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One run's folder, and who works on it."""
+
+    folder: Path
+    key: str
+    settings: Mapping[str, Any]
+    processes: Processes
+
+    @cached_property
+    def checkpoints(self) -> Checkpoints:
+        from deltamem.training import Checkpoints
+
+        return Checkpoints(self.folder / "checkpoints", key=self.key)
+
+    @cached_property
+    def log(self) -> StepLog:
+        from deltamem.training import StepLog
+
+        return StepLog(self.folder / LOG)
+
+
+def _take_steps(
+    run: _Run,
+    learner: Any,
+    episodes: Any,
+    held_out: Any,
+    recipe: TrainingConfig,
+    tracking: Tracking,
+    console: Console,
+) -> None:
+    from deltamem.training import train as train_loop
+
+    tracked = tracking.run(
+        run.folder,
+        main=run.processes.main,
+        checkpoints=run.checkpoints,
+        settings=run.settings,
+        on_note=console.note,
+    )
+    label = run.folder.name.rpartition("__")[0]
+    with flushed_denormals(), tracked as track, console.progress(label) as tick:
+        train_loop(
+            learner,
+            episodes,
+            recipe,
+            checkpoints=run.checkpoints,
+            held_out=held_out,
+            processes=run.processes,
+            monitor=tracking.monitor(learner),
+            **(_told(run.log, tick, track) if run.processes.main else {}),
+            on_note=console.note,
+        )
+
+
+def _tokenised(learner: Any, episodes: Any, *, config: Any, recipe: Any, console: Console) -> Any:
     """Episodes as kept tokens, for a learner that can make them; others tokenise as they go."""
     from deltamem.training import tokenise
 
@@ -191,7 +222,7 @@ def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:
 def _summary(folder: Path) -> dict[str, Any]:
     from deltamem.training import StepLog
 
-    return {"path": str(folder / "adapter"), **StepLog(folder / LOG).known()}
+    return {"path": str(folder / ADAPTER), **StepLog(folder / LOG).known()}
 
 
 def _line(summary: dict[str, Any]) -> str:

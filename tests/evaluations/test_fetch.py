@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from evaluations.datafile import UrlSource
-from evaluations.errors import DataUnavailable
+from evaluations.errors import CannotWrite, DataUnavailable
 from evaluations.fetch import check_fetched, fetch
 from evaluations.sources import HubSource, load_rows
 
@@ -92,7 +92,7 @@ def hub() -> Iterator[str]:
 
 FETCH = """
 import sys
-from evaluations.errors import DataUnavailable
+from evaluations.errors import CannotWrite, DataUnavailable
 from evaluations.fetch import fetch
 from evaluations.sources import HubSource
 try:
@@ -190,3 +190,15 @@ def test_a_single_file(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     missing = UrlSource(name="m.json", url=f"{hub}/nothing", sha256=digest, licence="free")
     with pytest.raises(DataUnavailable, match=r"m.json \(free\) is neither"):
         fetch(missing)
+
+
+def test_a_data_folder_that_cannot_be_written(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path / "file"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    digest = hashlib.sha256(b"[1]").hexdigest()
+    source = UrlSource(name="r.json", url=f"{hub}/released.json", sha256=digest, licence="free")
+    with pytest.raises(CannotWrite, match=r"r\.json cannot be written \("):
+        fetch(source)
