@@ -114,7 +114,7 @@ class Attachment:
             write=write,
             valid=valid,
             segments=segments,
-            single=time == 1 and valid is None and not torch.is_grad_enabled(),
+            single=time == 1 and not torch.is_grad_enabled(),
         )
 
     def _expected(self, batch: int) -> MemoryState:

@@ -11,17 +11,18 @@ run sees the same states in and puts the same states out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from deltamem.compiled_step import CompiledStep
 from deltamem.layer import LayerMemory
 from deltamem.state import MemoryState
+from deltamem.steps import SingleStep, single_step
 from deltamem.writers.writer import WriteResult
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class MemoryPass:
             write: whether the tokens write.
             valid: (B, T) bool, this forward's real tokens; None when all are.
             segments: (B, T) segment ids for writers that need them; -1 for tokens outside.
-            single: one real token a sequence and no gradient, as in decoding.
+            single: one token a sequence and no gradient, as in decoding.
         """
         self.state, self.write, self.valid = state, write, valid
         self.segments, self.single = segments, single
@@ -101,9 +102,13 @@ class _LayerHooks:
 
     def __init__(self, index: int, layer: LayerMemory) -> None:
         self.index, self.layer = index, layer
-        self.step = CompiledStep(layer)
         self.scaled: Tensor | None = None
-        self.corrections: dict[str, Tensor] | None = None
+        self.corrections: Mapping[str, Tensor] | None = None
+
+    @cached_property
+    def step(self) -> SingleStep | None:
+        """What serves single tokens; found when the first one comes, for it may be compiled."""
+        return single_step(self.layer)
 
     def remember(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Read, and write if the pass does."""
@@ -112,8 +117,9 @@ class _LayerHooks:
             return args, kwargs
         hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
         state = run.state.layers[self.index]
-        if run.single and self.step.available and (self.step.writes or not run.write):
-            result, self.corrections = self.step(hidden, state, write=run.write)
+        step = self.step if run.single else None
+        if step is not None and (step.writes or not run.write):
+            result, self.corrections = step(hidden, state, valid=run.valid, write=run.write)
         else:
             result = self._forward(run, hidden, state)
         run.new_layers[self.index] = result.state

@@ -42,13 +42,14 @@ def run(script: Path, **variables: str) -> dict[str, Any]:
 def stack_bytes(kernel: Any, *, tokens: Mapping[str, Any], warps: int = 1, **fixed: Any) -> int:
     """Bytes of stack that a kernel needs on an H100; more than none is registers that spill.
 
-    ``tokens`` says of which types those arguments are that are not ``*fp32``.
+    ``tokens`` says of which types those arguments are that are not ``*fp32``; what is ``constexpr``
+    in a tuple of types is None.
     """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    fixed = {"width": 8, **fixed}
+    fixed = {**({"width": 8} if "width" in kernel.arg_names else {}), **fixed}
     kinds = {
         name: "constexpr"
         if name in fixed
@@ -58,6 +59,13 @@ def stack_bytes(kernel: Any, *, tokens: Mapping[str, Any], warps: int = 1, **fix
         for name in kernel.arg_names
     }
     constants = {(kernel.arg_names.index(name),): value for name, value in fixed.items()}
+    constants |= {
+        (kernel.arg_names.index(name), place): None
+        for name, kind in tokens.items()
+        if isinstance(kind, tuple)
+        for place, one in enumerate(kind)
+        if one == "constexpr"
+    }
     source = ASTSource(fn=kernel, signature=kinds, constexprs=constants)
     options = {"enable_fp_fusion": True, "num_warps": warps}
     made = triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from deltamem.delta_rule.choice import WIDEST
 from deltamem.errors import InvalidInput, Unavailable
 
-__all__ = ["delta_rule_fused", "has_triton"]
+__all__ = ["can_run_triton", "delta_rule_fused", "has_triton"]
 
 SHORTEST, LONGEST = 16, 256
 """Tokens of a chunk: its own steps and those of the walk over all chunks come to about the same."""
@@ -28,6 +28,11 @@ SHORTEST, LONGEST = 16, 256
 def has_triton() -> bool:
     """Whether Triton is installed."""
     return importlib.util.find_spec("triton") is not None
+
+
+def can_run_triton(device: str) -> bool:
+    """Whether Triton runs on a type of device: CUDA, or any where it emulates a GPU."""
+    return has_triton() and (device == "cuda" or _interpreted())
 
 
 def delta_rule_fused(
@@ -60,7 +65,7 @@ def delta_rule_fused(
             "the fused form of the delta rule needs Triton: pip install 'deltamem[triton]', or "
             "unset DELTA_MEM_SCAN_IMPL to do without"
         )
-    if not state.is_cuda and not _interpreted():
+    if not can_run_triton(state.device.type):
         raise Unavailable(
             f"the fused form of the delta rule runs on CUDA, and the model is on "
             f"{state.device.type}: use a GPU, or unset DELTA_MEM_SCAN_IMPL"

@@ -1,4 +1,4 @@
-"""On a GPU: the fused form against the recurrence, and training and decoding against the CPU."""
+"""On a GPU: the fused forms against torch, and training and decoding against the CPU."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 import torch
 from scan_inputs import NAMES, close, inputs, with_gradients
+from single_tokens import SETTINGS, difference, layer_of, token_and_state
 
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
-from deltamem.delta_rule import delta_rule, delta_rule_fused, delta_rule_naive
+from deltamem.delta_rule import VARIABLE, delta_rule, delta_rule_fused, delta_rule_naive
+from deltamem.steps import FusedStep, single_step
 from deltamem.training import Ask, DeltaMemLearner, Episode
 
 DEVICE = "cuda"
@@ -80,12 +82,42 @@ def decoded(device: str) -> tuple[torch.Tensor, list[torch.Tensor]]:
     return made.cpu(), [s.cpu() for s in after.layers.values()]
 
 
-def test_decoding_with_a_memory() -> None:
+@pytest.mark.parametrize("device", ["cpu", DEVICE])
+def test_decoding_with_a_memory(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the CPU, and against torch on the same GPU."""
     made, states = decoded(DEVICE)
-    wanted, wanted_states = decoded("cpu")
+    monkeypatch.setenv(VARIABLE, "torch")
+    wanted, wanted_states = decoded(device)
     assert made.tolist() == wanted.tolist()
     for got, want in zip(states, wanted_states, strict=True):
         close(got, want, BACKBONE)
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_a_single_token(settings: dict[str, Any]) -> None:
+    layer = layer_of(**settings).to(DEVICE)
+    step = single_step(layer)
+    assert isinstance(step, FusedStep)
+    for batch, write, padded in ((3, True, True), (1, True, False), (3, False, False)):
+        case = {"batch": batch, "write": write, "padded": padded, "device": DEVICE}
+        assert difference(step, layer, **case) <= SINGLE
+
+
+@torch.no_grad()
+def test_a_single_token_in_a_graph() -> None:
+    """Nothing waits for the device, so that a step can be captured and played again."""
+    layer = layer_of().to(DEVICE)
+    step = FusedStep(layer)
+    hidden, state = (x.to(DEVICE) for x in token_and_state(layer, batch=2))
+    other = -hidden
+    wanted, steered = step(other, state, valid=None, write=True)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result, corrections = step(hidden, state, valid=None, write=True)
+    hidden.copy_(other)
+    graph.replay()
+    assert torch.equal(result.state, wanted.state)
+    assert all(torch.equal(corrections[head], steered[head]) for head in steered)
 
 
 def gradients(device: str) -> tuple[float, list[torch.Tensor]]:

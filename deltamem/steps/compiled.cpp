@@ -8,7 +8,7 @@
 
 namespace {
 
-// Kept in step with the ctypes structure of compiled_step.py.
+// Kept in step with the ctypes structure of compiled.py.
 struct Layer {
   int64_t hidden, states, rank, gates, heads;
   int64_t unit_length, own_retention, erase_by_both, keep_all;
@@ -92,23 +92,26 @@ void write(const Layer &l, const float *hidden, const float *before, float *afte
 
 extern "C" {
 // For each of `batch` sequences: reads (width) and the layer's corrections; unless `after` is null
-// also the state that follows and the write gates (width).
-void layer_step(const Layer *layer, int64_t batch, const float *hidden, const float *before,
-                float *reads, float *after, float *beta) {
+// also the state that follows and the write gates (width). Where `valid` is false a token counts as
+// zero, so that it reads zero, and the state stays as it was; null: all are real.
+void layer_step(const Layer *layer, int64_t batch, const float *hidden, const bool *valid,
+                const float *before, float *reads, float *after, float *beta) {
   const Layer &l = *layer;
   const int64_t width = l.states * l.rank, square = width * l.rank;
-  std::vector<float> space(5 * width);
+  std::vector<float> space(5 * width), nothing(valid ? l.hidden : 0);
   float *query = space.data(), *scaled = query, *rest = query + width;
   const auto by = width == 8 ? steer<8> : width == 32 ? steer<32> : steer<0>;
   for (int64_t b = 0; b < batch; ++b) {
-    unit(l, l.query, hidden + b * l.hidden, query);
+    const bool real = !valid || valid[b];
+    const float *token = real ? hidden + b * l.hidden : nothing.data();
+    unit(l, l.query, token, query);
     read(l, query, before + b * square, reads + b * width);
     for (int64_t i = 0; i < width; ++i) scaled[i] = l.scale * reads[b * width + i];
     for (int64_t h = 0; h < l.heads; ++h)
       by(l.steer[h], scaled, l.corrections[h] + b * l.sizes[h], l.sizes[h], width);
-    if (after)
-      write(l, hidden + b * l.hidden, before + b * square, after + b * square, beta + b * width,
-            rest);
+    if (!after) continue;
+    write(l, token, before + b * square, after + b * square, beta + b * width, rest);
+    if (!real) std::copy_n(before + b * square, square, after + b * square);
   }
 }
 }
