@@ -6,23 +6,30 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from deltamem_cli.timing.alternate import Figure, alternate, figure
+from deltamem_cli.timing.alternate import Figure, LeftOut, alternate, figure
+from deltamem_cli.timing.decode_cuda import cuda_figures
 from deltamem_cli.timing.models import random_backbone
 
-__all__ = ["figures"]
+__all__ = ["cpu_figures", "figures"]
 
 PROMPT = 64
 
 
-def figures(
-    tick: Callable[[int, int], None], *, tokens: int = 32, rounds: int = 7
+def figures(tick: Callable[[int, int], None]) -> Iterator[Figure | LeftOut]:
+    """That of the GPU (decode_cuda.py), and then those of the CPU."""
+    yield from cuda_figures(tick)
+    yield from cpu_figures(tick)
+
+
+def cpu_figures(
+    tick: Callable[[int, int], None], *, tokens: int = 32, rounds: tuple[int, int] = (15, 7)
 ) -> Iterator[Figure]:
     """decode.relative_throughput on the embedded and on a random 12-layer, 768-wide backbone.
 
     Args:
         tick: progress of what is being timed.
         tokens: decoded in one turn.
-        rounds: turns.
+        rounds: turns of either; those of the embedded backbone are quick and differ the most.
     """
     import torch
 
@@ -32,14 +39,14 @@ def figures(
         "the embedded backbone": load_tiny().model,
         "a random Qwen3, 12 layers of 768": random_backbone(layers=12, width=768).model,
     }
-    for name, model in models.items():
+    for (name, model), turns in zip(models.items(), rounds, strict=True):
         size = f"{name}, {tokens} tokens after {PROMPT}, threads={torch.get_num_threads()}"
         for writes in (True, False):
             works: list[Callable[[], object]] = [
                 partial(_decode, model, tokens),
                 _with_memory(model, tokens, writes=writes),
             ]
-            times = alternate(works, rounds=rounds, tick=tick)
+            times = alternate(works, rounds=turns, tick=tick)
             kind = "tsw, writing" if writes else "tsw, writes off"
             ratios = [bare / with_memory for bare, with_memory in times]
             yield figure("decode.relative_throughput", ratios, f"{kind}, {size}")

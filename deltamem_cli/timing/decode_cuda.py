@@ -1,0 +1,132 @@
+"""Decoding after a long prompt on CUDA, at the shape of Qwen3-4B with random weights.
+
+The prompt is read once with the memory and once without, before anything is timed. Every turn then
+is ``generate`` from a KV cache that holds all of the prompt but its last token, so that only single
+tokens are timed; and it ends when the device has done its work.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from deltamem_cli.timing.alternate import Figure, LeftOut, alternate, figure
+from deltamem_cli.timing.models import random_model
+
+__all__ = ["NAME", "QWEN3_4B", "cuda_figures", "device_figures"]
+
+NAME = "decode.after_long_prompt"
+QWEN3_4B = {
+    "vocab_size": 151_936,
+    "hidden_size": 2560,
+    "intermediate_size": 9728,
+    "num_hidden_layers": 36,
+    "num_attention_heads": 32,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+    "tie_word_embeddings": True,
+    "max_position_embeddings": 262_144,
+}
+
+
+def cuda_figures(tick: Callable[[int, int], None]) -> Iterator[Figure | LeftOut]:
+    """The figures of this machine's GPU, or what is missing for them."""
+    import torch
+
+    if torch.cuda.is_available():
+        yield from device_figures(tick, device="cuda")
+    else:
+        yield LeftOut(names=(NAME,), reason="this machine has no CUDA device")
+
+
+def device_figures(
+    tick: Callable[[int, int], None],
+    *,
+    device: str,
+    architecture: Mapping[str, Any] = QWEN3_4B,
+    prompt: int = 32_768,
+    tokens: int = 32,
+    rounds: int = 5,
+) -> Iterator[Figure]:
+    """Tokens per second with a memory over those of the bare model, writing and with writes off.
+
+    Args:
+        tick: progress of what is being timed.
+        device: where the model is, in bfloat16.
+        architecture: of a Qwen3.
+        prompt: tokens before the first new one.
+        tokens: new ones in one turn.
+        rounds: turns.
+    """
+    import torch
+
+    from deltamem import DeltaMemConfig, DeltaMemory
+
+    model = random_model(architecture, device=device, dtype=torch.bfloat16)
+    memory = DeltaMemory(DeltaMemConfig(), model).initialise(model, seed=0).eval()
+    random = torch.Generator().manual_seed(0)
+    ids = torch.randint(model.config.vocab_size, (1, prompt), generator=random).to(device)
+    bare = partial(decode, model, ids, read(model, ids), tokens)
+    with memory.attach(model):
+        cache = read(model, ids)
+    for writes in (True, False):
+        with_memory = _attached(memory, model, partial(decode, model, ids, cache, tokens), writes)
+        turns = alternate([bare, with_memory], rounds=rounds, tick=tick)
+        ratios = [alone / together for alone, together in turns]
+        yield figure(NAME, ratios, f"{_setting(model, writes)}, {tokens} tokens after {prompt:,}")
+
+
+def _setting(model: Any, writes: bool) -> str:
+    """What was timed, and where."""
+    import torch
+
+    device = model.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    layers, width = model.config.num_hidden_layers, model.config.hidden_size
+    kind = "tsw, writing" if writes else "tsw, writes off"
+    return f"{kind}, random Qwen3, {layers} layers of {width}, bfloat16, {name}"
+
+
+def _attached(
+    memory: Any, model: Any, work: Callable[[], object], writes: bool
+) -> Callable[[], object]:
+    def turn() -> None:
+        with memory.attach(model, write=writes):
+            work()
+
+    return turn
+
+
+def read(model: Any, ids: Any) -> Any:
+    """A KV cache, with the memory state if one is attached, of all tokens but the last."""
+    import torch
+    from transformers import DynamicCache
+
+    cache = DynamicCache(config=model.config)
+    with torch.no_grad():
+        model.get_decoder()(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True)
+    return cache
+
+
+def decode(model: Any, ids: Any, cache: Any, tokens: int) -> Any:
+    """Greedy tokens after ``ids`` (1, T), of which ``cache`` holds T - 1; it stays as it is."""
+    import torch
+
+    twin = copy.copy(cache)
+    # layers take new tensors for their keys and values; none is written into
+    twin.layers = [copy.copy(layer) for layer in cache.layers]
+    with torch.no_grad():
+        made = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            past_key_values=twin,
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            do_sample=False,
+            pad_token_id=0,
+        )
+    if made.is_cuda:
+        torch.cuda.synchronize(made.device)
+    return made[:, ids.shape[1] :]
