@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -94,9 +95,11 @@ def _machine(config: Any, found: Findings) -> None:
     import torch
 
     from deltamem.backbone.placement import find_device
+    from deltamem.delta_rule import VARIABLE
     from deltamem.delta_rule.choice import chosen_form
     from deltamem.delta_rule.compiling import compiler
     from deltamem.delta_rule.fused import has_triton
+    from deltamem.steps import step_form
     from evaluations.provenance import versions
 
     device = find_device(str(config.runtime.device))
@@ -115,7 +118,14 @@ def _machine(config: Any, found: Findings) -> None:
         )
         for doing in ("train", "eval")
     }
-    found.facts["scan"] = ", ".join(f"{form} to {doing}" for doing, form in scans.items())
+    single = step_form(
+        device.type,
+        triton=has_triton() and device.type == "cuda",
+        compiled=compiler() is not None,
+        named=os.environ.get(VARIABLE, ""),
+    )
+    each = [f"{form} to {doing}" for doing, form in scans.items()]
+    found.facts["scan"] = ", ".join([*each, f"{single} for single tokens"])
     flash = "installed" if importlib.util.find_spec("flash_attn") else "not installed"
     found.facts["attention"] = f"{config.runtime.attention} (FlashAttention 2 is {flash})"
 

@@ -26,6 +26,7 @@ def test_nothing_is_missing_of_the_embedded_backbone(cli: Callable[..., Any]) ->
     count = sum(p.numel() for p in load_tiny().model.parameters())
     assert content["facts"]["backbone"] == f"{count:,} parameters"
     assert "new ones at most" in content["facts"]["tokens"]
+    assert content["facts"]["scan"].endswith(" for single tokens")
     assert cli("doctor", *FEW).out.endswith("nothing is missing\n")
 
 
