@@ -44,6 +44,8 @@ class Attachment:
     """The pass of the most recent forward, for its gates and its state."""
     _like: MemoryState | None = None
     """What a state has to look like; made once, for decoding asks at every token."""
+    _left: MemoryState | None = None
+    """What the last plain call left with its cache, which needs no second look."""
 
     def forward(
         self,
@@ -104,11 +106,14 @@ class Attachment:
             )
         if state is None:
             state = self.memory.zeros(batch)
-        else:
+        elif state is not self._left or batch != state.batch_size:
             state.check(like=self._expected(batch))
-        valid = None if mask is None else mask[:, -time:].bool()
-        if valid is not None and not valid.is_cuda and bool(valid.all()):
-            valid = None  # on a GPU the question would wait for all that is under way
+        valid = None if mask is None else mask[:, -time:]
+        # on a GPU the question would wait for all that is under way
+        if valid is not None and (valid.is_cuda or not bool(valid.all())):
+            valid = valid.bool()
+        else:
+            valid = None
         return MemoryPass(
             state=state,
             write=write,
@@ -145,7 +150,7 @@ class Attachment:
         if cache is None:
             cache = getattr(output, "past_key_values", None)
         if cache is not None:
-            MemoryCache.adopt(cache).memory = self.last.after()
+            self._left = MemoryCache.adopt(cache).memory = self.last.after()
 
 
 def _carried(cache: Any) -> MemoryState | None:

@@ -54,7 +54,8 @@ class CompiledStep(SingleStep):
         """Raises Unavailable where there is no compiler."""
         super().__init__(layer)
         self._library = _library()
-        self._batch, self._pointers = 0, list[int]()
+        self._batch, self._seen = 0, (0, tuple[int, ...]())
+        self._held: tuple[Any, ...] = ()  # or an id could come again for another tensor
         self._struct = _Layer()
         self._corrections: dict[str, Tensor] = {}
 
@@ -93,11 +94,14 @@ class CompiledStep(SingleStep):
         if batch != self._batch:
             sizes = self._sizes.items()
             self._corrections = {head: torch.empty(batch, 1, size) for head, size in sizes}
-            self._batch, self._pointers = batch, []
-        weights = self._layer._parameters.values()
-        pointers = [weight.data_ptr() for weight in weights if weight is not None]
-        if pointers != self._pointers:
-            self._pointers, self._struct = pointers, self._filled()
+            self._batch, self._seen = batch, (0, ())
+        # other tensors, or the same ones moved, which happens to all of a layer at once
+        weights = self._layer._parameters
+        bias = weights["beta_bias"]
+        seen = (0 if bias is None else bias.data_ptr(), tuple(map(id, weights.values())))
+        if seen != self._seen:
+            self._seen, self._held = seen, tuple(weights.values())
+            self._struct = self._filled()
             self._struct_at = ctypes.addressof(self._struct)
 
     def _filled(self) -> _Layer:
