@@ -10,8 +10,8 @@ The name has no paper of its own; LoRA is Hu et al., 2021 (arXiv 2106.09685).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -107,17 +107,10 @@ class Context2LoraLearner:
         self.settings = {"rank": rank, "alpha": alpha, "targets": list(targets)}
         self.lora = Lora(backbone.model, rank=rank, alpha=alpha, targets=targets)
         self.lora.initialise(seed=seed)
-        self._attached = False
 
-    @contextmanager
-    def attached(self) -> Iterator[None]:
+    def attached(self) -> AbstractContextManager[None]:
         """While the block runs, the branches are on, for backward passes as well."""
-        with self.lora.attach(self.backbone.model):
-            self._attached = True
-            try:
-                yield
-            finally:
-                self._attached = False
+        return self.lora.attach(self.backbone.model)
 
     @staticmethod
     def trained_parameters(
@@ -136,7 +129,7 @@ class Context2LoraLearner:
 
     def loss(self, batch: SupervisedBatch) -> Objective:
         """Cross-entropy of the answers with the branches on."""
-        if not self._attached:
+        if not self.lora.attached:
             with self.attached():
                 return self.loss(batch)
         output = self.backbone.model(

@@ -59,7 +59,8 @@ class Lora(nn.Module):
         for target in targets:
             check_choice("targets", target, ALL_LINEAR)
         self.scale = alpha / rank
-        self._attached = False
+        self.attached = False
+        """Whether the branches are on."""
         self.targets = tuple(name for name in ALL_LINEAR if name in targets)
         self.layers = nn.ModuleList(
             nn.ModuleDict({name: Branch(projection, rank) for name, projection in found})
@@ -104,10 +105,10 @@ class Lora(nn.Module):
         Raises:
             InvalidInput: these branches are attached already, and would act twice.
         """
-        if self._attached:
+        if self.attached:
             raise InvalidInput("these branches are attached already; leave their `with` first")
         handles: list[RemovableHandle] = []
-        self._attached = True
+        self.attached = True
         try:
             for layer, found in zip(self.layers, _projections(model, self.targets), strict=True):
                 assert isinstance(layer, nn.ModuleDict)
@@ -116,7 +117,7 @@ class Lora(nn.Module):
                     handles.append(projection.register_forward_hook(hook))
             yield
         finally:
-            self._attached = False
+            self.attached = False
             for handle in handles:
                 handle.remove()
 

@@ -8,12 +8,12 @@ import json
 import os
 import urllib.error
 import urllib.request
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluations.errors import CannotWrite, DataUnavailable, InvalidData, InvalidSetting
+from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
+from evaluations.whole_files import write_bytes
 
 __all__ = [
     "PROTOCOLS",
@@ -96,16 +96,7 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
             f"what {source.url} serves is not the released {source.name} (sha256 {found[:12]}, "
             f"expected {source.sha256[:12]}): give a copy with bench.path=FILE"
         )
-    part = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
-        part.replace(path)
-    except OSError as fault:
-        with suppress(OSError):
-            part.unlink()
-        raise CannotWrite(f"{path} cannot be written ({fault.strerror or fault})") from fault
-    return path
+    return write_bytes(path, content)
 
 
 def _download(url: str) -> bytes:

@@ -17,8 +17,8 @@ from typing import Any
 from evaluations.datafile import UrlSource, cache_folder, locate, sha256_of
 from evaluations.errors import DataUnavailable
 from evaluations.provenance import timestamp
-from evaluations.record import write_json
 from evaluations.sources import MANIFEST, HubSource, fetched_folder
+from evaluations.whole_files import write_json
 
 __all__ = ["check_fetched", "fetch"]
 

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from evaluations.benchmark import Benchmark, Scored
-from evaluations.errors import CannotWrite, InvalidData
+from evaluations.errors import InvalidData
 from evaluations.metrics.statistics import Metric
 from evaluations.provenance import environment, peak_memory_mb, timestamp
 
-__all__ = ["RECORD", "Record", "make_record", "read_record", "write_json", "write_text"]
+__all__ = ["RECORD", "Record", "make_record", "read_record"]
 
 RECORD = "record.json"
 SCHEMA = 1
@@ -162,37 +160,6 @@ def _state_bytes(rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any]
     """Mean over questions where a history leaves more or less, else the method's fixed size."""
     sizes = [row["state_bytes"] for row in rows if row.get("state_bytes") is not None]
     return round(sum(sizes) / len(sizes)) if sizes else described.get("state_bytes", 0)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> Path:
-    """Write a JSON file so that it is there whole or not at all.
-
-    Raises:
-        CannotWrite: it cannot be written; what was there before is untouched.
-    """
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    return write_text(path, text + "\n")
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file so that it is there whole or not at all.
-
-    Raises:
-        CannotWrite: it cannot be written; what was there before is untouched.
-    """
-    part = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as fault:
-        with suppress(OSError):
-            part.unlink()
-        raise CannotWrite(f"{path} cannot be written ({fault.strerror})") from fault
-    return path
 
 
 def read_record(path: Path) -> Record:

@@ -80,7 +80,8 @@ def _form(k: Tensor, state: Tensor) -> Form:
     form = chosen_form(
         state.device.type,
         triton=has_triton(),
-        compiled=not gradients and state.device.type == "cpu" and has_compiled(),
+        # asked last, for it compiles where nobody did before
+        compiled=not (named or gradients) and state.device.type == "cpu" and has_compiled(),
         gradients=gradients,
         time=k.shape[1],
         rank=k.shape[3],

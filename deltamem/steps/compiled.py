@@ -81,13 +81,7 @@ class CompiledStep(SingleStep):
             0 if after is None else after.data_ptr(),
             0 if gate is None else gate.data_ptr(),
         )
-        result = WriteResult(
-            reads=reads,
-            state=state if after is None else after,
-            gate=gate,
-            written=valid if write else None,
-        )
-        return result, self._corrections
+        return self._result(reads, state, after, gate, valid), self._corrections
 
     def _prepare(self, batch: int) -> None:
         """Room for a batch's corrections, and pointers to where the weights are now."""

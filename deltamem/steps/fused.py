@@ -160,13 +160,7 @@ class FusedStep(SingleStep):
             Made(reads, tuple(corrections.values()), after, gate),
             (batch, self._plan.starts[-1] + (states if write else 0)),
         )
-        result = WriteResult(
-            reads=reads,
-            state=state if after is None else after,
-            gate=gate,
-            written=valid if write else None,
-        )
-        return result, corrections
+        return self._result(reads, state, after, gate, valid), corrections
 
     def _launch(self, token: Token, made: Made, grid: tuple[int, int]) -> None:
         from deltamem.steps.fused_kernels import step_kernel

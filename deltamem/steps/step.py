@@ -45,3 +45,19 @@ class SingleStep(ABC):
             What :meth:`LayerMemory.forward` gives, in float32, and each steered head's correction
             (B, 1, out), in float32 or the dtype of ``hidden``.
         """
+
+    @staticmethod
+    def _result(
+        reads: Tensor,
+        state: Tensor,
+        after: Tensor | None,
+        gate: Tensor | None,
+        valid: Tensor | None,
+    ) -> WriteResult:
+        """``after`` and ``gate`` are None with writes off, where ``state`` is what it was."""
+        return WriteResult(
+            reads=reads,
+            state=state if after is None else after,
+            gate=gate,
+            written=None if after is None else valid,
+        )

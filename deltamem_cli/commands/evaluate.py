@@ -104,7 +104,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
 
 def _write(record: Record, places: Sequence[Path]) -> None:
     from evaluations.errors import CannotWrite, Partial
-    from evaluations.record import write_json
+    from evaluations.whole_files import write_json
 
     try:
         for place in places:

@@ -51,9 +51,9 @@ def report(
     from deltamem_cli.missing_runs import eval_command
     from deltamem_cli.published_numbers import paper_file
     from evaluations.paper import Paper
-    from evaluations.record import write_text
     from evaluations.reporting import SampleReader, attribute, collect, make_report
     from evaluations.reporting.as_json import json_content
+    from evaluations.whole_files import write_text
 
     chosen = _format(kind, out)
     searched = list(folders) or [Path("results")]

@@ -31,9 +31,10 @@ def score(run: Path, overrides: Sequence[str], *, console: Console) -> None:
         DataUnavailable: no such folder, or one without a record.
         UsageError: settings of something other than the run's benchmark.
     """
-    from evaluations.record import RECORD, write_json
+    from evaluations.record import RECORD
     from evaluations.rescore import rescore
     from evaluations.store import read_samples
+    from evaluations.whole_files import write_json
 
     record = _record(run)
     benchmark, results = _benchmark(record, overrides)

@@ -165,7 +165,7 @@ def _act(job: Job, adapter: str | None, *, runs: str, results: str | None, conso
 
 
 def _store(job: Job, outcome: Outcome, runs: Path) -> None:
-    from evaluations.record import write_json
+    from evaluations.whole_files import write_json
 
     entry = {"kind": job.kind, "words": list(job.words), "needs": job.needs, **asdict(outcome)}
     write_json(_entry(job.key, runs), entry)

@@ -13,10 +13,11 @@ from toys import Letters, Parrot
 
 from evaluations.benchmark import Scored
 from evaluations.errors import EvaluationError, InvalidData
-from evaluations.record import Record, make_record, read_record, write_json
+from evaluations.record import Record, make_record, read_record
 from evaluations.reporting import collect
 from evaluations.runner import Plan, run
 from evaluations.store import SampleStore
+from evaluations.whole_files import write_json
 
 IDENTITY: dict[str, Any] = {
     "cell": "letters__parrot__1",

@@ -19,7 +19,7 @@ from evaluations.benchmark import Data
 from evaluations.comparison import read_run
 from evaluations.metrics.paired import compare_scores
 from evaluations.paper import Column
-from evaluations.record import make_record, write_json
+from evaluations.record import make_record
 from evaluations.runner import Plan, run
 from evaluations.sample import Sample
 from evaluations.store import SampleStore
@@ -34,6 +34,7 @@ from evaluations.verdict import (
     faults_of,
     measure,
 )
+from evaluations.whole_files import write_json
 
 HISTORIES, QUESTIONS = 10, 154
 """As many as LoCoMo has in categories 1 to 4: 1,540 questions about ten conversations."""
