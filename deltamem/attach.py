@@ -1,24 +1,25 @@
 """Attach a memory to a backbone, and take it off again without a trace.
 
-No attention is re-implemented and no module replaced: deltamem/hooks.py says what is hooked. Plain
-calls of the model (``model(...)``, ``model.generate(...)``) work as they do without a memory; the
-state travels with the KV cache.
+No attention is re-implemented and no module replaced: some get another ``forward`` around their own
+(deltamem/forwards.py). Plain calls of the model (``model(...)``, ``model.generate(...)``) work as
+they do without a memory; the state travels with the KV cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from deltamem.backbone.cache import MemoryCache
 from deltamem.errors import InvalidInput
-from deltamem.hooks import PASS, MemoryPass, hook_layers
+from deltamem.forwards import PASS, MemoryPass, layer_forwards
+from deltamem.overriding import Forward, overridden
 from deltamem.state import MemoryState
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ class Attachment:
     memory: DeltaMemory
     initial: MemoryState | None = None
     write: bool = True
+    attached: bool = False
+    """Whether the ``with`` block runs."""
     last: MemoryPass | None = None
     """The pass of the most recent forward, for its gates and its state."""
     _like: MemoryState | None = None
@@ -75,10 +78,19 @@ class Attachment:
             The model's output and the state after its last token.
 
         Raises:
-            InvalidInput: a state, mask, cache or segments that do not fit.
+            InvalidInput: a state, mask, cache or segments that do not fit, or the block has ended.
         """
+        if not self.attached:
+            raise InvalidInput("this memory is off its backbone again: call it within its `with`")
         start = state if state is not None else _carried(past_key_values)
-        run = self._pass(start, input_ids.shape, attention_mask, write=write, segments=segments)
+        run = self._pass(
+            start,
+            input_ids.shape,
+            attention_mask,
+            write=write,
+            segments=segments,
+            cached=past_key_values is not None,
+        )
         target = self.model if logits else self.model.get_decoder()
         output = target(
             input_ids=input_ids,
@@ -96,6 +108,7 @@ class Attachment:
         mask: Any,
         *,
         write: bool,
+        cached: bool,
         segments: Tensor | None = None,
     ) -> MemoryPass:
         batch, time = shape[:2]
@@ -119,7 +132,7 @@ class Attachment:
             write=write,
             valid=valid,
             segments=segments,
-            single=time == 1 and not torch.is_grad_enabled(),
+            single=time == 1 and cached and not torch.is_grad_enabled(),
         )
 
     def _expected(self, batch: int) -> MemoryState:
@@ -128,29 +141,40 @@ class Attachment:
             like = self._like = self.memory.zeros(batch)
         return like
 
-    def _begin(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if PASS not in kwargs:
-            tokens = next(
-                x
-                for x in (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args)
-                if x is not None
-            )
-            state = _carried(kwargs.get("past_key_values"))
-            kwargs[PASS] = self._pass(
-                self.initial if state is None else state,
-                tokens.shape,
-                kwargs.get("attention_mask"),
-                write=self.write,
-            )
-        return args, kwargs
+    def _passing(self, forward: Forward) -> Forward:
+        """The base model's: a pass goes down, new states go up."""
 
-    def _end(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        self.last = kwargs.pop(PASS)
-        cache = kwargs.get("past_key_values")
-        if cache is None:
-            cache = getattr(output, "past_key_values", None)
-        if cache is not None:
-            self._left = MemoryCache.adopt(cache).memory = self.last.after()
+        @functools.wraps(forward)
+        def passing(*args: Any, **kwargs: Any) -> Any:
+            if not self.attached:
+                return forward(*args, **kwargs)
+            cache = kwargs.get("past_key_values")
+            run = kwargs.get(PASS)
+            if run is None:
+                run = kwargs[PASS] = self._plain(args, kwargs, cache)
+            output = forward(*args, **kwargs)
+            self.last = run
+            if cache is None:
+                cache = getattr(output, "past_key_values", None)
+            if cache is not None:
+                self._left = MemoryCache.adopt(cache).memory = run.after()
+            return output
+
+        passing.attachment = self  # type: ignore[attr-defined]
+        return passing
+
+    def _plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], cache: Any) -> MemoryPass:
+        """The pass of a call that brings none."""
+        given = (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args)
+        tokens = next(x for x in given if x is not None)
+        state = _carried(cache)
+        return self._pass(
+            self.initial if state is None else state,
+            tokens.shape,
+            kwargs.get("attention_mask"),
+            write=self.write,
+            cached=cache is not None,
+        )
 
 
 def _carried(cache: Any) -> MemoryState | None:
@@ -173,7 +197,7 @@ def _carried(cache: Any) -> MemoryState | None:
 def attach(
     memory: DeltaMemory, model: Any, *, state: MemoryState | None = None, write: bool = True
 ) -> Iterator[Attachment]:
-    """Hooks on; on leaving, whatever happens, hooks off and the backbone as it was.
+    """Memory on; on leaving, whatever happens, memory off and the backbone as it was.
 
     Args:
         memory: the adapter.
@@ -186,22 +210,18 @@ def attach(
         InvalidInput: the architecture has no place for the corrections, or a memory is attached.
     """
     attachment = Attachment(model, memory, initial=state, write=write)
-    handles: list[RemovableHandle] = []
-    try:
-        _hook(attachment, handles)
-        yield attachment
-    finally:
-        for handle in handles:
-            handle.remove()
+    with overridden(_forwards(attachment)):
+        attachment.attached = True
+        try:
+            yield attachment
+        finally:
+            attachment.attached = False
 
 
-def _hook(attachment: Attachment, handles: list[RemovableHandle]) -> None:
+def _forwards(attachment: Attachment) -> Iterator[tuple[nn.Module, Forward]]:
     base = attachment.model.get_decoder()
-    for hook in base._forward_pre_hooks.values():
-        if isinstance(getattr(hook, "__self__", None), Attachment):
-            raise InvalidInput(
-                "a memory is attached to this backbone already; leave its `with` first"
-            )
-    handles.append(base.register_forward_pre_hook(attachment._begin, with_kwargs=True))
-    handles.append(base.register_forward_hook(attachment._end, with_kwargs=True))
-    hook_layers(attachment.memory, attachment.model, handles)
+    other: Attachment | None = getattr(base.forward, "attachment", None)
+    if other is not None and other.attached:
+        raise InvalidInput("a memory is attached to this backbone already; leave its `with` first")
+    yield base, attachment._passing(base.forward)
+    yield from layer_forwards(attachment.memory, attachment.model)

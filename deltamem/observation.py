@@ -1,7 +1,7 @@
 """Watch a history being written, turn by turn, without changing what is written.
 
-Hooks beside those of the memory see what enters each layer's memory and what each steered
-projection gives. A turn is a user's message with all that follows it up to the next one.
+Hooks see what enters each layer's memory and what each steered projection gives. A turn is a user's
+message with all that follows it up to the next one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from deltamem.adapter import DeltaMemory
 from deltamem.backbone import Backbone, Messages, Rendered
 from deltamem.errors import InvalidInput
-from deltamem.hooks import PASS, MemoryPass
+from deltamem.forwards import PASS, MemoryPass
 from deltamem.inspection import LayerWrite, TurnNumbers, state_numbers, write_layer
 from deltamem.layer import LayerMemory
 from deltamem.state import MemoryState
@@ -142,9 +142,11 @@ class Observation:
             if "now" not in reads:
                 return
             delta = layer.steer(head, layer.scaled(reads["now"]))
+            # the memory is attached within the module: what comes out is steered already
+            frozen = output.float() - delta
             for turn, span in self._spans():
                 sums = self._of(turn, index)
-                sums.base += float(output[:, span].float().square().sum())
+                sums.base += float(frozen[:, span].square().sum())
                 sums.steered += float(delta[:, span].square().sum())
 
         return hook
@@ -153,9 +155,6 @@ class Observation:
 @contextmanager
 def observed(memory: DeltaMemory, model: Any, turns: Sequence[int]) -> Iterator[Observation]:
     """While the block runs, passes that write one history are watched.
-
-    Enter it before the memory is attached, so that the projections are seen before they are
-    steered.
 
     Args:
         memory: the adapter that is going to be attached.

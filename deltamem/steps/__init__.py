@@ -1,7 +1,7 @@
 """Decoding: one token of each sequence through a layer's memory in a single call.
 
-Between the hooks of a layer a token asks for some forty operations of a few numbers each, and in
-torch each costs more to call than to do. ``compiled`` (C++) serves CPUs, ``fused`` (Triton) CUDA.
+A token asks a layer's memory for some forty operations of a few numbers each, and in torch each
+costs more to call than to do. ``compiled`` (C++) serves CPUs, ``fused`` (Triton) CUDA.
 """
 
 from __future__ import annotations

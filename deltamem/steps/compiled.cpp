@@ -65,11 +65,11 @@ void steer(const float *__restrict__ weight, const float *__restrict__ scaled,
   }
 }
 
-// `space` holds four times the memory's width.
-void write(const Layer &l, const float *hidden, const float *before, float *after, float *beta,
-           float *space) {
+// `space` holds five times the memory's width.
+void write(const Layer &l, const float *hidden, const float *before, float *after, float *space) {
   const int64_t width = l.states * l.rank;
-  float *key = space, *value = key + width, *lambda = value + width, *predicted = lambda + width;
+  float *key = space, *value = key + width, *beta = value + width;
+  float *lambda = beta + width, *predicted = lambda + width;
   unit(l, l.key, hidden, key);
   for (int64_t i = 0; i < width; ++i) value[i] = dot(l.value + i * l.hidden, hidden, l.hidden);
   gate(l, l.beta, l.beta_bias, hidden, beta);
@@ -91,26 +91,26 @@ void write(const Layer &l, const float *hidden, const float *before, float *afte
 }  // namespace
 
 extern "C" {
-// For each of `batch` sequences: reads (width) and the layer's corrections; unless `after` is null
-// also the state that follows and the write gates (width). Where `valid` is false a token counts as
-// zero, so that it reads zero, and the state stays as it was; null: all are real.
+// For each of `batch` sequences: the layer's corrections and, unless `after` is null, the state that
+// follows. Where `valid` is false a token counts as zero, so that it reads zero, and the state stays
+// as it was; null: all are real.
 void layer_step(const Layer *layer, int64_t batch, const float *hidden, const bool *valid,
-                const float *before, float *reads, float *after, float *beta) {
+                const float *before, float *after) {
   const Layer &l = *layer;
   const int64_t width = l.states * l.rank, square = width * l.rank;
-  std::vector<float> space(5 * width), nothing(valid ? l.hidden : 0);
-  float *query = space.data(), *scaled = query, *rest = query + width;
+  std::vector<float> space(7 * width), nothing(valid ? l.hidden : 0);
+  float *query = space.data(), *reads = query + width, *rest = reads + width;
   const auto by = width == 8 ? steer<8> : width == 32 ? steer<32> : steer<0>;
   for (int64_t b = 0; b < batch; ++b) {
     const bool real = !valid || valid[b];
     const float *token = real ? hidden + b * l.hidden : nothing.data();
     unit(l, l.query, token, query);
-    read(l, query, before + b * square, reads + b * width);
-    for (int64_t i = 0; i < width; ++i) scaled[i] = l.scale * reads[b * width + i];
+    read(l, query, before + b * square, reads);
+    for (int64_t i = 0; i < width; ++i) reads[i] *= l.scale;
     for (int64_t h = 0; h < l.heads; ++h)
-      by(l.steer[h], scaled, l.corrections[h] + b * l.sizes[h], l.sizes[h], width);
+      by(l.steer[h], reads, l.corrections[h] + b * l.sizes[h], l.sizes[h], width);
     if (!after) continue;
-    write(l, token, before + b * square, after + b * square, beta + b * width, rest);
+    write(l, token, before + b * square, after + b * square, rest);
     if (!real) std::copy_n(before + b * square, square, after + b * square);
   }
 }

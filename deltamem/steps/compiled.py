@@ -13,7 +13,6 @@ from torch import Tensor
 from deltamem.delta_rule.compiling import can_load, load_library
 from deltamem.layer import NORM_EPS, LayerMemory
 from deltamem.steps.step import SingleStep
-from deltamem.writers.writer import WriteResult
 
 __all__ = ["CompiledStep", "can_compile"]
 
@@ -47,56 +46,55 @@ class _Layer(ctypes.Structure):
 class CompiledStep(SingleStep):
     """The step in C++, all in float32.
 
-    It is one attachment's: the corrections that a call gives are overwritten by the next.
+    It is one attachment's: the corrections that a call gives are overwritten by the next. What is
+    not arithmetic is kept short, for a token finds nothing of it in the processor's caches.
     """
 
     def __init__(self, layer: LayerMemory) -> None:
         """Raises Unavailable where there is no compiler."""
         super().__init__(layer)
-        self._library = _library()
-        self._batch, self._seen = 0, (0, tuple[int, ...]())
-        self._held: tuple[Any, ...] = ()  # or an id could come again for another tensor
+        self._step = _library().layer_step
+        self._batch, self._seen = 0, (-1, 0)
+        self._held: tuple[Tensor, ...] = ()  # a pointer outlives no storage
         self._struct = _Layer()
         self._corrections: dict[str, Tensor] = {}
 
     def __call__(
         self, hidden: Tensor, state: Tensor, *, valid: Tensor | None, write: bool
-    ) -> tuple[WriteResult, dict[str, Tensor]]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """See :meth:`SingleStep.__call__`."""
-        if hidden.dtype != torch.float32 or not hidden.is_contiguous():
+        if hidden.dtype is not torch.float32 or not hidden.is_contiguous():
             hidden = hidden.to(torch.float32).contiguous()
-        batch, states, rank, _ = state.shape
-        before, shape = state.contiguous(), (batch, 1, states, rank)
-        reads = before.new_empty(shape)
-        after, gate = (torch.empty_like(before), before.new_empty(shape)) if write else (None, None)
+        batch, before = len(hidden), state.contiguous()
+        after = torch.empty_like(before) if write else None
         real = None if valid is None else valid.contiguous()
-        self._prepare(batch)
-        self._library.layer_step(
+        if batch != self._batch or self._place() != self._seen:
+            self._prepare(batch)
+        self._step(
             self._struct_at,
             batch,
             hidden.data_ptr(),
-            0 if real is None else real.data_ptr(),
+            None if real is None else real.data_ptr(),
             before.data_ptr(),
-            reads.data_ptr(),
-            0 if after is None else after.data_ptr(),
-            0 if gate is None else gate.data_ptr(),
+            None if after is None else after.data_ptr(),
         )
-        return self._result(reads, state, after, gate, valid), self._corrections
+        return state if after is None else after, self._corrections
 
     def _prepare(self, batch: int) -> None:
         """Room for a batch's corrections, and pointers to where the weights are now."""
-        if batch != self._batch:
-            sizes = self._sizes.items()
-            self._corrections = {head: torch.empty(batch, 1, size) for head, size in sizes}
-            self._batch, self._seen = batch, (0, ())
-        # other tensors, or the same ones moved, which happens to all of a layer at once
-        weights = self._layer._parameters
-        bias = weights["beta_bias"]
-        seen = (0 if bias is None else bias.data_ptr(), tuple(map(id, weights.values())))
-        if seen != self._seen:
-            self._seen, self._held = seen, tuple(weights.values())
-            self._struct = self._filled()
-            self._struct_at = ctypes.addressof(self._struct)
+        sizes = self._sizes.items()
+        self._corrections = {head: torch.empty(batch, 1, size) for head, size in sizes}
+        self._held = tuple(weight.detach() for weight in self._layer.parameters())
+        self._batch, self._seen = batch, self._place()
+        self._struct = self._filled()
+        self._struct_at = ctypes.addressof(self._struct)
+
+    def _place(self) -> tuple[int, int]:
+        """Another one where the weights have moved: one stands for all, a module moves whole."""
+        layer = self._layer
+        bias = layer._parameters["beta_bias"]  # a module's own look-up is slow
+        assert bias is not None
+        return layer.registered, bias.data_ptr()
 
     def _filled(self) -> _Layer:
         config, weights = self._config, dict(self._layer.named_parameters())
@@ -129,6 +127,6 @@ def can_compile(named: str) -> bool:
 @functools.cache
 def _library() -> Any:
     library = load_library(SOURCE)
-    library.layer_step.argtypes = (ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 6)
+    library.layer_step.argtypes = (ctypes.c_void_p, ctypes.c_int64, *[ctypes.c_void_p] * 4)
     library.layer_step.restype = None
     return library

@@ -19,7 +19,6 @@ from deltamem.config import DeltaMemConfig
 from deltamem.delta_rule.choice import WIDEST
 from deltamem.layer import NORM_EPS, LayerMemory
 from deltamem.steps.step import SingleStep
-from deltamem.writers.writer import WriteResult
 
 __all__ = ["AT_ONCE", "WARPS", "FusedStep", "Made", "Plan", "Token", "Weights", "fits"]
 
@@ -62,15 +61,12 @@ class Token(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What comes out; the last two are None with writes off."""
+    """What comes out."""
 
-    reads: Any
-    """(B, N * R), float32."""
     corrections: tuple[Any, ...]
     """Of each steered head, (B, out)."""
     state: Any
-    gate: Any
-    """(B, N * R), float32."""
+    """(B, N, R, R), float32; None with writes off."""
 
 
 class Plan(NamedTuple):
@@ -146,21 +142,20 @@ class FusedStep(SingleStep):
 
     def __call__(
         self, hidden: Tensor, state: Tensor, *, valid: Tensor | None, write: bool
-    ) -> tuple[WriteResult, dict[str, Tensor]]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """See :meth:`SingleStep.__call__`; the corrections have the dtype of ``hidden``."""
         there, hidden = hidden.device, hidden.contiguous()
         before = state.to(there).contiguous()
-        batch, states, rank, _ = before.shape
-        reads = before.new_empty(batch, 1, states, rank)
-        gate, after = (torch.empty_like(reads), torch.empty_like(before)) if write else (None, None)
+        batch, states = before.shape[:2]
+        after = torch.empty_like(before) if write else None
         corrections = {h: hidden.new_empty(batch, 1, size) for h, size in self._sizes.items()}
         real = None if valid is None else valid.to(there).contiguous()
         self._launch(
             Token(hidden, real, before),
-            Made(reads, tuple(corrections.values()), after, gate),
+            Made(tuple(corrections.values()), after),
             (batch, self._plan.starts[-1] + (states if write else 0)),
         )
-        return self._result(reads, state, after, gate, valid), corrections
+        return state if after is None else after, corrections
 
     def _launch(self, token: Token, made: Made, grid: tuple[int, int]) -> None:
         from deltamem.steps.fused_kernels import step_kernel

@@ -102,7 +102,7 @@ def _write(
     n: tl.tensor,
     plan: tl.constexpr,
 ) -> None:
-    """Sub-state ``n`` of sequence ``b`` after the token, and its write gates."""
+    """Sub-state ``n`` of sequence ``b`` after the token."""
     key, value, beta, lam = _projected(layer, hidden, real, n, plan)
     keep = 1 + 0 * lam if plan.keep_all else lam
     erase = lam * beta if plan.erase_by_both else beta
@@ -115,7 +115,6 @@ def _write(
     change = beta * value - erase * tl.sum(s * key, axis=1)
     after = keep[:, None] * s + change[:, None] * key
     tl.store(made.state + at, tl.where(real, after, s), mask=square)
-    tl.store(made.gate + row, beta, mask=below)
 
 
 @triton.jit
@@ -150,15 +149,13 @@ def _steer(
     tile: tl.tensor,
     plan: tl.constexpr,
 ) -> None:
-    """One tile of corrections of sequence ``b``, and in the first tile its reads."""
+    """One tile of corrections of sequence ``b``."""
     width: tl.constexpr = plan.states * plan.rank
     flat = tl.arange(0, plan.some_n * plan.some_r)
     n, i = flat // plan.some_r, flat % plan.some_r
     inside = (n < plan.states) & (i < plan.rank)
     place = n * plan.rank + i
     reads = _read(layer, token, hidden, real, b, place, inside, plan)
-    if tile == 0:
-        tl.store(made.reads + b * width + place, reads, mask=inside)
     scaled = (reads * plan.scale)[None, :]
     for head in tl.static_range(len(plan.outputs)):
         if (tile >= plan.starts[head]) & (tile < plan.starts[head + 1]):

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from deltamem.layer import LayerMemory
-from deltamem.writers.writer import WriteResult
 
 __all__ = ["SingleStep"]
 
@@ -31,7 +30,7 @@ class SingleStep(ABC):
     @abstractmethod
     def __call__(
         self, hidden: Tensor, state: Tensor, *, valid: Tensor | None, write: bool
-    ) -> tuple[WriteResult, Mapping[str, Tensor]]:
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
         """Read, steer and write.
 
         Args:
@@ -42,22 +41,6 @@ class SingleStep(ABC):
             write: whether the tokens write.
 
         Returns:
-            What :meth:`LayerMemory.forward` gives, in float32, and each steered head's correction
-            (B, 1, out), in float32 or the dtype of ``hidden``.
+            The state after the token, ``state`` itself with writes off, and each steered head's
+            correction (B, 1, out), in float32 or the dtype of ``hidden``.
         """
-
-    @staticmethod
-    def _result(
-        reads: Tensor,
-        state: Tensor,
-        after: Tensor | None,
-        gate: Tensor | None,
-        valid: Tensor | None,
-    ) -> WriteResult:
-        """``after`` and ``gate`` are None with writes off, where ``state`` is what it was."""
-        return WriteResult(
-            reads=reads,
-            state=state if after is None else after,
-            gate=gate,
-            written=None if after is None else valid,
-        )

@@ -71,7 +71,7 @@ class DeltaMemLearner:
     def attached(self) -> Iterator[None]:
         """While the block runs, the memory is on the backbone, for backward passes as well.
 
-        A pass that makes activations again runs the backbone's layers, hooks included.
+        A pass that makes activations again runs the backbone's layers, their memory included.
         """
         with self.memory.attach(self.backbone.model) as self._attachment:
             try:

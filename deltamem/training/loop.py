@@ -130,7 +130,7 @@ def train(
     if processes.main:
         checkpoints.tidy()
     on_start(done)
-    attached = getattr(learner, "attached", nullcontext)  # a backbone that is trained has no hooks
+    attached = getattr(learner, "attached", nullcontext)  # a backbone that is trained has no memory
     between_steps = True
     try:
         while done < steps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -38,10 +38,12 @@ class Monitor(Protocol):
 
 @dataclass
 class _Reading:
-    """Whether a layer is in a read pass, and which of its tokens are real (None: all)."""
+    """What a layer does in a read pass."""
 
-    now: bool = False
     valid: Tensor | None = None
+    """Which of its tokens are real; None: all."""
+    deltas: dict[str, Tensor] = field(default_factory=dict)
+    """What is added for each steered head; nothing in a write pass."""
 
 
 class MemoryMonitor:
@@ -84,8 +86,7 @@ class MemoryMonitor:
                 for head in self._memory.config.heads:
                     projection = getattr(attention, f"{head}_proj")
                     of_head = self._projection_hook(index, head, reading)
-                    # ahead of the memory's own hook, where the output is the frozen one still
-                    handles.append(projection.register_forward_hook(of_head, prepend=True))
+                    handles.append(projection.register_forward_hook(of_head))
             yield
         finally:
             for handle in handles:
@@ -96,7 +97,8 @@ class MemoryMonitor:
 
         @torch.no_grad()
         def hook(layer: LayerMemory, args: Any, kwargs: dict[str, Any], done: WriteResult) -> None:
-            reading.now, reading.valid = not kwargs["write"], kwargs["valid"]
+            reading.valid = kwargs["valid"]
+            reading.deltas.clear()
             if kwargs["write"]:
                 self._histories += len(done.state) if first else 0
                 self._add(index, "gate", done.mean_write.sum())
@@ -104,16 +106,19 @@ class MemoryMonitor:
                 return
             scaled = layer.scaled(done.reads)  # 0 for padding
             for head in self._memory.config.heads:
-                self._add(index, f"delta_{head}", layer.steer(head, scaled).square().sum())
+                delta = reading.deltas[head] = layer.steer(head, scaled)
+                self._add(index, f"delta_{head}", delta.square().sum())
 
         return hook
 
     def _projection_hook(self, index: int, head: str, reading: _Reading) -> Callable[..., None]:
         @torch.no_grad()
         def hook(module: Any, args: Any, output: Tensor) -> None:
-            if not reading.now:
+            if head not in reading.deltas:
                 return
-            squares = output.float().square().sum(-1)
+            # the memory is attached within the module: what comes out is steered already
+            frozen = output.float() - reading.deltas.pop(head)
+            squares = frozen.square().sum(-1)
             if reading.valid is not None:
                 squares = squares.masked_fill(~reading.valid, 0.0)
             self._add(index, f"base_{head}", squares.sum())

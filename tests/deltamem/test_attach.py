@@ -69,13 +69,16 @@ def test_detaching_leaves_no_trace(model: Any) -> None:
     bare, names = model(ids).logits, list(model.state_dict())
     before = {name: w.clone() for name, w in model.state_dict().items()}
     memory = memory_for(model)
-    with pytest.raises(RuntimeError, match="inside"), memory.attach(model):
+    with pytest.raises(RuntimeError, match="inside"), memory.attach(model) as attached:
         assert not torch.equal(model(ids).logits, bare)
         raise RuntimeError("inside")
     assert torch.equal(model(ids).logits, bare)
     assert list(model.state_dict()) == names
     assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
+    assert not any("forward" in vars(module) for module in model.modules())
+    with pytest.raises(InvalidInput, match="off its backbone again"):
+        attached.forward(ids)
 
 
 @pytest.mark.parametrize("gradients", [True, False], ids=["gradients", "no-gradients"])

@@ -113,10 +113,10 @@ def test_a_single_token_in_a_graph() -> None:
     wanted, steered = step(other, state, valid=None, write=True)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        result, corrections = step(hidden, state, valid=None, write=True)
+        after, corrections = step(hidden, state, valid=None, write=True)
     hidden.copy_(other)
     graph.replay()
-    assert torch.equal(result.state, wanted.state)
+    assert torch.equal(after, wanted)
     assert all(torch.equal(corrections[head], steered[head]) for head in steered)
 
 

@@ -25,7 +25,7 @@ def stack(*, states: int = 1, write: bool = True, valid: str = NONE, **settings:
     types = {
         "layer": Weights(*["*fp32"] * 5, lam, lam, ("*fp32", "*fp32"), "i32"),
         "token": Token("*bf16", valid, "*fp32"),
-        "made": Made("*fp32", ("*bf16", "*bf16"), written, written),
+        "made": Made(("*bf16", "*bf16"), written),
     }
     return stack_bytes(step_kernel, tokens=types, plan=Plan.of(config, OUTPUTS), warps=WARPS)
 

@@ -39,7 +39,17 @@ def test_weights_may_change_and_move_between_calls() -> None:
     with torch.no_grad():
         layer.memory_q_proj.mul_(-1.0)
     assert difference(step, layer, batch=1, write=True) <= SAME
+    layer.memory_k_proj = torch.nn.Parameter(layer.memory_k_proj.detach() + 0.1)  # one alone
+    assert difference(step, layer, batch=1, write=True) <= SAME
     layer.load_state_dict({k: w + 0.1 for k, w in layer.state_dict().items()}, assign=True)
+    assert difference(step, layer, batch=1, write=True) <= SAME
+
+
+def test_a_layer_that_moves_within_its_parameters() -> None:
+    layer = layer_of()
+    step = CompiledStep(layer)
+    assert difference(step, layer, batch=1, write=True) <= SAME
+    layer._apply(lambda weight: 2 * weight)  # as `.to` does: the same parameters, other storage
     assert difference(step, layer, batch=1, write=True) <= SAME
 
 
@@ -49,7 +59,7 @@ def test_strided_and_low_precision_hidden_vectors() -> None:
     hidden, state = token_and_state(layer, batch=2)
 
     def after(hidden: torch.Tensor) -> torch.Tensor:
-        return step(hidden, state, valid=None, write=True)[0].state
+        return step(hidden, state, valid=None, write=True)[0]
 
     with torch.no_grad():
         wide = torch.stack([hidden, hidden], dim=-1)[..., 0]

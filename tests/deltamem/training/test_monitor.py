@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from deltamem import DeltaMemConfig, DeltaMemory, InvalidInput
 from deltamem.training import (
@@ -62,22 +63,25 @@ def watched(learner: DeltaMemLearner) -> dict[str, float]:
 
 @torch.no_grad()
 def by_hand(learner: DeltaMemLearner) -> dict[str, float]:
-    """The same from passes of its own, and from outputs before and after they are steered."""
+    """The same from passes of its own, and from products of the frozen weights."""
     model, memory, batch = learner.backbone.model, learner.memory, learner.batch(EPISODES)
-    before: dict[tuple[int, str], Tensor] = {}
-    after: dict[tuple[int, str], Tensor] = {}
+    frozen: dict[tuple[int, str], Tensor] = {}
+    steered: dict[tuple[int, str], Tensor] = {}
 
-    def keep(where: dict[tuple[int, str], Tensor], key: tuple[int, str]) -> Any:
-        return lambda module, args, output: where.update({key: output})
+    def keep(key: tuple[int, str]) -> Any:
+        def hook(module: nn.Linear, args: tuple[Tensor], output: Tensor) -> None:
+            frozen[key], steered[key] = linear(args[0], module.weight, module.bias), output
 
-    places = [
-        ((i, head), getattr(model.get_decoder().layers[i].self_attn, f"{head}_proj"))
+        return hook
+
+    handles = [
+        getattr(model.get_decoder().layers[i].self_attn, f"{head}_proj").register_forward_hook(
+            keep((i, head))
+        )
         for i in LAYERS
         for head in memory.config.heads
     ]
-    handles = [p.register_forward_hook(keep(before, key)) for key, p in places]
     with memory.attach(model) as attached:
-        handles += [p.register_forward_hook(keep(after, key)) for key, p in places]
         _, state = attached.forward(
             batch.write_ids, batch.write_mask.long(), segments=batch.segments, logits=False
         )
@@ -95,8 +99,8 @@ def by_hand(learner: DeltaMemLearner) -> dict[str, float]:
         squares = state.layers[i].square().sum(dim=(1, 2, 3))
         found[f"state_norm/layer_{i:02d}"] = float(squares.sqrt().mean())
         for head in memory.config.heads:
-            y, steered = before[i, head][real], after[i, head][real]
-            ratio = float((steered - y).norm() / y.norm())
+            y = frozen[i, head][real]
+            ratio = float((steered[i, head][real] - y).norm() / y.norm())
             found[f"delta_{head}_ratio/layer_{i:02d}"] = ratio
     return found
 
