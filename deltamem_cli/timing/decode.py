@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 from deltamem_cli.timing.alternate import Figure, LeftOut, alternate, figure
 from deltamem_cli.timing.decode_cuda import cuda_figures
+from deltamem_cli.timing.decoding import sides
 from deltamem_cli.timing.models import random_backbone
 
 __all__ = ["cpu_figures", "figures"]
@@ -26,6 +26,9 @@ def cpu_figures(
 ) -> Iterator[Figure]:
     """decode.relative_throughput on the embedded and on a random 12-layer, 768-wide backbone.
 
+    Timed are single tokens, as on a GPU; decode.with_prompt is the same with the reading of the
+    prompt before them, which a short answer shares among few tokens.
+
     Args:
         tick: progress of what is being timed.
         tokens: decoded in one turn.
@@ -42,38 +45,21 @@ def cpu_figures(
     for (name, model), turns in zip(models.items(), rounds, strict=True):
         size = f"{name}, {tokens} tokens after {PROMPT}, threads={torch.get_num_threads()}"
         for writes in (True, False):
-            works: list[Callable[[], object]] = [
-                partial(_decode, model, tokens),
-                _with_memory(model, tokens, writes=writes),
-            ]
+            setting = f"{'tsw, writing' if writes else 'tsw, writes off'}, {size}"
+            works = _works(model, tokens, writes=writes)
             times = alternate(works, rounds=turns, tick=tick)
-            kind = "tsw, writing" if writes else "tsw, writes off"
-            ratios = [bare / with_memory for bare, with_memory in times]
-            yield figure("decode.relative_throughput", ratios, f"{kind}, {size}")
+            for place, figure_name in ((0, "relative_throughput"), (2, "with_prompt")):
+                ratios = [turn[place] / turn[place + 1] for turn in times]
+                yield figure(f"decode.{figure_name}", ratios, setting)
 
 
-def _with_memory(model: Any, tokens: int, *, writes: bool) -> Callable[[], object]:
+def _works(model: Any, tokens: int, *, writes: bool) -> list[Callable[[], object]]:
+    """Single tokens of the bare model and with a memory, then the same after the prompt."""
+    import torch
+
     from deltamem import DeltaMemConfig, DeltaMemory
 
     memory = DeltaMemory(DeltaMemConfig(), model).initialise(model, seed=0).eval()
-
-    def work() -> None:
-        with memory.attach(model, write=writes):
-            _decode(model, tokens)
-
-    return work
-
-
-def _decode(model: Any, tokens: int) -> None:
-    import torch
-
     ids = torch.arange(PROMPT)[None] % 90 + 5
-    with torch.no_grad():
-        model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=tokens,
-            min_new_tokens=tokens,
-            do_sample=False,
-            pad_token_id=0,
-        )
+    bare, attached = sides(memory, model, ids, tokens=tokens, writes=writes)
+    return [bare.decode, attached.decode, bare.generate, attached.generate]

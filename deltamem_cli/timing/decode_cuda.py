@@ -1,18 +1,16 @@
 """Decoding after a long prompt on CUDA, at the shape of Qwen3-4B with random weights.
 
-The prompt is read once with the memory and once without, before anything is timed. Every turn then
-is ``generate`` from a KV cache that holds all of the prompt but its last token, so that only single
-tokens are timed; and it ends when the device has done its work.
+The prompt is read once with the memory and once without, before anything is timed: only single
+tokens are (decoding.py), to the end of their work on the device.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
-from functools import partial
 from typing import Any
 
 from deltamem_cli.timing.alternate import Figure, LeftOut, alternate, figure
+from deltamem_cli.timing.decoding import sides
 from deltamem_cli.timing.models import random_model
 
 __all__ = ["NAME", "QWEN3_4B", "cuda_figures", "device_figures"]
@@ -68,12 +66,9 @@ def device_figures(
     memory = DeltaMemory(DeltaMemConfig(), model).initialise(model, seed=0).eval()
     random = torch.Generator().manual_seed(0)
     ids = torch.randint(model.config.vocab_size, (1, prompt), generator=random).to(device)
-    bare = partial(decode, model, ids, read(model, ids), tokens)
-    with memory.attach(model):
-        cache = read(model, ids)
     for writes in (True, False):
-        with_memory = _attached(memory, model, partial(decode, model, ids, cache, tokens), writes)
-        turns = alternate([bare, with_memory], rounds=rounds, tick=tick)
+        bare, attached = sides(memory, model, ids, tokens=tokens, writes=writes)
+        turns = alternate([bare.decode, attached.decode], rounds=rounds, tick=tick)
         ratios = [alone / together for alone, together in turns]
         yield figure(NAME, ratios, f"{_setting(model, writes)}, {tokens} tokens after {prompt:,}")
 
@@ -87,46 +82,3 @@ def _setting(model: Any, writes: bool) -> str:
     layers, width = model.config.num_hidden_layers, model.config.hidden_size
     kind = "tsw, writing" if writes else "tsw, writes off"
     return f"{kind}, random Qwen3, {layers} layers of {width}, bfloat16, {name}"
-
-
-def _attached(
-    memory: Any, model: Any, work: Callable[[], object], writes: bool
-) -> Callable[[], object]:
-    def turn() -> None:
-        with memory.attach(model, write=writes):
-            work()
-
-    return turn
-
-
-def read(model: Any, ids: Any) -> Any:
-    """A KV cache, with the memory state if one is attached, of all tokens but the last."""
-    import torch
-    from transformers import DynamicCache
-
-    cache = DynamicCache(config=model.config)
-    with torch.no_grad():
-        model.get_decoder()(input_ids=ids[:, :-1], past_key_values=cache, use_cache=True)
-    return cache
-
-
-def decode(model: Any, ids: Any, cache: Any, tokens: int) -> Any:
-    """Greedy tokens after ``ids`` (1, T), of which ``cache`` holds T - 1; it stays as it is."""
-    import torch
-
-    twin = copy.copy(cache)
-    # layers take new tensors for their keys and values; none is written into
-    twin.layers = [copy.copy(layer) for layer in cache.layers]
-    with torch.no_grad():
-        made = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            past_key_values=twin,
-            max_new_tokens=tokens,
-            min_new_tokens=tokens,
-            do_sample=False,
-            pad_token_id=0,
-        )
-    if made.is_cuda:
-        torch.cuda.synchronize(made.device)
-    return made[:, ids.shape[1] :]

@@ -3,24 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import torch
 import yaml
 from conftest import ROOT
 
-from deltamem import DeltaMemConfig, DeltaMemory
 from deltamem_cli.timing.alternate import LeftOut
-from deltamem_cli.timing.decode_cuda import (
-    NAME,
-    QWEN3_4B,
-    cuda_figures,
-    decode,
-    device_figures,
-    read,
-)
-from deltamem_cli.timing.models import random_model
+from deltamem_cli.timing.decode_cuda import NAME, QWEN3_4B, cuda_figures, device_figures
 
 MINIATURE = QWEN3_4B | {
     "vocab_size": 97,
@@ -32,35 +22,7 @@ MINIATURE = QWEN3_4B | {
     "head_dim": 8,
     "initializer_range": 1.0,
 }
-PROMPT, NEW = 12, 6
-
-
-def generated(model: Any, ids: torch.Tensor) -> list[int]:
-    settings = {"max_new_tokens": NEW, "do_sample": False, "pad_token_id": 0}
-    return model.generate(ids, attention_mask=torch.ones_like(ids), **settings)[0, PROMPT:].tolist()
-
-
-def test_what_is_timed_are_single_tokens_and_those_of_generate() -> None:
-    model = random_model(MINIATURE)
-    memory = DeltaMemory(DeltaMemConfig(init_gain=50.0, beta_bias_init=2.0), model).initialise(
-        model, seed=0
-    )
-    ids = torch.randint(97, (1, PROMPT), generator=torch.Generator().manual_seed(1))
-    bare, bare_cache = generated(model, ids), read(model, ids)
-    assert len(set(bare)) > 1
-    with memory.attach(model):
-        wanted, cache = generated(model, ids), read(model, ids)
-    assert wanted != bare
-    lengths: list[int] = []
-    model.get_decoder().register_forward_pre_hook(
-        lambda module, args, kwargs: lengths.append(kwargs["input_ids"].shape[1]), with_kwargs=True
-    )
-    for _ in range(2):
-        assert decode(model, ids, bare_cache, NEW)[0].tolist() == bare
-        with memory.attach(model):
-            assert decode(model, ids, cache, NEW)[0].tolist() == wanted
-    assert lengths == [1] * (4 * NEW)
-    assert cache.get_seq_length() == PROMPT - 1
+PROMPT = 12
 
 
 def test_figures_writing_and_not() -> None:

@@ -13,7 +13,10 @@ import pytest
 from deltamem.delta_rule import VARIABLE
 
 SMALL: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
-    "decode": ({"tokens": 2, "rounds": (1, 1)}, {"decode.relative_throughput": 4}),
+    "decode": (
+        {"tokens": 2, "rounds": (1, 1)},
+        {"decode.relative_throughput": 4, "decode.with_prompt": 4},
+    ),
     "train": (
         {"tokens": 64, "rounds": 1},
         {

@@ -1,0 +1,73 @@
+"""What is timed are the tokens of ``generate``, one by one or after the reading of the prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from deltamem import DeltaMemConfig, DeltaMemory
+from deltamem_cli.timing.decoding import decode, read, sides
+from deltamem_cli.timing.models import random_model
+
+SMALL = {
+    "vocab_size": 97,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "initializer_range": 1.0,
+}
+PROMPT, NEW = 12, 6
+
+
+def adapted() -> tuple[Any, DeltaMemory, torch.Tensor]:
+    model = random_model(SMALL)
+    config = DeltaMemConfig(init_gain=50.0, beta_bias_init=2.0)
+    memory = DeltaMemory(config, model).initialise(model, seed=0)
+    return model, memory, torch.randint(97, (1, PROMPT), generator=torch.manual_seed(1))
+
+
+def generated(model: Any, ids: torch.Tensor) -> list[int]:
+    settings = {"max_new_tokens": NEW, "do_sample": False, "pad_token_id": 0}
+    return model.generate(ids, attention_mask=torch.ones_like(ids), **settings)[0, PROMPT:].tolist()
+
+
+def lengths_seen(model: Any) -> list[int]:
+    lengths: list[int] = []
+    model.get_decoder().register_forward_pre_hook(
+        lambda module, args, kwargs: lengths.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    return lengths
+
+
+def test_tokens_are_those_of_generate_and_the_cache_stays() -> None:
+    model, memory, ids = adapted()
+    bare, bare_cache = generated(model, ids), read(model, ids)
+    assert len(set(bare)) > 1
+    with memory.attach(model):
+        wanted, cache = generated(model, ids), read(model, ids)
+    assert wanted != bare
+    lengths = lengths_seen(model)
+    for _ in range(2):
+        assert decode(model, ids, NEW, cache=bare_cache)[0].tolist() == bare
+        with memory.attach(model):
+            assert decode(model, ids, NEW, cache=cache)[0].tolist() == wanted
+    assert lengths == [1] * (4 * NEW)
+    assert cache.get_seq_length() == PROMPT - 1
+    assert decode(model, ids, NEW)[0].tolist() == bare
+
+
+def test_both_sides_take_the_same_tokens() -> None:
+    model, memory, ids = adapted()
+    bare, attached = sides(memory, model, ids, tokens=NEW, writes=True)
+    lengths = lengths_seen(model)
+    for side in (bare, attached):
+        side.decode()
+        assert lengths == [1] * NEW
+        lengths.clear()
+        side.generate()
+        assert lengths == [PROMPT] + [1] * (NEW - 1)
+        lengths.clear()
