@@ -7,11 +7,11 @@ they do without a memory; the state travels with the KV cache.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Attachment", "attach"]
 
+ATTACHED: WeakSet[nn.Module] = WeakSet()
+"""Base models that have a memory."""
+
 
 @dataclass(eq=False)
 class Attachment:
@@ -41,10 +44,11 @@ class Attachment:
     memory: DeltaMemory
     initial: MemoryState | None = None
     write: bool = True
-    attached: bool = False
-    """Whether the ``with`` block runs."""
     last: MemoryPass | None = None
-    """The pass of the most recent forward, for its gates and its state."""
+    """The pass of the most recent forward, for its state and, unless it was decoding, its gates."""
+    _attached: bool = field(default=False, init=False)
+    _inner: Forward = field(init=False)
+    """The base model's own forward."""
     _like: MemoryState | None = None
     """What a state has to look like; made once, for decoding asks at every token."""
     _left: MemoryState | None = None
@@ -80,10 +84,10 @@ class Attachment:
         Raises:
             InvalidInput: a state, mask, cache or segments that do not fit, or the block has ended.
         """
-        if not self.attached:
+        if not self._attached:
             raise InvalidInput("this memory is off its backbone again: call it within its `with`")
         start = state if state is not None else _carried(past_key_values)
-        run = self._pass(
+        run = self._new_pass(
             start,
             input_ids.shape,
             attention_mask,
@@ -101,7 +105,7 @@ class Attachment:
         )
         return output, run.after()
 
-    def _pass(
+    def _new_pass(
         self,
         state: MemoryState | None,
         shape: torch.Size,
@@ -135,40 +139,47 @@ class Attachment:
             single=time == 1 and cached and not torch.is_grad_enabled(),
         )
 
+    def forwards(self) -> Iterator[tuple[nn.Module, Forward]]:
+        """Every module that gets another ``forward`` while the memory is attached, and that one."""
+        base = self.model.get_decoder()
+        self._inner = base.forward
+        yield base, self._forward_base
+        yield from layer_forwards(self.memory, self.model)
+
     def _expected(self, batch: int) -> MemoryState:
         like = self._like
         if like is None or like.batch_size != batch or like.adapter != self.memory.identity:
             like = self._like = self.memory.zeros(batch)
         return like
 
-    def _passing(self, forward: Forward) -> Forward:
+    def _forward_base(self, *args: Any, **kwargs: Any) -> Any:
         """The base model's: a pass goes down, new states go up."""
+        if not self._attached:
+            return self._inner(*args, **kwargs)
+        cache, run = kwargs.get("past_key_values"), kwargs.get(PASS)
+        if run is None:
+            run = kwargs[PASS] = self._plain_pass(args, kwargs, cache)
+        output = self._inner(*args, **kwargs)
+        if len(run.new_layers) != len(run.state.layers):
+            raise InvalidInput(
+                "a layer ran without its memory: something put back the `forward` of its attention "
+                "while the memory was attached; do that outside the `with`"
+            )
+        self.last = run
+        if cache is None:
+            cache = getattr(output, "past_key_values", None)
+        if cache is not None:
+            self._left = MemoryCache.adopt(cache).memory = run.after()
+        return output
 
-        @functools.wraps(forward)
-        def passing(*args: Any, **kwargs: Any) -> Any:
-            if not self.attached:
-                return forward(*args, **kwargs)
-            cache = kwargs.get("past_key_values")
-            run = kwargs.get(PASS)
-            if run is None:
-                run = kwargs[PASS] = self._plain(args, kwargs, cache)
-            output = forward(*args, **kwargs)
-            self.last = run
-            if cache is None:
-                cache = getattr(output, "past_key_values", None)
-            if cache is not None:
-                self._left = MemoryCache.adopt(cache).memory = run.after()
-            return output
-
-        passing.attachment = self  # type: ignore[attr-defined]
-        return passing
-
-    def _plain(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], cache: Any) -> MemoryPass:
+    def _plain_pass(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], cache: Any
+    ) -> MemoryPass:
         """The pass of a call that brings none."""
         given = (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args)
         tokens = next(x for x in given if x is not None)
         state = _carried(cache)
-        return self._pass(
+        return self._new_pass(
             self.initial if state is None else state,
             tokens.shape,
             kwargs.get("attention_mask"),
@@ -210,18 +221,14 @@ def attach(
         InvalidInput: the architecture has no place for the corrections, or a memory is attached.
     """
     attachment = Attachment(model, memory, initial=state, write=write)
-    with overridden(_forwards(attachment)):
-        attachment.attached = True
+    base = model.get_decoder()
+    if base in ATTACHED:
+        raise InvalidInput("a memory is attached to this backbone already; leave its `with` first")
+    with overridden(attachment.forwards()):
+        attachment._attached = True
+        ATTACHED.add(base)
         try:
             yield attachment
         finally:
-            attachment.attached = False
-
-
-def _forwards(attachment: Attachment) -> Iterator[tuple[nn.Module, Forward]]:
-    base = attachment.model.get_decoder()
-    other: Attachment | None = getattr(base.forward, "attachment", None)
-    if other is not None and other.attached:
-        raise InvalidInput("a memory is attached to this backbone already; leave its `with` first")
-    yield base, attachment._passing(base.forward)
-    yield from layer_forwards(attachment.memory, attachment.model)
+            ATTACHED.discard(base)
+            attachment._attached = False

@@ -6,14 +6,15 @@
     base model      the new states go up with the KV cache
 
 A pass is made once per forward: activation checkpointing runs attentions twice, and the second run
-sees the same states in and puts the same states out.
+sees the same states in and puts the same states out. Hooks that others have on a projection see its
+output steered, for they run after its forward.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -58,7 +59,7 @@ class MemoryPass:
             write: whether the tokens write.
             valid: (B, T) bool, this forward's real tokens; None when all are.
             segments: (B, T) segment ids for writers that need them; -1 for tokens outside.
-            single: one token a sequence and no gradient, as in decoding; its gates are not kept.
+            single: one token a sequence and no gradient, as in decoding; gates are not kept.
         """
         self.state, self.write, self.valid = state, write, valid
         self.segments, self.single = segments, single
@@ -81,54 +82,49 @@ def layer_forwards(memory: DeltaMemory, model: Any) -> Iterator[tuple[nn.Module,
     attentions = dict(memory.attentions(model))
     for index, block in enumerate(model.get_decoder().layers):
         if index not in attentions and hasattr(block, "self_attn"):
-            yield block.self_attn, _dropping(block.self_attn.forward)
+            yield block.self_attn, _Silent(block.self_attn.forward).forward
     for index, attention in attentions.items():
-        layer = _LayerForwards(index, memory.layer(index))
-        yield attention, layer.reading(attention.forward)
+        reading = _Reading(attention.forward, index, memory.layer(index))
+        yield attention, reading.forward
         for head in memory.config.heads:
             projection = getattr(attention, f"{head}_proj")
-            yield projection, layer.steered(head, projection.forward)
+            yield projection, _Steered(projection.forward, reading, head).forward
 
 
-def _dropping(forward: Forward) -> Forward:
-    """Of a layer without a memory: the pass must not reach the attention kernel."""
+# Objects with methods and no closures: a copy of the model then has copies of them.
+class _Silent:
+    """An attention without a memory: the pass must not reach its kernel."""
 
-    @functools.wraps(forward)
-    def dropping(*args: Any, **kwargs: Any) -> Any:
+    def __init__(self, inner: Forward) -> None:
+        self.inner = inner
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         kwargs.pop(PASS, None)
-        return forward(*args, **kwargs)
-
-    return dropping
+        return self.inner(*args, **kwargs)
 
 
-class _LayerForwards:
-    """Those of one layer; between them stands what the layer's tokens read."""
+class _Reading:
+    """An attention with a memory: its tokens read, and write if the pass does, before it runs."""
 
-    def __init__(self, index: int, layer: LayerMemory) -> None:
-        self.index, self.layer = index, layer
+    def __init__(self, inner: Forward, index: int, layer: LayerMemory) -> None:
+        self.inner, self.index, self.layer = inner, index, layer
         self.scaled: Tensor | None = None
         self.corrections: Mapping[str, Tensor] | None = None
 
-    @functools.cached_property
+    @cached_property
     def step(self) -> SingleStep | None:
         """What serves single tokens; found when the first one comes, for it may be compiled."""
         return single_step(self.layer)
 
-    def reading(self, forward: Forward) -> Forward:
-        """Of the attention: its tokens read, and write if the pass does, before it runs."""
-
-        @functools.wraps(forward)
-        def reading(*args: Any, **kwargs: Any) -> Any:
-            run: MemoryPass | None = kwargs.pop(PASS, None)
-            if run is None:
-                return forward(*args, **kwargs)
-            self._read(run, kwargs["hidden_states"] if "hidden_states" in kwargs else args[0])
-            try:
-                return forward(*args, **kwargs)
-            finally:
-                self.scaled = self.corrections = None
-
-        return reading
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        run: MemoryPass | None = kwargs.pop(PASS, None)
+        if run is None:
+            return self.inner(*args, **kwargs)
+        self._read(run, kwargs["hidden_states"] if "hidden_states" in kwargs else args[0])
+        try:
+            return self.inner(*args, **kwargs)
+        finally:
+            self.scaled = self.corrections = None
 
     def _read(self, run: MemoryPass, hidden: Tensor) -> None:
         state = run.state.layers[self.index]
@@ -137,12 +133,12 @@ class _LayerForwards:
             after, self.corrections = step(hidden, state, valid=run.valid, write=run.write)
             run.new_layers[self.index] = after
             return
-        result = self._forward(run, hidden, state)
+        result = self._read_in_torch(run, hidden, state)
         run.new_layers[self.index] = result.state
-        if run.write:
+        if run.write and not run.single:
             run.writes[self.index] = result
 
-    def _forward(self, run: MemoryPass, hidden: Tensor, state: Tensor) -> WriteResult:
+    def _read_in_torch(self, run: MemoryPass, hidden: Tensor, state: Tensor) -> WriteResult:
         there = hidden.device
         with _full_precision(there.type):
             result: WriteResult = self.layer(
@@ -155,21 +151,24 @@ class _LayerForwards:
             self.scaled = self.layer.scaled(result.reads)
         return result
 
-    def steered(self, head: str, forward: Forward) -> Forward:
-        """Of one projection: its output with the correction from the reads."""
 
-        @functools.wraps(forward)
-        def steered(*args: Any, **kwargs: Any) -> Tensor:
-            output: Tensor = forward(*args, **kwargs)
-            if self.corrections is not None:
-                # no gradient is asked for, and a projection's output is nobody else's yet
-                return output.add_(self.corrections[head])
-            if self.scaled is None:
-                return output
-            with _full_precision(output.device.type):
-                return output + self.layer.steer(head, self.scaled).to(output.dtype)
+class _Steered:
+    """A projection whose output is corrected by what the tokens read."""
 
-        return steered
+    def __init__(self, inner: Forward, reading: _Reading, head: str) -> None:
+        self.inner, self.reading, self.head = inner, reading, head
+
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        output: Tensor = self.inner(*args, **kwargs)
+        reading = self.reading
+        if reading.corrections is not None:
+            correction = reading.corrections[self.head]
+            same = correction.dtype is output.dtype
+            return output + (correction if same else correction.to(output.dtype))
+        if reading.scaled is None:
+            return output
+        with _full_precision(output.device.type):
+            return output + reading.layer.steer(self.head, reading.scaled).to(output.dtype)
 
 
 def _full_precision(device: str) -> AbstractContextManager[Any]:

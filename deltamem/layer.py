@@ -56,11 +56,6 @@ class LayerMemory(nn.Module):
         for head, size in outputs.items():
             self.register_parameter(f"delta_{head}_proj", weight(size, width))
 
-    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
-        """As every module does, and count it: whoever keeps a pointer can tell that it is old."""
-        super().register_parameter(name, param)
-        self.registered = self.__dict__.get("registered", 0) + 1
-
     def initialise(self, base: Mapping[str, Tensor], *, generator: torch.Generator) -> None:
         """Start values of mechanism.md section 3: kaiming q, k, v; closed gates; small steering.
 

@@ -142,8 +142,7 @@ class Observation:
             if "now" not in reads:
                 return
             delta = layer.steer(head, layer.scaled(reads["now"]))
-            # the memory is attached within the module: what comes out is steered already
-            frozen = output.float() - delta
+            frozen = output.float() - delta  # hooks see a projection's output steered
             for turn, span in self._spans():
                 sums = self._of(turn, index)
                 sums.base += float(frozen[:, span].square().sum())

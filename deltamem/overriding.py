@@ -22,9 +22,10 @@ def overridden(forwards: Iterable[tuple[nn.Module, Forward]]) -> Iterator[None]:
     whatever the hook does, and decoding calls three modules a layer for every token.
 
     Args:
-        forwards: modules and forwards; asked for one after the other, so that each can be made of
-            the module's forward as it is then. One that somebody overrides again within the block,
-            and leaves so, stays under that one.
+        forwards: modules and forwards. They are taken one after the other, so that each may be made
+            of the module's forward as it is then. Where somebody else overrides one within the
+            block and leaves it so, theirs stays, with ours below it; where they put back what was
+            before ours, ours is gone.
     """
     before: list[tuple[nn.Module, Forward, Forward | None]] = []
     try:

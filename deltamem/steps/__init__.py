@@ -26,7 +26,7 @@ def single_step(layer: LayerMemory) -> SingleStep | None:
     Raises:
         Unavailable: ``DELTA_MEM_SCAN_IMPL`` names ``cpp`` and there is no compiler.
     """
-    if layer.config.torch_state_dtype != torch.float32:
+    if {layer.config.torch_state_dtype, layer.beta_bias.dtype} != {torch.float32}:
         return None
     device, named = layer.beta_bias.device.type, os.environ.get(VARIABLE, "")
     form = step_form(

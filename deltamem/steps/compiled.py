@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from deltamem.delta_rule.compiling import can_load, load_library
+from deltamem.errors import InvalidInput
 from deltamem.layer import NORM_EPS, LayerMemory
 from deltamem.steps.step import SingleStep
 
@@ -54,8 +56,9 @@ class CompiledStep(SingleStep):
         """Raises Unavailable where there is no compiler."""
         super().__init__(layer)
         self._step = _library().layer_step
-        self._batch, self._seen = 0, (-1, 0)
-        self._held: tuple[Tensor, ...] = ()  # a pointer outlives no storage
+        self._batch, self._place = 0, 0
+        self._weights: tuple[Tensor | None, ...] = ()
+        self._kept: tuple[Tensor, ...] = ()
         self._struct = _Layer()
         self._corrections: dict[str, Tensor] = {}
 
@@ -68,7 +71,13 @@ class CompiledStep(SingleStep):
         batch, before = len(hidden), state.contiguous()
         after = torch.empty_like(before) if write else None
         real = None if valid is None else valid.contiguous()
-        if batch != self._batch or self._place() != self._seen:
+        weights = self._layer._parameters  # a module's own look-up is slow
+        if (
+            batch != self._batch
+            or not all(map(is_, weights.values(), self._weights))
+            # what moves as `.to` does keeps its parameters; a module moves whole
+            or weights["beta_bias"].data_ptr() != self._place  # type: ignore[union-attr]
+        ):
             self._prepare(batch)
         self._step(
             self._struct_at,
@@ -80,21 +89,30 @@ class CompiledStep(SingleStep):
         )
         return state if after is None else after, self._corrections
 
+    def __reduce__(self) -> tuple[type[CompiledStep], tuple[LayerMemory]]:
+        """A copy of an attached model has steps with pointers of their own."""
+        return CompiledStep, (self._layer,)
+
     def _prepare(self, batch: int) -> None:
-        """Room for a batch's corrections, and pointers to where the weights are now."""
+        """Room for a batch's corrections, and pointers to where the weights are now.
+
+        Raises:
+            InvalidInput: they are no longer float32 on the CPU.
+        """
+        bias = self._layer.beta_bias
+        if bias.dtype != torch.float32 or bias.device.type != "cpu":
+            raise InvalidInput(
+                f"a memory's weights became {bias.dtype} on {bias.device} between two tokens; move "
+                "them before the memory is attached, and keep them in float32"
+            )
         sizes = self._sizes.items()
         self._corrections = {head: torch.empty(batch, 1, size) for head, size in sizes}
-        self._held = tuple(weight.detach() for weight in self._layer.parameters())
-        self._batch, self._seen = batch, self._place()
+        self._batch, self._place = batch, bias.data_ptr()
+        self._weights = tuple(self._layer._parameters.values())
+        # their storage stays, should one weight alone be given other data
+        self._kept = tuple(weight.detach() for weight in self._layer.parameters())
         self._struct = self._filled()
         self._struct_at = ctypes.addressof(self._struct)
-
-    def _place(self) -> tuple[int, int]:
-        """Another one where the weights have moved: one stands for all, a module moves whole."""
-        layer = self._layer
-        bias = layer._parameters["beta_bias"]  # a module's own look-up is slow
-        assert bias is not None
-        return layer.registered, bias.data_ptr()
 
     def _filled(self) -> _Layer:
         config, weights = self._config, dict(self._layer.named_parameters())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -38,12 +38,12 @@ class Monitor(Protocol):
 
 @dataclass
 class _Reading:
-    """What a layer does in a read pass."""
+    """What a layer's tokens read in a read pass."""
 
+    scaled: Tensor | None = None
+    """None in a write pass."""
     valid: Tensor | None = None
-    """Which of its tokens are real; None: all."""
-    deltas: dict[str, Tensor] = field(default_factory=dict)
-    """What is added for each steered head; nothing in a write pass."""
+    """Which of the tokens are real; None: all."""
 
 
 class MemoryMonitor:
@@ -85,7 +85,7 @@ class MemoryMonitor:
                 handles.append(layer.register_forward_hook(hook, with_kwargs=True))
                 for head in self._memory.config.heads:
                     projection = getattr(attention, f"{head}_proj")
-                    of_head = self._projection_hook(index, head, reading)
+                    of_head = self._projection_hook(index, layer, head, reading)
                     handles.append(projection.register_forward_hook(of_head))
             yield
         finally:
@@ -97,30 +97,29 @@ class MemoryMonitor:
 
         @torch.no_grad()
         def hook(layer: LayerMemory, args: Any, kwargs: dict[str, Any], done: WriteResult) -> None:
-            reading.valid = kwargs["valid"]
-            reading.deltas.clear()
-            if kwargs["write"]:
-                self._histories += len(done.state) if first else 0
-                self._add(index, "gate", done.mean_write.sum())
-                self._add(index, "norm", done.state.float().flatten(1).norm(dim=1).sum())
+            reading.scaled, reading.valid = None, kwargs["valid"]
+            if not kwargs["write"]:
+                reading.scaled = layer.scaled(done.reads)  # 0 for padding
                 return
-            scaled = layer.scaled(done.reads)  # 0 for padding
-            for head in self._memory.config.heads:
-                delta = reading.deltas[head] = layer.steer(head, scaled)
-                self._add(index, f"delta_{head}", delta.square().sum())
+            self._histories += len(done.state) if first else 0
+            self._add(index, "gate", done.mean_write.sum())
+            self._add(index, "norm", done.state.float().flatten(1).norm(dim=1).sum())
 
         return hook
 
-    def _projection_hook(self, index: int, head: str, reading: _Reading) -> Callable[..., None]:
+    def _projection_hook(
+        self, index: int, layer: LayerMemory, head: str, reading: _Reading
+    ) -> Callable[..., None]:
         @torch.no_grad()
         def hook(module: Any, args: Any, output: Tensor) -> None:
-            if head not in reading.deltas:
+            if reading.scaled is None:
                 return
-            # the memory is attached within the module: what comes out is steered already
-            frozen = output.float() - reading.deltas.pop(head)
-            squares = frozen.square().sum(-1)
+            delta = layer.steer(head, reading.scaled)
+            # hooks see a projection's output steered
+            squares = (output.float() - delta).square().sum(-1)
             if reading.valid is not None:
                 squares = squares.masked_fill(~reading.valid, 0.0)
+            self._add(index, f"delta_{head}", delta.square().sum())
             self._add(index, f"base_{head}", squares.sum())
 
         return hook

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
-from deltamem_cli.timing.alternate import Figure, LeftOut, alternate, figure
+from deltamem_cli.timing.alternate import Figure, LeftOut, figure
 from deltamem_cli.timing.decode_cuda import cuda_figures
-from deltamem_cli.timing.decoding import sides
+from deltamem_cli.timing.decoding import relative_throughput, sides
 from deltamem_cli.timing.models import random_backbone
 
 __all__ = ["cpu_figures", "figures"]
@@ -36,30 +35,20 @@ def cpu_figures(
     """
     import torch
 
-    from deltamem import load_tiny
+    from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
 
+    ids = torch.arange(PROMPT)[None] % 90 + 5
     models = {
         "the embedded backbone": load_tiny().model,
         "a random Qwen3, 12 layers of 768": random_backbone(layers=12, width=768).model,
     }
     for (name, model), turns in zip(models.items(), rounds, strict=True):
+        memory = DeltaMemory(DeltaMemConfig(), model).initialise(model, seed=0).eval()
         size = f"{name}, {tokens} tokens after {PROMPT}, threads={torch.get_num_threads()}"
         for writes in (True, False):
             setting = f"{'tsw, writing' if writes else 'tsw, writes off'}, {size}"
-            works = _works(model, tokens, writes=writes)
-            times = alternate(works, rounds=turns, tick=tick)
-            for place, figure_name in ((0, "relative_throughput"), (2, "with_prompt")):
-                ratios = [turn[place] / turn[place + 1] for turn in times]
-                yield figure(f"decode.{figure_name}", ratios, setting)
-
-
-def _works(model: Any, tokens: int, *, writes: bool) -> list[Callable[[], object]]:
-    """Single tokens of the bare model and with a memory, then the same after the prompt."""
-    import torch
-
-    from deltamem import DeltaMemConfig, DeltaMemory
-
-    memory = DeltaMemory(DeltaMemConfig(), model).initialise(model, seed=0).eval()
-    ids = torch.arange(PROMPT)[None] % 90 + 5
-    bare, attached = sides(memory, model, ids, tokens=tokens, writes=writes)
-    return [bare.decode, attached.decode, bare.generate, attached.generate]
+            bare, attached = sides(memory, model, ids, tokens=tokens, writes=writes)
+            ratios = relative_throughput(bare.decode, attached.decode, rounds=turns, tick=tick)
+            yield figure("decode.relative_throughput", ratios, setting)
+            ratios = relative_throughput(bare.generate, attached.generate, rounds=turns, tick=tick)
+            yield figure("decode.with_prompt", ratios, setting)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from deltamem_cli.timing.alternate import Figure, LeftOut, alternate, figure
-from deltamem_cli.timing.decoding import sides
+from deltamem_cli.timing.alternate import Figure, LeftOut, figure
+from deltamem_cli.timing.decoding import relative_throughput, sides
 from deltamem_cli.timing.models import random_model
 
 __all__ = ["NAME", "QWEN3_4B", "cuda_figures", "device_figures"]
@@ -68,8 +68,7 @@ def device_figures(
     ids = torch.randint(model.config.vocab_size, (1, prompt), generator=random).to(device)
     for writes in (True, False):
         bare, attached = sides(memory, model, ids, tokens=tokens, writes=writes)
-        turns = alternate([bare.decode, attached.decode], rounds=rounds, tick=tick)
-        ratios = [alone / together for alone, together in turns]
+        ratios = relative_throughput(bare.decode, attached.decode, rounds=rounds, tick=tick)
         yield figure(NAME, ratios, f"{_setting(model, writes)}, {tokens} tokens after {prompt:,}")
 
 

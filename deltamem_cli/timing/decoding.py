@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-__all__ = ["Side", "decode", "read", "sides"]
+from deltamem_cli.timing.alternate import alternate
+
+__all__ = ["Side", "decode", "read", "relative_throughput", "sides"]
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of two things that are timed in turn."""
+    """One of two things that are timed in turn; both of its functions give the new tokens."""
 
-    decode: Callable[[], object]
+    decode: Callable[[], Any]
     """``generate`` from a KV cache that holds all of the prompt but its last token."""
-    generate: Callable[[], object]
+    generate: Callable[[], Any]
     """``generate`` from nothing, which reads the prompt first."""
 
 
@@ -38,11 +40,23 @@ def sides(memory: Any, model: Any, ids: Any, *, tokens: int, writes: bool) -> tu
     with memory.attach(model, write=writes):
         cache = read(model, ids)
 
-    def attached(**start: Any) -> None:
+    def attached(**start: Any) -> Any:
         with memory.attach(model, write=writes):
-            decode(model, ids, tokens, **start)
+            return decode(model, ids, tokens, **start)
 
     return bare, Side(partial(attached, cache=cache), attached)
+
+
+def relative_throughput(
+    bare: Callable[[], object],
+    attached: Callable[[], object],
+    *,
+    rounds: int,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> list[float]:
+    """Tokens per second of ``attached`` over those of ``bare``, round by round."""
+    turns = alternate([bare, attached], rounds=rounds, tick=tick)
+    return [alone / together for alone, together in turns]
 
 
 def read(model: Any, ids: Any) -> Any:

@@ -10,6 +10,7 @@ import torch
 from random_models import FAMILIES
 
 from deltamem import DeltaMemConfig, DeltaMemory, InvalidInput, MemoryCache
+from deltamem.delta_rule import VARIABLE
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
 
 SAME = 2e-5
@@ -93,6 +94,26 @@ def test_cached_decoding_equals_one_pass(model: Any, writer: Any, gradients: boo
             logits.append(output.logits)
     near(torch.cat(logits, dim=1), whole.logits)
     same_state(state, wanted)
+
+
+@pytest.mark.parametrize("form", ["torch", ""])
+def test_only_decoding_keeps_no_gates(
+    form: str, make_model: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, form)
+    model, ids = make_model("qwen3"), tokens(2, 5)
+    memory = memory_for(model)
+    with torch.no_grad(), memory.attach(model) as attached:
+
+        def layers_with_gates(**how: Any) -> int:
+            attached.forward(ids[:, :1], **how)
+            assert attached.last is not None
+            return len(attached.last.gates)
+
+        cache = MemoryCache(config=model.config)
+        attached.forward(ids, past_key_values=cache)
+        assert layers_with_gates() == len(list(memory.attentions(model)))
+        assert layers_with_gates(past_key_values=cache) == 0
 
 
 def test_chunked_prefill_equals_one_pass(model: Any) -> None:

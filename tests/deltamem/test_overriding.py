@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 from accelerate.hooks import ModelHook, add_hook_to_module, remove_hook_from_module
 from torch import nn
+from transformers import DynamicCache
 
 from deltamem import DeltaMemConfig, DeltaMemory, InvalidInput
+from deltamem.forwards import PASS
 from deltamem.overriding import overridden
 
 IDS = torch.arange(9)[None] + 5
@@ -41,11 +44,14 @@ class Counting(ModelHook):
 
 def test_forwards_come_back_in_reverse() -> None:
     module = nn.Linear(2, 2)
-    own = module.forward
-    double = lambda x: 2 * own(x)  # noqa: E731
     x = torch.ones(1, 2)
     plain = module(x)
-    with overridden([(module, double)]), overridden([(module, lambda x: double(x) + 1)]):
+
+    def forwards() -> Iterator[tuple[nn.Module, Callable[..., Any]]]:
+        for change in (lambda y: 2 * y, lambda y: y + 1):
+            yield module, lambda x, own=module.forward, change=change: change(own(x))
+
+    with overridden(forwards()):
         assert torch.equal(module(x), 2 * plain + 1)
     assert torch.equal(module(x), plain)
     assert "forward" not in vars(module)
@@ -96,7 +102,68 @@ def test_one_that_stays_on_top_leaves_a_memory_that_is_silent(
             memory.attach(model).__enter__()
         assert torch.equal(model(IDS).logits, wanted)
     assert hook.calls == 2
-    assert torch.equal(model(IDS).logits, bare)
+    output = model(IDS, use_cache=True)
+    assert torch.equal(output.logits, bare)
+    assert type(output.past_key_values) is DynamicCache
     assert hook.calls == 4
     with memory.attach(model):
         assert torch.equal(model(IDS).logits, wanted)
+
+
+def test_what_puts_back_an_older_forward_is_noticed(make_model: Callable[..., Any]) -> None:
+    model = make_model("qwen3")
+    attention = model.model.layers[1].self_attn
+    add_hook_to_module(attention, Counting())
+    with memory_for(model).attach(model):
+        remove_hook_from_module(attention)
+        with pytest.raises(InvalidInput, match="a layer ran without its memory"):
+            model(IDS)
+
+
+def test_a_second_memory_is_refused_whatever_lies_on_top(make_model: Callable[..., Any]) -> None:
+    model = make_model("qwen3")
+    with memory_for(model).attach(model):
+        inner = model.model.forward
+        model.model.forward = lambda *args, **kwargs: inner(*args, **kwargs)
+        with pytest.raises(InvalidInput, match="attached to this backbone already"):
+            memory_for(model).attach(model).__enter__()
+    with memory_for(model).attach(model):
+        pass
+
+
+def test_a_copy_of_an_attached_model_is_its_own(make_model: Callable[..., Any]) -> None:
+    model = make_model("qwen3")
+    memory = memory_for(model)
+    with memory.attach(model):
+        cache = model(IDS).past_key_values
+        wanted = model(IDS[:, :1], past_key_values=cache).logits  # makes what serves single tokens
+        twin = copy.deepcopy(model)
+        first = twin(IDS)
+        assert torch.equal(twin(IDS[:, :1], past_key_values=first.past_key_values).logits, wanted)
+        with torch.no_grad():
+            for weight in twin.parameters():
+                weight.zero_()
+        assert not twin(IDS).logits.any()
+        assert model(IDS).logits.any()
+
+
+def test_the_pass_reaches_no_attention(make_model: Callable[..., Any]) -> None:
+    model = make_model("qwen3")
+    config = DeltaMemConfig(layers=(1,))
+    seen: list[set[str]] = []
+
+    def noting(inner: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            seen.append(set(kwargs))
+            return inner(*args, **kwargs)
+
+        return forward
+
+    attentions = [layer.self_attn for layer in model.model.layers]
+    with (
+        overridden([(module, noting(module.forward)) for module in attentions]),
+        DeltaMemory(config, model).initialise(model, seed=0).attach(model),
+    ):
+        model(IDS)
+    assert len(seen) == len(attentions) > 1
+    assert not any(PASS in names for names in seen)

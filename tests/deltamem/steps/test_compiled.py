@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ from single_tokens import SAME, SETTINGS, difference, layer_of, token_and_state
 
 from deltamem.delta_rule import VARIABLE
 from deltamem.delta_rule.compiling import compiler
-from deltamem.steps import CompiledStep
+from deltamem.errors import InvalidInput
+from deltamem.steps import CompiledStep, single_step
 from deltamem.writers import SegmentWriter, TokenWriter
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
@@ -43,6 +45,38 @@ def test_weights_may_change_and_move_between_calls() -> None:
     assert difference(step, layer, batch=1, write=True) <= SAME
     layer.load_state_dict({k: w + 0.1 for k, w in layer.state_dict().items()}, assign=True)
     assert difference(step, layer, batch=1, write=True) <= SAME
+
+
+def test_weights_that_are_swapped_for_one_call() -> None:
+    layer = layer_of()
+    step = CompiledStep(layer)
+    (hidden, state), own = token_and_state(layer, batch=1), layer.delta_q_proj
+    before = step(hidden, state, valid=None, write=True)[1]["q"].clone()
+    layer._parameters["delta_q_proj"] = torch.zeros_like(own)  # as functional_call does
+    assert not step(hidden, state, valid=None, write=True)[1]["q"].any()
+    layer._parameters["delta_q_proj"] = own
+    assert torch.equal(step(hidden, state, valid=None, write=True)[1]["q"], before)
+
+
+def test_weights_that_leave_the_cpu_or_float32() -> None:
+    layer = layer_of()
+    step = CompiledStep(layer)
+    hidden, state = token_and_state(layer, batch=1)
+    step(hidden, state, valid=None, write=True)
+    layer.to(torch.bfloat16)
+    with pytest.raises(InvalidInput, match=r"torch\.bfloat16 on cpu between two tokens"):
+        step(hidden, state, valid=None, write=True)
+    assert single_step(layer) is None
+
+
+def test_a_weight_with_other_data_keeps_no_pointer_to_freed_memory() -> None:
+    layer = layer_of()
+    step = CompiledStep(layer)
+    hidden, state = token_and_state(layer, batch=1)
+    step(hidden, state, valid=None, write=True)
+    storage = weakref.ref(layer.memory_k_proj.untyped_storage())
+    layer.memory_k_proj.data = torch.zeros_like(layer.memory_k_proj)
+    assert storage() is not None
 
 
 def test_a_layer_that_moves_within_its_parameters() -> None:

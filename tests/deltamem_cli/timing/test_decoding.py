@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
+import pytest
 import torch
 
 from deltamem import DeltaMemConfig, DeltaMemory
-from deltamem_cli.timing.decoding import decode, read, sides
+from deltamem_cli.timing.decoding import decode, read, relative_throughput, sides
 from deltamem_cli.timing.models import random_model
 
 SMALL = {
@@ -27,7 +29,7 @@ def adapted() -> tuple[Any, DeltaMemory, torch.Tensor]:
     model = random_model(SMALL)
     config = DeltaMemConfig(init_gain=50.0, beta_bias_init=2.0)
     memory = DeltaMemory(config, model).initialise(model, seed=0)
-    return model, memory, torch.randint(97, (1, PROMPT), generator=torch.manual_seed(1))
+    return model, memory, torch.randint(97, (1, PROMPT), generator=torch.Generator().manual_seed(1))
 
 
 def generated(model: Any, ids: torch.Tensor) -> list[int]:
@@ -60,14 +62,32 @@ def test_tokens_are_those_of_generate_and_the_cache_stays() -> None:
     assert decode(model, ids, NEW)[0].tolist() == bare
 
 
-def test_both_sides_take_the_same_tokens() -> None:
+@pytest.mark.parametrize("writes", [True, False])
+def test_both_sides_give_their_tokens_however_the_prompt_comes(writes: bool) -> None:
     model, memory, ids = adapted()
-    bare, attached = sides(memory, model, ids, tokens=NEW, writes=True)
+    wanted_bare = generated(model, ids)
+    with memory.attach(model, write=writes):
+        wanted = generated(model, ids)
+    bare, attached = sides(memory, model, ids, tokens=NEW, writes=writes)
     lengths = lengths_seen(model)
-    for side in (bare, attached):
-        side.decode()
+    for side, tokens in ((bare, wanted_bare), (attached, wanted)):
+        assert side.decode()[0].tolist() == tokens
         assert lengths == [1] * NEW
         lengths.clear()
-        side.generate()
+        assert side.generate()[0].tolist() == tokens
         assert lengths == [PROMPT] + [1] * (NEW - 1)
         lengths.clear()
+
+
+def test_the_prompt_and_the_answer_write_or_do_not() -> None:
+    model, memory, ids = adapted()
+    written = [
+        sides(memory, model, ids, tokens=NEW, writes=writes)[1].decode()[0].tolist()
+        for writes in (True, False)
+    ]
+    assert written[0] != written[1]
+
+
+def test_what_takes_longer_has_less_throughput() -> None:
+    slow = lambda: time.sleep(0.02)  # noqa: E731
+    assert max(relative_throughput(int, slow, rounds=1)) < 0.5
