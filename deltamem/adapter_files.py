@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +80,19 @@ def save_adapter(
 
 
 def save_published_adapter(memory: DeltaMemory, folder: Path, *, backbone: Backbone) -> Path:
-    """Write ``folder`` as the authors' scripts read it: their configuration and a ``.pt`` file."""
+    """Write ``folder`` as the authors' scripts read it: their configuration and a ``.pt`` file.
+
+    Raises:
+        CannotWrite: the folder cannot be written.
+    """
     outputs = {
         index: {h: getattr(attention, f"{h}_proj").out_features for h in "qkvo"}
         for index, attention in memory.attentions(backbone.model)
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = to_published_tensors(memory.state_dict(), outputs)
-    torch.save(weights, folder / PUBLISHED_WEIGHTS)
+    pickled = BytesIO()  # torch says of a full disk that a RuntimeError occurred
+    torch.save(to_published_tensors(memory.state_dict(), outputs), pickled)
+    with atomically(folder / PUBLISHED_WEIGHTS) as part:
+        part.write_bytes(pickled.getvalue())
     _write_config(folder, to_published(memory.config))
     return folder
 

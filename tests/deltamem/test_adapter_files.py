@@ -23,6 +23,7 @@ from deltamem import (
     save_published_adapter,
 )
 from deltamem.backbone import fingerprint
+from deltamem.errors import CannotWrite
 from deltamem.published import from_published, to_published
 from deltamem.writers import MultiStateWriter, SegmentWriter
 
@@ -78,6 +79,27 @@ def test_round_trip(
     assert loaded.config == memory.config
     assert loaded.sha == memory.sha
     assert loaded.identity == loaded.sha
+
+
+@pytest.mark.parametrize(
+    ("save", "weights"),
+    [
+        (save_adapter, "delta_mem_adapter.safetensors"),
+        (save_published_adapter, "delta_mem_adapter.pt"),
+    ],
+    ids=["ours", "published"],
+)
+def test_a_full_disk_leaves_the_adapter_of_before(
+    save: Callable[..., Path], weights: str, backbone: Backbone, tmp_path: Path
+) -> None:
+    """/dev/full fails on write as a full disk does."""
+    before = adapter(backbone, CONFIGS["tsw"])
+    save(before, tmp_path, backbone=backbone)
+    (tmp_path / f".{weights}.part").symlink_to("/dev/full")
+    after = DeltaMemory(CONFIGS["tsw"], backbone.model).initialise(backbone.model, seed=2)
+    with pytest.raises(CannotWrite, match=rf"{weights} cannot be written \(No space left"):
+        save(after, tmp_path, backbone=backbone)
+    assert load_adapter(tmp_path, backbone).sha == before.sha
 
 
 def test_our_folder_holds_no_pickle_and_a_card(backbone: Backbone, tmp_path: Path) -> None:
