@@ -47,12 +47,14 @@ class Attachment:
     last: MemoryPass | None = None
     """The pass of the most recent forward, for its state and, unless it was decoding, its gates."""
     _attached: bool = field(default=False, init=False)
-    _inner: Forward = field(init=False)
-    """The base model's own forward."""
     _like: MemoryState | None = None
     """What a state has to look like; made once, for decoding asks at every token."""
     _left: MemoryState | None = None
     """What the last plain call left with its cache, which needs no second look."""
+
+    def __post_init__(self) -> None:
+        """Keep the base model's own forward."""
+        self._inner: Forward = self.model.get_decoder().forward
 
     def forward(
         self,
@@ -141,9 +143,7 @@ class Attachment:
 
     def forwards(self) -> Iterator[tuple[nn.Module, Forward]]:
         """Every module that gets another ``forward`` while the memory is attached, and that one."""
-        base = self.model.get_decoder()
-        self._inner = base.forward
-        yield base, self._forward_base
+        yield self.model.get_decoder(), self._forward_base
         yield from layer_forwards(self.memory, self.model)
 
     def _expected(self, batch: int) -> MemoryState:

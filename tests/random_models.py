@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 
+from deltamem_cli.timing.decode_cuda import QWEN3_4B
+
 FAMILIES = ("qwen3", "smollm3", "llama", "gemma3", "mistral")
 
 
@@ -41,16 +43,17 @@ def random_model(family: str, *, attention: str = "sdpa", seed: int = 0, **chang
     return getattr(transformers, model_name)(config).eval().requires_grad_(False)
 
 
-QWEN3_4B = {
-    "hidden_size": 2560,
-    "intermediate_size": 9728,
-    "num_hidden_layers": 36,
-    "num_attention_heads": 32,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-    "vocab_size": 151_936,
-    "tie_word_embeddings": True,
+MINIATURE = {
+    "vocab_size": 97,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "initializer_range": 1.0,
 }
+"""A Qwen3 whose greedy tokens differ."""
 
 
 def qwen3_4b() -> Any:

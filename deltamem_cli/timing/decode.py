@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from deltamem_cli.timing.alternate import Figure, LeftOut, figure
 from deltamem_cli.timing.decode_cuda import cuda_figures
-from deltamem_cli.timing.decoding import relative_throughput, sides
+from deltamem_cli.timing.decoding import KINDS, alone, relative_throughput, with_memory
 from deltamem_cli.timing.models import random_backbone
 
 __all__ = ["cpu_figures", "figures"]
@@ -45,9 +45,10 @@ def cpu_figures(
     for (name, model), turns in zip(models.items(), rounds, strict=True):
         memory = DeltaMemory(DeltaMemConfig(), model).initialise(model, seed=0).eval()
         size = f"{name}, {tokens} tokens after {PROMPT}, threads={torch.get_num_threads()}"
-        for writes in (True, False):
-            setting = f"{'tsw, writing' if writes else 'tsw, writes off'}, {size}"
-            bare, attached = sides(memory, model, ids, tokens=tokens, writes=writes)
+        bare = alone(model, ids, tokens=tokens)
+        for writes, kind in KINDS.items():
+            setting = f"{kind}, {size}"
+            attached = with_memory(memory, model, ids, tokens=tokens, writes=writes)
             ratios = relative_throughput(bare.decode, attached.decode, rounds=turns, tick=tick)
             yield figure("decode.relative_throughput", ratios, setting)
             ratios = relative_throughput(bare.generate, attached.generate, rounds=turns, tick=tick)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from deltamem_cli.timing.alternate import Figure, LeftOut, figure
-from deltamem_cli.timing.decoding import relative_throughput, sides
+from deltamem_cli.timing.decoding import KINDS, alone, relative_throughput, with_memory
 from deltamem_cli.timing.models import random_model
 
 __all__ = ["NAME", "QWEN3_4B", "cuda_figures", "device_figures"]
@@ -66,18 +66,18 @@ def device_figures(
     memory = DeltaMemory(DeltaMemConfig(), model).initialise(model, seed=0).eval()
     random = torch.Generator().manual_seed(0)
     ids = torch.randint(model.config.vocab_size, (1, prompt), generator=random).to(device)
-    for writes in (True, False):
-        bare, attached = sides(memory, model, ids, tokens=tokens, writes=writes)
+    bare, size = alone(model, ids, tokens=tokens), f"{tokens} tokens after {prompt:,}"
+    for writes, kind in KINDS.items():
+        attached = with_memory(memory, model, ids, tokens=tokens, writes=writes)
         ratios = relative_throughput(bare.decode, attached.decode, rounds=rounds, tick=tick)
-        yield figure(NAME, ratios, f"{_setting(model, writes)}, {tokens} tokens after {prompt:,}")
+        yield figure(NAME, ratios, f"{kind}, {_place(model)}, {size}")
 
 
-def _setting(model: Any, writes: bool) -> str:
-    """What was timed, and where."""
+def _place(model: Any) -> str:
+    """What was timed on what."""
     import torch
 
     device = model.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     layers, width = model.config.num_hidden_layers, model.config.hidden_size
-    kind = "tsw, writing" if writes else "tsw, writes off"
-    return f"{kind}, random Qwen3, {layers} layers of {width}, bfloat16, {name}"
+    return f"random Qwen3, {layers} layers of {width}, bfloat16, {name}"

@@ -10,7 +10,10 @@ from typing import Any
 
 from deltamem_cli.timing.alternate import alternate
 
-__all__ = ["Side", "decode", "read", "relative_throughput", "sides"]
+__all__ = ["KINDS", "Side", "alone", "decode", "read", "relative_throughput", "with_memory"]
+
+KINDS = {True: "tsw, writing", False: "tsw, writes off"}
+"""What is timed, by whether tokens write."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +26,25 @@ class Side:
     """``generate`` from nothing, which reads the prompt first."""
 
 
-def sides(memory: Any, model: Any, ids: Any, *, tokens: int, writes: bool) -> tuple[Side, Side]:
-    """The bare model and the one with a memory, which is attached and taken off in every turn.
+def alone(model: Any, ids: Any, *, tokens: int) -> Side:
+    """The bare model.
 
     Args:
-        memory: an adapter of ``model``.
         model: the backbone.
-        ids: (1, T), the prompt.
+        ids: (1, T), the prompt, which is read once here.
         tokens: new ones.
-        writes: whether they, and those of the prompt, write.
     """
-    bare = Side(
+    return Side(
         partial(decode, model, ids, tokens, cache=read(model, ids)),
         partial(decode, model, ids, tokens),
     )
+
+
+def with_memory(memory: Any, model: Any, ids: Any, *, tokens: int, writes: bool) -> Side:
+    """The same with an adapter of the model, which is attached and taken off in every turn.
+
+    ``writes``: whether the new tokens, and those of the prompt, write.
+    """
     with memory.attach(model, write=writes):
         cache = read(model, ids)
 
@@ -44,7 +52,7 @@ def sides(memory: Any, model: Any, ids: Any, *, tokens: int, writes: bool) -> tu
         with memory.attach(model, write=writes):
             return decode(model, ids, tokens, **start)
 
-    return bare, Side(partial(attached, cache=cache), attached)
+    return Side(partial(attached, cache=cache), attached)
 
 
 def relative_throughput(

@@ -8,25 +8,16 @@ import pytest
 import torch
 import yaml
 from conftest import ROOT
+from random_models import MINIATURE
 
 from deltamem_cli.timing.alternate import LeftOut
 from deltamem_cli.timing.decode_cuda import NAME, QWEN3_4B, cuda_figures, device_figures
 
-MINIATURE = QWEN3_4B | {
-    "vocab_size": 97,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "initializer_range": 1.0,
-}
 PROMPT = 12
 
 
 def test_figures_writing_and_not() -> None:
-    small = {"architecture": MINIATURE, "prompt": PROMPT, "tokens": 2, "rounds": 1}
+    small = {"architecture": QWEN3_4B | MINIATURE, "prompt": PROMPT, "tokens": 2, "rounds": 1}
     found = list(device_figures(lambda done, total: None, device="cpu", **small))
     assert [one.name for one in found] == [NAME] * 2
     assert [one.setting.split(", random")[0] for one in found] == [

@@ -7,26 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from random_models import MINIATURE
 
 from deltamem import DeltaMemConfig, DeltaMemory
-from deltamem_cli.timing.decoding import decode, read, relative_throughput, sides
+from deltamem_cli.timing.decoding import alone, decode, read, relative_throughput, with_memory
 from deltamem_cli.timing.models import random_model
 
-SMALL = {
-    "vocab_size": 97,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "head_dim": 8,
-    "initializer_range": 1.0,
-}
 PROMPT, NEW = 12, 6
 
 
 def adapted() -> tuple[Any, DeltaMemory, torch.Tensor]:
-    model = random_model(SMALL)
+    model = random_model(MINIATURE)
     config = DeltaMemConfig(init_gain=50.0, beta_bias_init=2.0)
     memory = DeltaMemory(config, model).initialise(model, seed=0)
     return model, memory, torch.randint(97, (1, PROMPT), generator=torch.Generator().manual_seed(1))
@@ -68,7 +59,8 @@ def test_both_sides_give_their_tokens_however_the_prompt_comes(writes: bool) -> 
     wanted_bare = generated(model, ids)
     with memory.attach(model, write=writes):
         wanted = generated(model, ids)
-    bare, attached = sides(memory, model, ids, tokens=NEW, writes=writes)
+    bare = alone(model, ids, tokens=NEW)
+    attached = with_memory(memory, model, ids, tokens=NEW, writes=writes)
     lengths = lengths_seen(model)
     for side, tokens in ((bare, wanted_bare), (attached, wanted)):
         assert side.decode()[0].tolist() == tokens
@@ -82,7 +74,7 @@ def test_both_sides_give_their_tokens_however_the_prompt_comes(writes: bool) -> 
 def test_the_prompt_and_the_answer_write_or_do_not() -> None:
     model, memory, ids = adapted()
     written = [
-        sides(memory, model, ids, tokens=NEW, writes=writes)[1].decode()[0].tolist()
+        with_memory(memory, model, ids, tokens=NEW, writes=writes).decode()[0].tolist()
         for writes in (True, False)
     ]
     assert written[0] != written[1]
