@@ -50,21 +50,20 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
         seed=config.seed,
     )
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
-    tracked = tracking.run(
-        folder, checkpoints=checkpoints, settings=plain(config), on_note=console.note
-    )
+    tracking_run = tracking.run(folder, key=key, settings=plain(config), on_note=console.note)
     with checkpoints.going_on():
-        with tracked as track, console.progress("pretrain") as tick:
+        with tracking_run as tracked, console.progress("pretrain") as tick:
 
             def on_step(report: StepReport) -> None:
                 tick(report.step, report.steps, f"loss {report.loss:.3f}, exact {report.em:.2f}")
-                track(report)
+                tracked.log(report)
 
             train(
                 learner,
                 curriculum,
                 recipe,
                 checkpoints=checkpoints,
+                on_start=tracked.start,
                 on_step=on_step,
                 on_note=console.note,
             )

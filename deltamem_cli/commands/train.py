@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from deltamem_cli.launching import fit_out
 
 if TYPE_CHECKING:
     from deltamem.training import Checkpoints, Processes, StepLog, StepReport, TrainingConfig
-    from deltamem_cli.tracking import Tracking
+    from deltamem_cli.tracking import TrackedRun, Tracking
 
 __all__ = ["train", "train_config"]
 
@@ -122,15 +122,11 @@ def _take_steps(
 ) -> None:
     from deltamem.training import train as train_loop
 
-    tracked = tracking.run(
-        run.folder,
-        main=run.processes.main,
-        checkpoints=run.checkpoints,
-        settings=run.settings,
-        on_note=console.note,
+    tracking_run = tracking.run(
+        run.folder, key=run.key, settings=run.settings, on_note=console.note
     )
     label = run.folder.name.rpartition("__")[0]
-    with flushed_denormals(), tracked as track, console.progress(label) as tick:
+    with flushed_denormals(), tracking_run as tracked, console.progress(label) as tick:
         train_loop(
             learner,
             episodes,
@@ -139,7 +135,7 @@ def _take_steps(
             held_out=held_out,
             processes=run.processes,
             monitor=tracking.monitor(learner),
-            **(_told(run.log, tick, track) if run.processes.main else {}),
+            **(_told(run.log, tick, tracked) if run.processes.main else {}),
             on_note=console.note,
         )
 
@@ -162,9 +158,13 @@ def _tokenised(learner: Any, episodes: Any, *, config: Any, recipe: Any, console
         )
 
 
-def _told(log: StepLog, tick: Ticker, track: Callable[[StepReport], None]) -> dict[str, Any]:
+def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> dict[str, Any]:
     """What the loop tells: to the log, as progress, and to trackers."""
     held: float | None = None
+
+    def on_start(step: int) -> None:
+        log.resume(step)
+        tracked.start(step)
 
     def on_step(report: StepReport) -> None:
         nonlocal held
@@ -173,9 +173,9 @@ def _told(log: StepLog, tick: Ticker, track: Callable[[StepReport], None]) -> di
         words = [f"loss {report.loss:.3f}", f"{report.tokens_per_second:,.0f} tokens/s"]
         words += [] if held is None else [f"held-out EM {held:.2f}"]
         tick(report.step, report.steps, ", ".join(words))
-        track(report)
+        tracked.log(report)
 
-    return {"on_start": log.resume, "on_step": on_step}
+    return {"on_start": on_start, "on_step": on_step}
 
 
 def _deciding(config: Any) -> dict[str, Any]:

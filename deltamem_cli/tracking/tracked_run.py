@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,9 @@ from deltamem_cli.identity import leaves
 from deltamem_cli.tracking.trackers import RunFacts, Tracker
 
 if TYPE_CHECKING:
-    from deltamem.training import Checkpoints, StepReport
+    from deltamem.training import StepReport
 
-__all__ = ["Tracking"]
+__all__ = ["TrackedRun", "Tracking"]
 
 FOLDER = "tracking"
 """Of what trackers keep, within the run's."""
@@ -38,58 +39,62 @@ class Tracking:
         self,
         folder: Path,
         *,
-        main: bool = True,
-        checkpoints: Checkpoints,
+        key: str,
         settings: Mapping[str, Any],
         on_note: Callable[[str], None],
-    ) -> Iterator[Callable[[StepReport], None]]:
-        """Start all trackers, finish them at the end, and give what takes each step's report.
+    ) -> Iterator[TrackedRun]:
+        """A run to be started when it is known where it goes on; at the end all trackers finish.
 
         Args:
             folder: of the run.
-            main: whether this is the process that speaks; others start nothing.
-            checkpoints: say where it goes on, and hold its key.
+            key: hash of its configuration.
             settings: its configuration.
             on_note: told once of each tracker that failed, which is then off.
         """
-        started = _Started(on_note)
-        if self.trackers and main:
-            found, _ = checkpoints.latest()
-            facts = RunFacts(
-                name=folder.name,
-                folder=folder / FOLDER,
-                key=checkpoints.key,
-                after=0 if found is None else found.step,
-                settings={key: _scalar(value) for key, value in leaves(settings)},
-            )
-            started.start(self.trackers, facts)
+        facts = RunFacts(
+            name=folder.name,
+            folder=folder / FOLDER,
+            key=key,
+            after=0,
+            settings={name: _scalar(value) for name, value in leaves(settings)},
+        )
+        tracked = TrackedRun(self.trackers, facts, on_note)
         try:
-            yield started.log
+            yield tracked
         finally:
-            started.finish()
+            tracked.finish()
 
 
-class _Started:
+class TrackedRun:
     """Trackers at work; one that fails leaves."""
 
-    def __init__(self, on_note: Callable[[str], None]) -> None:
+    def __init__(
+        self, trackers: Mapping[str, Tracker], facts: RunFacts, on_note: Callable[[str], None]
+    ) -> None:
+        """``facts``: of the run as a new one."""
+        self._trackers, self._facts, self._on_note = trackers, facts, on_note
         self._live: dict[str, Any] = {}
-        self._on_note = on_note
 
-    def start(self, trackers: Mapping[str, Tracker], facts: RunFacts) -> None:
+    def start(self, after: int) -> None:
+        """Start all trackers on a run that goes on after a step, 0 for a new one."""
+        if not self._trackers:
+            return
         from accelerate import PartialState
 
         PartialState()  # Accelerate's trackers ask it who is the main process
-        for name, tracker in trackers.items():
+        facts = replace(self._facts, after=after)
+        for name, tracker in self._trackers.items():
             with self._kept_apart(name):
                 self._live[name] = tracker.start(facts)
 
     def log(self, report: StepReport) -> None:
+        """Give a step's numbers to all trackers."""
         for name, tracker in list(self._live.items()):
             with self._kept_apart(name):
                 tracker.log(_curves(report), step=report.step)
 
     def finish(self) -> None:
+        """Have all trackers write what they hold."""
         for name, tracker in list(self._live.items()):
             with self._kept_apart(name):
                 tracker.finish()

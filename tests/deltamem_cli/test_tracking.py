@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from event_files import scalars
 
-from deltamem.training import Checkpoints, StepReport
+from deltamem.training import StepReport
 from deltamem_cli.app import app
 from deltamem_cli.compose import compose_each
 from deltamem_cli.exits import exit_with
@@ -201,13 +201,14 @@ def test_a_tracker_that_fails_later_is_off_from_then_on(
     small, large, notes = Recorder(room=2), Recorder(room=9), list[str]()
     run = Tracking(small=small, large=large).run(
         tmp_path / "run",
-        checkpoints=Checkpoints(tmp_path, key="k"),
+        key="k",
         settings={"seed": 1, "memory": {"heads": ["q", "o"], "layers": None}},
         on_note=notes.append,
     )
-    with run as track:
+    with run as tracked:
+        tracked.start(after=0)
         for step in range(1, 5):
-            track(report(step))
+            tracked.log(report(step))
     assert (small.steps, large.steps) == ([1, 2], [1, 2, 3, 4])
     assert (small.finished, large.finished) == (1, 1)
     assert notes == [
