@@ -33,6 +33,7 @@ OURS = (
     "family",
     "state",
     "learner",
+    "recipe",
 )
 """Keys of a group's yaml that the command line reads; the class never sees them."""
 

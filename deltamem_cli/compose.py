@@ -206,7 +206,14 @@ def _register_resolvers() -> None:
         """The commit of the hub repository ``of``; another id or a folder has none of it."""
         return commit if id == of else None
 
+    def recipe_of(model: str, otherwise: str) -> str:
+        """The option of ``training=`` that a backbone's yaml names; a list of defaults asks."""
+        path = config_folder() / "model" / f"{model}.yaml"
+        named = OmegaConf.select(OmegaConf.load(path), "recipe") if path.is_file() else None
+        return str(named or otherwise)
+
     OmegaConf.register_new_resolver("package", package, replace=True)
+    OmegaConf.register_new_resolver("recipe_of", recipe_of, replace=True)
     OmegaConf.register_new_resolver("pinned", pinned, replace=True)
 
 

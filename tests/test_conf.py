@@ -55,6 +55,27 @@ def test_every_option_composes_and_has_the_right_types(
     check_types(config)
 
 
+@pytest.mark.parametrize("model", options("model"))
+def test_the_recipe_follows_the_backbone(model: str) -> None:
+    config = compose("train", f"model={model}", *NEEDED.get(model, []))
+    recall = compose("train", f"model={model}", "training=recall", *NEEDED.get(model, []))
+    paper = compose("train", f"model={model}", "training=qasper_8192", *NEEDED.get(model, []))
+    assert recall.training != paper.training
+    assert config == (recall if model == "tiny" else paper)
+
+
+def test_the_users_own_command_has_the_papers_recipe() -> None:
+    training = compose("train", "model=qwen3-4b", "writer=ssw").training
+    assert (training.learning_rate, training.micro_batch_size) == (2e-4, 1)
+    assert training.data._target_ == "deltamem_cli.data.QasperData"
+
+
+def test_a_sweep_over_backbones_has_the_recipe_of_each(in_folder: Path) -> None:
+    seen: list[Any] = []
+    run_config("train", seen.append, ["model=tiny,qwen3-8b"], multirun=True)
+    assert [config.training.learning_rate for config in seen] == [5e-3, 2e-4]
+
+
 @pytest.mark.parametrize("option", options("writer"))
 def test_writers_are_built(option: str) -> None:
     from deltamem import DeltaMemConfig

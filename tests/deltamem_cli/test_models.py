@@ -58,7 +58,7 @@ def test_a_quantised_backbone_is_a_deviation(cli: Callable[..., Any]) -> None:
     made = record(cli("eval", *ANY, *FEW, "model.quantization=4bit", "--json"))
     assert QUANTISED in made["deviations"]
     assert made["provenance"]["method"]["model_quantization"] == "4bit"
-    steps = ("training.steps=1", "training.batch_size=2", "training.data.held_out=0")
+    steps = ("training=recall", "training.steps=1", "training.batch_size=2")
     trained = record(cli("train", *ANY, *steps, "model.quantization=4bit", "--json"))
     card = (Path(trained["path"]) / "README.md").read_text()
     assert "| quantised to | 4bit |" in card

@@ -65,10 +65,18 @@ def test_train_on_a_file(cli: Callable[..., Any]) -> None:
 
 
 def test_train_without_the_weights(cli: Callable[..., Any]) -> None:
-    done = cli("train", "model=qwen3-4b", "writer=ssw")
+    done = cli("train", "model=qwen3-4b", "writer=ssw", "training=recall", "training.steps=1")
     assert done.code == 4
     assert "error: the weights of Qwen/Qwen3-4B-Instruct-2507 are not on this machine" in done.err
     assert "hf download Qwen/Qwen3-4B-Instruct-2507" in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_train_without_the_papers_data(cli: Callable[..., Any]) -> None:
+    done = cli("train", "model=qwen3-4b", "writer=ssw")
+    assert done.code == 4
+    assert done.err.startswith("error: allenai/qasper is not on this machine")
+    assert "`deltamem fetch`" in done.err
     assert len(done.err.strip().splitlines()) == 1
 
 
