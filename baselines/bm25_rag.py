@@ -52,7 +52,6 @@ class BM25RAG(TextualMemory):
         idf: str = "lucene",
         tokeniser: str = "word",
         drop_unmatched: bool = False,
-        query_between: tuple[str, str] | None = ("Question:", "Answer:"),
     ) -> None:
         """A memory over one backbone.
 
@@ -68,7 +67,6 @@ class BM25RAG(TextualMemory):
             idf: see :mod:`baselines.bm25`.
             tokeniser: ``word`` (letters and digits, case folded) or ``whitespace`` (as it is).
             drop_unmatched: leave out units of score zero, which have no term of the question.
-            query_between: see :func:`baselines.textual.query_of`.
 
         Raises:
             InvalidInput: a value that is not among the choices.
@@ -81,7 +79,7 @@ class BM25RAG(TextualMemory):
         self._k, self._unit, self._chunk_tokens, self._order = k, unit, chunk_tokens, order
         self._k1, self._b, self._idf = k1, b, idf
         self._tokeniser, self._drop_unmatched = tokeniser, drop_unmatched
-        super().__init__(backbone, context=context, query_between=query_between)
+        super().__init__(backbone, context=context)
 
     def describe(self) -> dict[str, Any]:
         """Nothing is trained; text and index grow with the history."""
@@ -98,7 +96,6 @@ class BM25RAG(TextualMemory):
             "idf": self._idf,
             "tokeniser": self._tokeniser,
             "drop_unmatched": self._drop_unmatched,
-            "query_between": self.query_between,
         }
 
     def reset(self, batch: int = 1) -> None:

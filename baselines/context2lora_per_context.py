@@ -78,6 +78,7 @@ class _Alone:
 
     question: str
     seed: int
+    asked: str | None = None
     history: int = 0
 
 

@@ -69,7 +69,6 @@ class MemoryBank(TextualMemory):
         forgetting: bool = False,
         forgets: Forgetting | None = None,
         reinforce: bool = False,
-        query_between: tuple[str, str] | None = ("Question:", "Answer:"),
     ) -> None:
         """A memory over one backbone.
 
@@ -87,7 +86,6 @@ class MemoryBank(TextualMemory):
             forgetting: whether memories fade.
             forgets: how they do.
             reinforce: whether what is recalled is stronger from then on, for later questions.
-            query_between: see :func:`baselines.textual.query_of`.
 
         Raises:
             InvalidInput: a value out of range, or ``reinforce`` where nothing is forgotten.
@@ -105,7 +103,7 @@ class MemoryBank(TextualMemory):
         self._forgets = (forgets or Forgetting()) if forgetting else None
         self._reinforce = reinforce
         self._embedder = load_embedder(embedder, device=backbone.device)
-        super().__init__(backbone, context=context, query_between=query_between)
+        super().__init__(backbone, context=context)
         self._summariser = (
             Summariser(backbone, max_tokens=summary_tokens, token_starts=self.token_starts)
             if summaries
@@ -126,7 +124,6 @@ class MemoryBank(TextualMemory):
             "summary_tokens": self._summariser.max_tokens if self._summariser else 0,
             "forgetting": None if forgets is None else vars(forgets),
             "reinforce": self._reinforce,
-            "query_between": self.query_between,
         }
 
     def reset(self, batch: int = 1) -> None:
@@ -265,7 +262,7 @@ class MemoryBank(TextualMemory):
 
     def _strengthen(self, prompt: PromptLike) -> None:
         bank = self._banks[prompt.history]
-        query = query_of(prompt.question, self.query_between)
+        query = query_of(prompt)
         now = max((day.number for day in bank.days), default=0.0)
         for i in {i for hit in self._hits(bank, query) for i in hit}:
             document = bank.documents[i]

@@ -99,21 +99,18 @@ class TextStore:
 class TextualMemory(ABC):
     """Stores text, recalls units of it for a question. A subclass says which."""
 
-    def __init__(
-        self, backbone: Backbone, *, context: str, query_between: tuple[str, str] | None
-    ) -> None:
+    def __init__(self, backbone: Backbone, *, context: str) -> None:
         """A memory over one backbone.
 
         Args:
             backbone: answers; the frozen model.
             context: ``part`` or ``auto``.
-            query_between: see :func:`query_of`.
 
         Raises:
             InvalidInput: another context.
         """
         check_part(context)
-        self.backbone, self.query_between = backbone, query_between
+        self.backbone = backbone
         self.reset()
 
     @abstractmethod
@@ -190,7 +187,7 @@ class TextualMemory(ABC):
         A question that is too long by itself is asked by itself, as the base arm asks it.
         """
         store = self.stores[prompt.history]
-        recalled = self.recall(prompt.history, query_of(prompt.question, self.query_between))
+        recalled = self.recall(prompt.history, query_of(prompt))
         turn = {"role": "user", "content": prompt.question}
         room = self.backbone.window - decoding.max_new_tokens
 
@@ -258,17 +255,9 @@ def check_part(context: str) -> None:
         )
 
 
-def query_of(question: str, marks: tuple[str, str] | None) -> str:
-    r"""What a question is looked up by: the text after the last of the first mark, up to the other.
+def query_of(prompt: PromptLike) -> str:
+    """Text by which a prompt is looked up: what it asks, without directions for the answer.
 
-    The user turns of benchmarks hold directions for the answer around the question itself; as words
-    of a query they would match text that has nothing to do with it. MemoryAgentBench's own BM25
-    agent cuts its questions at such a mark too. Without marks it is the whole turn.
-
-    >>> query_of("Be brief.\n\nQuestion: Where is Ada?\nAnswer:", ("Question:", "Answer:"))
-    'Where is Ada?'
+    As words of a query directions would match text that has nothing to do with the question.
     """
-    if marks is None:
-        return question
-    before, after = marks
-    return question.rpartition(before)[2].partition(after)[0].strip() or question
+    return prompt.question if prompt.asked is None else prompt.asked

@@ -16,7 +16,7 @@ import numpy as np
 from evaluations.benchmark import Benchmark
 from evaluations.method import MemoryMethod
 from evaluations.runner import QUESTION_TOKENS
-from evaluations.sample import History, Prompt, Sample, sample_seed
+from evaluations.sample import History, Sample, prompt_of
 
 __all__ = ["CHECKS", "PAIRED", "Finding", "audit"]
 
@@ -105,12 +105,8 @@ class _Asker:
     def ask(self, *samples: Sample, history: int | None = None) -> list[str]:
         """Answers of samples whose histories stand in the batch in their order."""
         prompts = [
-            Prompt(
-                question=s.question,
-                history=i if history is None else history,
-                seed=sample_seed(self.seed, s.id),
-            )
-            for i, s in enumerate(samples)
+            prompt_of(sample, history=i if history is None else history, run_seed=self.seed)
+            for i, sample in enumerate(samples)
         ]
         decoding = self.benchmark.decoding(samples[0])
         return [answer.text for answer in self.method.answer(prompts, decoding)]

@@ -178,14 +178,11 @@ def flips(a: Run, b: Run) -> list[Flip]:
 
 
 def _flip(name: str, row: Row, other: Row, effect: float) -> Flip:
-    question = row["metadata"].get("asked") or row["question"]
     if row["question"] is None:
-        return Flip(
-            id=name, question=question, references=(), a=WITHHELD, b=WITHHELD, effect=effect
-        )
+        return Flip(id=name, question=None, references=(), a=WITHHELD, b=WITHHELD, effect=effect)
     return Flip(
         id=name,
-        question=question,
+        question=row.get("asked") or row["question"],
         references=row["references"],
         a=row["prediction"],
         b=other["prediction"],

@@ -46,7 +46,8 @@ DIAMOND = "gpqa_diamond.csv"
 COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 SHUFFLE = "md5 of 'record:seed', first 8 hex digits, seeds random.Random(...).shuffle of 0-3"
 
-QUESTION = "{question}\n\n{options}\n\n{instruction}"
+ASKED = "{question}\n\n{options}"
+QUESTION = "{asked}\n\n{instruction}"
 OPTION = {"benchmark": "({letter}) {text}", "paper": "{letter}. {text}"}
 INSTRUCTION = {
     "benchmark": (
@@ -128,18 +129,18 @@ class GPQA(Benchmark):
         question, *options = (_text(row, name) for name in ("Question", *COLUMNS))
         record = str(row.values.get("Record ID") or _record_of(question))
         order = _order(record, self.seed)
-        lines = [
+        listed = "\n".join(
             self._option.format(letter=letter, text=options[i])
             for letter, i in zip(LETTERS, order, strict=True)
-        ]
+        )
+        asked = ASKED.format(question=question, options=listed)
         correct = LETTERS[order.index(0)]
         domain, subdomain = (row.values.get(n) for n in ("High-level domain", "Subdomain"))
         return Sample(
             id=record,
             history_id=record,
-            question=QUESTION.format(
-                question=question, options="\n".join(lines), instruction=self._instruction
-            ),
+            question=QUESTION.format(asked=asked, instruction=self._instruction),
+            asked=asked,
             references=(correct,),
             groups=(str(domain),) if domain else (),
             metadata={
@@ -179,7 +180,7 @@ class GPQA(Benchmark):
             "benchmark": "gpqa",
             "version": 1,
             "setting": f"{self.source.config}, {', '.join(self.source.splits)}",
-            "templates": [QUESTION, self._option, self._instruction],
+            "templates": [ASKED, QUESTION, self._option, self._instruction],
             "options": f"{SHUFFLE}; columns {', '.join(COLUMNS)}; seed {self.seed}",
             "groups": dict(Counter(group for s in self._samples for group in s.groups)),
             "decoding": vars(Decoding(max_new_tokens=self.max_new_tokens)),

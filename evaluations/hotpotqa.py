@@ -150,11 +150,13 @@ def _sample(row: Row, number: int) -> Sample:
     answer = field(row, "answer", str | int | float)
     if isinstance(answer, bool):
         raise InvalidData(f"{row.where}: 'answer' is a bool; HotpotQA has yes and no as text")
+    question = field(row, "question", str).strip()
     named = [row.values.get(name) for name in ("type", "level")]
     return Sample(
         id=identity,
         history_id=identity,
-        question=QUESTION.format(question=field(row, "question", str).strip()),
+        question=QUESTION.format(question=question),
+        asked=question,
         references=(str(answer),),
         groups=tuple(str(name) for name in named if name),
         metadata={"supporting_titles": _supporting_titles(row)},

@@ -189,6 +189,7 @@ def _sample(row: Row) -> Sample:
         id=str(key),
         history_id=str(key),
         question=prompt.strip(),
+        asked=prompt.strip(),
         references=(),
         groups=tuple(dict.fromkeys(instructions)),
         metadata={

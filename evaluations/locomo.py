@@ -213,17 +213,18 @@ def _questions(sample_id: str, rows: Sequence[Any], where: str) -> Iterator[Samp
         if category not in CATEGORIES:
             raise InvalidData(f"{at}: category {category} does not exist")
         metadata: dict[str, Any] = {
-            "asked": question,
             "category": category,
             "evidence": row.get("evidence", []),
         }
         reference = row.get("answer")
+        asked = question
+        options: tuple[str, ...] = ()
         if category == 5:
             other = row.get("answer") or row.get("adversarial_answer") or ""
             question, metadata["not_told_letter"] = _with_choice(
                 f"{sample_id}-{number}", question, str(other)
             )
-            reference, metadata["options"] = NOT_TOLD, (NOT_TOLD, str(other))
+            reference, options = NOT_TOLD, (NOT_TOLD, str(other))
         elif category == 2:
             question += DATE_HINT
         if reference is None:
@@ -232,6 +233,8 @@ def _questions(sample_id: str, rows: Sequence[Any], where: str) -> Iterator[Samp
             id=f"{sample_id}-{number}",
             history_id=sample_id,
             question=QUESTION.format(question=question),
+            asked=asked,
+            options=options,
             references=(str(reference),),
             groups=(CATEGORIES[category],),
             metadata=metadata,

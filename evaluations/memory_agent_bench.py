@@ -193,12 +193,12 @@ class MemoryAgentBench(Benchmark):
                 id=f"{history_id}/{number}",
                 history_id=history_id,
                 question=wording.question(question),
+                asked=question,
                 references=references,
                 groups=(source.family.competency, source.name),
                 metadata={
                     "source": source.name,
                     "competency": source.family.competency,
-                    "asked": question,
                     "qa_pair_id": _at(metadata.get("qa_pair_ids"), number),
                     "question_type": _at(metadata.get("question_types"), number),
                 },

@@ -117,9 +117,10 @@ class Recall(Benchmark):
                     id=f"{history_id}-q{i}",
                     history_id=history_id,
                     question=question.text,
+                    asked=question.text,
                     references=(question.place,),
                     groups=(kind, f"{kind}/{facts}", "unseen" if unseen else "seen"),
-                    metadata={"asked": question.text, "kind": kind, "facts": facts},
+                    metadata={"kind": kind, "facts": facts},
                 )
             )
 

@@ -12,7 +12,7 @@ from evaluations.controls import control_history
 from evaluations.errors import EvaluationError, InvalidSetting
 from evaluations.memory_limits import free_memory, out_of_memory
 from evaluations.method import Answer, MemoryMethod, WriteReport
-from evaluations.sample import Decoding, History, Prompt, Sample, sample_seed
+from evaluations.sample import Decoding, History, Sample, prompt_of
 from evaluations.store import SampleStore
 
 __all__ = ["Plan", "Progress", "plan_samples", "run", "run_history"]
@@ -149,10 +149,7 @@ class _Loop:
         if len(batch) > self.asks:
             self._halve(again, batch)
             return
-        prompts = [
-            Prompt(question=s.question, history=i, seed=sample_seed(self.plan.seed, s.id))
-            for i, s in batch
-        ]
+        prompts = [prompt_of(sample, history=i, run_seed=self.plan.seed) for i, sample in batch]
         try:
             answers = self.method.answer(prompts, decoding)
         except Exception as fault:
@@ -252,7 +249,8 @@ def _row(
         "history_id": sample.history_id,
         "groups": list(sample.groups),
         "question": None if benchmark.confidential else sample.question,
-        "metadata": _metadata(benchmark, sample),
+        "asked": None if benchmark.confidential else sample.asked,
+        "metadata": dict(sample.metadata),
         "references": list(sample.references),
         "prediction": answer.text,
         "scores": benchmark.score(sample, answer.text),
@@ -268,9 +266,3 @@ def _row(
         "write_seconds": written.seconds / share,
         "answer_seconds": answer.seconds,
     }
-
-
-def _metadata(benchmark: Benchmark, sample: Sample) -> dict[str, Any]:
-    """What the sample says of itself; of a confidential one nothing that repeats its question."""
-    withheld = {"asked", "options"} if benchmark.confidential else set()
-    return {name: value for name, value in sample.metadata.items() if name not in withheld}

@@ -9,7 +9,16 @@ from typing import Any
 
 from evaluations.errors import InvalidSetting
 
-__all__ = ["Cut", "Decoding", "History", "Message", "Prompt", "Sample", "sample_seed"]
+__all__ = [
+    "Cut",
+    "Decoding",
+    "History",
+    "Message",
+    "Prompt",
+    "Sample",
+    "prompt_of",
+    "sample_seed",
+]
 
 Message = Mapping[str, str]
 """``role`` and ``content``, the currency of chat templates.
@@ -75,7 +84,12 @@ class Sample:
     """Samples with the same one share a history, and are one cluster in the statistics."""
     question: str
     """Text of the user turn that is answered."""
+    asked: str
+    """The question itself, without directions for its answer: a method that looks something up
+    looks this up."""
     references: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    """Answers that ``question`` lists to choose from, as they stand in it."""
     groups: tuple[str, ...] = ()
     """Every group under which the scores of this sample are averaged."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -86,9 +100,22 @@ class Prompt:
     """A question as a method is asked it: never with its references."""
 
     question: str
+    """Text of the user turn that is answered."""
     history: int
     """Which history of the batch it is about."""
     seed: int
+    asked: str | None = None
+    """The question without directions for its answer; None where there are none."""
+
+
+def prompt_of(sample: Sample, *, history: int, run_seed: int) -> Prompt:
+    """How a method is asked a sample whose history is number ``history`` of its batch."""
+    return Prompt(
+        question=sample.question,
+        asked=sample.asked,
+        history=history,
+        seed=sample_seed(run_seed, sample.id),
+    )
 
 
 def sample_seed(run_seed: int, sample_id: str) -> int:

@@ -60,7 +60,13 @@ class Throughput(Benchmark):
     def samples(self) -> Sequence[Sample]:
         """One per history; the first one warms up."""
         return [
-            Sample(id=f"run-{i}", history_id=str(i), question=QUESTION, references=())
+            Sample(
+                id=f"run-{i}",
+                history_id=str(i),
+                question=QUESTION,
+                asked=QUESTION,
+                references=(),
+            )
             for i in range(self.repeats)
         ]
 

@@ -58,6 +58,10 @@ class PromptLike(Protocol):
         """Text of the last user turn."""
 
     @property
+    def asked(self) -> str | None:
+        """The question without directions for its answer, to look things up; None: all of it."""
+
+    @property
     def history(self) -> int:
         """Which history of the batch it is about."""
 

@@ -17,10 +17,11 @@ from rank_bm25 import BM25Okapi
 from baselines.bm25 import BM25
 from baselines.bm25_rag import BM25RAG
 from baselines.frozen import Frozen
-from baselines.textual import query_of
 from baselines.units import UNITS, shown, split_units
 from deltamem import InvalidInput
 from evaluations.locomo import Locomo
+from evaluations.mab_sources import SOURCES
+from evaluations.mab_templates import OWN
 from evaluations.sample import Decoding, History, Prompt
 
 CLOSE = 1e-12
@@ -309,12 +310,26 @@ def test_settings_that_do_not_exist(tiny: Any) -> None:
             BM25RAG(tiny, **wrong)
 
 
-def test_a_question_is_looked_up_without_its_directions() -> None:
-    marks = ("Question:", "Answer:")
-    assert query_of("Be brief. Question: Who? Answer:", marks) == "Who?"
-    assert query_of("Who?", marks) == "Who?"
-    assert query_of("Question:", marks) == "Question:"
-    assert query_of("Be brief. Question: Who?", None) == "Be brief. Question: Who?"
+@pytest.mark.parametrize(
+    "source",
+    ["icl_trec_coarse_6600shot_balance", "eventqa_65536", "recsys_redial_full", "detective_qa"],
+)
+def test_directions_are_not_looked_up(tiny: Any, source: str) -> None:
+    """What shares words with the directions alone is never recalled for them."""
+    wording = OWN[SOURCES[source].family.name]
+    texts = ["Zebras sleep standing.", wording.question("Oslo"), "Nothing of the kind."]
+    history = [{"role": "user", "content": text} for text in texts]
+    made = method(tiny, history, k=1, unit="message")
+    prompt = Prompt(
+        question=wording.question("Where do zebras sleep?"),
+        asked="Where do zebras sleep?",
+        history=0,
+        seed=0,
+    )
+    text = tiny.tokenizer.decode(made.fit(prompt, SHORT)[0])
+    assert "Zebras sleep standing." in text
+    assert text.count(wording.ask[0].strip()[:40]) == 1
+    assert made.fit(replace(prompt, asked=None), SHORT)[0] != made.fit(prompt, SHORT)[0]
 
 
 EVIDENCE_FOUND = 0.5
@@ -331,7 +346,7 @@ def test_evidence_of_real_questions_is_found(tiny: Any, locomo_file: Path) -> No
     found, wanted = 0, 0
     for sample in bench.samples():
         if sample.history_id == first:
-            recalled = made.recall(0, query_of(sample.question, ("Question:", "Answer:")))
+            recalled = made.recall(0, sample.asked)
             turns = {message["dia_id"] for message in recalled.show(recalled.count)}
             assert len(turns) == recalled.count == 10
             found += sum(evidence in turns for evidence in sample.metadata["evidence"])

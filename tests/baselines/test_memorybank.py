@@ -281,8 +281,7 @@ def test_a_planted_text_is_found_and_dated(tiny: Any, encoder_folder: Path) -> N
     made = bank(tiny, encoder_folder, summaries=False, k=1, neighbour_chars=0)
     text = seen(
         made,
-        "Question: DATE: 1:56 pm on 9 May, 2023 CONVERSATION: A: Today A is in Lima. "
-        "B: Today B is in Doha.\nAnswer:",
+        "DATE: 1:56 pm on 9 May, 2023 CONVERSATION: A: Today A is in Lima. B: Today B is in Doha.",
     )
     assert (
         "<|im_start|>user\nDATE: 1:56 pm on 9 May, 2023\nCONVERSATION:\nA: Today A is in Lima."

@@ -45,6 +45,7 @@ class Drawn(Benchmark):
                 id=f"{h}-{q}",
                 history_id=str(h),
                 question=f"{h}-{q}",
+                asked=f"{h}-{q}",
                 references=("1",),
                 groups=(self.groups[q % len(self.groups)],) if self.groups else (),
             )

@@ -296,7 +296,7 @@ def test_no_reference_outside_the_text(made: Callable[..., MemoryAgentBench]) ->
     for protocol in ("benchmark", "paper"):
         for sample in made(protocol=protocol).samples():
             source = SOURCES[sample.metadata["source"]]
-            added = sample.question.replace(sample.metadata["asked"], "")
+            added = sample.question.replace(sample.asked, "")
             assert len(added) < len(sample.question)
             for reference in sample.references:
                 assert reference not in added

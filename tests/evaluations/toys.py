@@ -82,6 +82,7 @@ class Letters(Benchmark):
                 id=f"{h}-{q}",
                 history_id=str(h),
                 question=f"a{q}",
+                asked=f"a{q}",
                 references=(f"v{h}.{q}",),
                 groups=(f"q{q}",),
             )
