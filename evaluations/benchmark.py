@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from evaluations.metrics.statistics import Metric, summarise
 from evaluations.sample import Decoding, History, Sample
+from evaluations.thinking import THINKING_RULE, final_answer
 
 __all__ = ["Benchmark", "Data", "Scored"]
 
@@ -75,9 +76,18 @@ class Benchmark(ABC):
     def decoding(self, sample: Sample) -> Decoding:
         """How this sample's answer is decoded."""
 
-    @abstractmethod
     def score(self, sample: Sample, prediction: str) -> dict[str, float]:
-        """Scores of one answer by metric; a metric that does not apply is left out."""
+        """Scores of one prediction by metric: of what it says after its thinking, if it has any."""
+        return self.score_answer(sample, final_answer(prediction).text)
+
+    @abstractmethod
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+        """Scores of one answer by metric; a metric that does not apply is left out.
+
+        Args:
+            sample: the question with its references.
+            answer: without thinking; empty where there is no answer.
+        """
 
     @abstractmethod
     def protocol(self) -> Mapping[str, Any]:
@@ -100,6 +110,10 @@ class Benchmark(ABC):
     def fingerprint(self) -> str:
         """Hash of the protocol and the data: numbers are comparable only where it is equal."""
         data = self.data()
-        content = {**self.protocol(), "data": [data.source, data.revision, data.sha256]}
+        content = {
+            **self.protocol(),
+            "thinking": THINKING_RULE,
+            "data": [data.source, data.revision, data.sha256],
+        }
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -166,9 +166,9 @@ class GPQA(Benchmark):
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         """``accuracy``, and ``parsed``: whether the answer names an option at all."""
-        letter = extract_choice(prediction)
+        letter = extract_choice(answer)
         return {
             "accuracy": float(letter == sample.references[0]),
             "parsed": float(letter is not None),

@@ -122,9 +122,9 @@ class HotpotQA(Benchmark):
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         """``em`` and ``f1`` of the first line that is not empty."""
-        line = next((part.strip() for part in prediction.splitlines() if part.strip()), "")
+        line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
         scores = paper_scores if self._paper else hotpot_scores
         return scores(line, sample.references[0])
 

@@ -123,7 +123,7 @@ class IFEval(Benchmark):
         """Greedy."""
         return Decoding(max_new_tokens=self._max_new_tokens)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         """``prompt_*`` is 0 or 1, ``instruction_*`` the share of the prompt's that are followed.
 
         With them each kind of instruction by itself, ``strict:punctuation:no_comma``, from which
@@ -131,7 +131,7 @@ class IFEval(Benchmark):
         """
         instructions = sample.metadata["instructions"]
         verdicts = self._checkers.grade(
-            prediction,
+            answer,
             prompt=sample.metadata["prompt"],
             instructions=instructions,
             values=sample.metadata["values"],

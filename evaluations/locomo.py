@@ -143,9 +143,9 @@ class Locomo(Benchmark):
             return Decoding(max_new_tokens=50, temperature=0.4, top_p=0.9, top_k=10)
         return Decoding(max_new_tokens=50)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         """``f1`` of categories 1-4, or ``adversarial`` of category 5."""
-        line = next((part.strip() for part in prediction.splitlines() if part.strip()), "")
+        line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
         category, reference = sample.metadata["category"], sample.references[0]
         if category == 5:
             return {"adversarial": float(_says_not_told(line, sample.metadata["not_told_letter"]))}

@@ -247,10 +247,10 @@ class MemoryAgentBench(Benchmark):
         source = SOURCES[sample.metadata["source"]]
         return Decoding(max_new_tokens=source.family.max_new_tokens)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         """``score``, and the source's metrics by name, of which it is the first."""
         names = self._metrics_of(SOURCES[sample.metadata["source"]])
-        scores = {name: self._scorers[name](prediction, sample.references) for name in names}
+        scores = {name: self._scorers[name](answer, sample.references) for name in names}
         return {"score": scores[names[0]], **scores}
 
     def metrics(self, scored: Sequence[Scored]) -> dict[str, Metric]:

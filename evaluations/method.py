@@ -57,6 +57,10 @@ class Answer(Protocol):
     def finish(self) -> str:
         """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
 
+    @property
+    def opened_thinking(self) -> bool:
+        """Whether the prompt ended with an opened ``<think>``, which the text then goes on with."""
+
 
 class MemoryMethod(Protocol):
     """δ-mem, a baseline, or the bare backbone.

@@ -140,9 +140,9 @@ class Recall(Benchmark):
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         """Exact match of the places named: {reference} and nothing else."""
-        return {"em": float(set(PLACE.findall(prediction)) == set(sample.references))}
+        return {"em": float(set(PLACE.findall(answer)) == set(sample.references))}
 
     def protocol(self) -> Mapping[str, Any]:
         """Everything that decides the samples and their scores."""

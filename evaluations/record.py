@@ -17,6 +17,7 @@ from evaluations.benchmark import Benchmark, Scored
 from evaluations.errors import InvalidData
 from evaluations.metrics.statistics import Metric
 from evaluations.provenance import environment, peak_memory_mb, timestamp
+from evaluations.thinking import count_thinking
 
 __all__ = ["RECORD", "Record", "make_record", "read_record"]
 
@@ -55,6 +56,8 @@ class Record:
     date: str
     path: str
     schema: int = SCHEMA
+    thinking: Mapping[str, int] = field(default_factory=dict)
+    """Answers whose thinking was ``cut``, and those that are ``unfinished`` thinking alone."""
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -108,6 +111,12 @@ def make_record(
     short = sum(rows[s.sample.id]["finish"] == "window" for s in scored)
     if short:
         notes.append(f"the window of the model ended {short} of {len(scored)} answers early")
+    thinking = count_thinking(rows[s.sample.id]["prediction"] for s in scored)
+    if thinking["unfinished"]:
+        notes.append(
+            f"{thinking['unfinished']} of {len(scored)} answers are unfinished thinking and count "
+            "as none"
+        )
     if any(m["resampled"] == "questions" for m in metrics.values()):
         notes.append("a single history: the interval resamples questions and is too narrow")
     return Record(
@@ -121,6 +130,7 @@ def make_record(
         deviations=notes,
         provenance={"data": asdict(data), "method": dict(described), **environment()},
         date=timestamp(),
+        thinking=thinking,
     )
 
 

@@ -12,6 +12,7 @@ from evaluations.errors import InvalidData
 from evaluations.provenance import git_commit, timestamp
 from evaluations.record import Record
 from evaluations.sample import Sample
+from evaluations.thinking import count_thinking
 
 __all__ = ["rescore"]
 
@@ -47,6 +48,7 @@ def rescore(record: Record, rows: Sequence[Mapping[str, Any]], benchmark: Benchm
         "date": timestamp(),
         "fingerprint": benchmark.fingerprint(),
         "metrics": metrics,
+        "thinking": count_thinking(row["prediction"] for row in rows),
         **git_commit(),
     }
     earlier = list(record.extra.get("rescored", []))

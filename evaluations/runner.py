@@ -14,6 +14,7 @@ from evaluations.memory_limits import free_memory, out_of_memory
 from evaluations.method import Answer, MemoryMethod, WriteReport
 from evaluations.sample import Decoding, History, Sample, prompt_of
 from evaluations.store import SampleStore
+from evaluations.thinking import whole
 
 __all__ = ["Plan", "Progress", "plan_samples", "run", "run_history"]
 
@@ -244,6 +245,7 @@ def _row(
     share: int,
 ) -> dict[str, Any]:
     """One line of the store. ``share``: questions among which the writing is divided."""
+    prediction = whole(answer.text, opened=answer.opened_thinking)
     return {
         "id": sample.id,
         "history_id": sample.history_id,
@@ -252,8 +254,8 @@ def _row(
         "asked": None if benchmark.confidential else sample.asked,
         "metadata": dict(sample.metadata),
         "references": list(sample.references),
-        "prediction": answer.text,
-        "scores": benchmark.score(sample, answer.text),
+        "prediction": prediction,
+        "scores": benchmark.score(sample, prediction),
         "finish": answer.finish,
         "decoding": vars(decoding),
         "prompt_tokens": answer.prompt_tokens,

@@ -86,9 +86,9 @@ class Throughput(Benchmark):
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
-        """``answered``: whether there is any text; quality is not the question here."""
-        return {"answered": float(bool(prediction.strip()))}
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+        """``answered``: whether there is text beside thinking; quality is not the question here."""
+        return {"answered": float(bool(answer.strip()))}
 
     def protocol(self) -> Mapping[str, Any]:
         """Lengths, repeats and the wording."""

@@ -30,6 +30,10 @@ __all__ = [
 ]
 
 
+THINKING = "<think>"
+THINKING_TAIL = 16
+"""Tokens that hold the tag and white space after it, also where the tag is spelt out."""
+
 NextLogits = Callable[[Tensor, Tensor, Tensor, MemoryCache], Tensor]
 """(ids (B, T), mask (B, past + T), positions (B, T), cache) -> logits of the next token (B, V)."""
 
@@ -47,6 +51,8 @@ class Generation:
     """Share of the batch's wall time."""
     finish: str
     """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
+    opened_thinking: bool = False
+    """Whether the prompt ended with an opened ``<think>``, which the text then goes on with."""
 
 
 def left_pad(
@@ -151,9 +157,16 @@ def generate(
             new_tokens=len(row),
             seconds=seconds,
             finish=_finish(row, backbone.stop_ids, decoding.max_new_tokens),
+            opened_thinking=_opens_thinking(backbone, prompt),
         )
-        for row, count in zip(rows, prompt_tokens, strict=True)
+        for prompt, row, count in zip(prompts, rows, prompt_tokens, strict=True)
     ]
+
+
+def _opens_thinking(backbone: Backbone, prompt: Sequence[int]) -> bool:
+    """Whether the last tokens of a prompt open a block of thinking and do not close it."""
+    tail = backbone.tokenizer.decode(prompt[-THINKING_TAIL:])
+    return bool(tail.rstrip().endswith(THINKING))
 
 
 def _finish(row: Sequence[int], stop: frozenset[int], max_new_tokens: int) -> str:

@@ -22,7 +22,6 @@ __all__ = ["CHOICE_RULE", "LETTERS", "extract_choice"]
 
 LETTERS = "ABCD"
 
-REASONING_END = "</think>"
 LATEX_TEXT = re.compile(
     r"\\(?:text|textbf|textrm|textit|mathrm|mathbf|mathsf|rm|bf)\s*\{([^{}]*)\}"
 )
@@ -87,8 +86,6 @@ CHOICE_RULE = (
 def extract_choice(text: str) -> str | None:
     """The letter that an answer names, in upper case; None where it names none.
 
-    What stands before the end of a ``<think>`` block is not the answer.
-
     >>> extract_choice("At first (A), but no. **The correct answer is (B)** ten metres")
     'B'
     """
@@ -102,7 +99,7 @@ def extract_choice(text: str) -> str | None:
 
 def _plain(text: str) -> str:
     """Without markdown, quotes and LaTeX around letters; boxes and tags say "answer:"."""
-    text = unicodedata.normalize("NFKC", text.rpartition(REASONING_END)[2])
+    text = unicodedata.normalize("NFKC", text)
     while (unwrapped := LATEX_TEXT.sub(r"\1", text)) != text:
         text = unwrapped
     text = DECORATION.sub("", BOXED.sub(" answer: ", text))

@@ -59,8 +59,8 @@ class Drawn(Benchmark):
     def decoding(self, sample: Sample) -> Decoding:
         return Decoding(max_new_tokens=1)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
-        value = float(prediction.split()[-1])
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+        value = float(answer.split()[-1])
         return dict.fromkeys(self.names, value)
 
     def protocol(self) -> Mapping[str, Any]:

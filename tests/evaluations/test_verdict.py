@@ -68,7 +68,7 @@ class Marked(Letters):
     def data(self) -> Data:
         return Data(source="letters", deviations=("not the released file",) * self.other_data)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         return {"em": self.drawn[sample.id]}
 
 

@@ -26,6 +26,7 @@ class Said:
     new_tokens: int = 1
     seconds: float = 0.0
     finish: str = "stop"
+    opened_thinking: bool = False
 
 
 class Parrot:
@@ -97,8 +98,8 @@ class Letters(Benchmark):
     def decoding(self, sample: Sample) -> Decoding:
         return Decoding(max_new_tokens=4)
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
-        return {"em": float(prediction in sample.references)}
+    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+        return {"em": float(answer in sample.references)}
 
     def protocol(self) -> Mapping[str, Any]:
         return {"benchmark": "letters", "size": self.size, "questions": self.questions}

@@ -103,8 +103,6 @@ LAST = {
     "The answer is B.\n\nA. is wrong\nC. is wrong\nD. is wrong": "B",
     "A. one\nB. two\nC. three\nD. four\n\nThe correct answer is (C)": "C",
     "Option A is correct in part.\nThe answer is B.\nD": "B",
-    "<think>the answer is A</think>\n\nC": "C",
-    "<think>the answer is A</think>I cannot tell": None,
 }
 NONE = [
     "",
