@@ -8,6 +8,7 @@ from typing import Any
 
 from deltamem_cli.compose import choices, config_folder, method_settings, options
 from deltamem_cli.errors import UsageError
+from deltamem_cli.identity import control_name
 from deltamem_cli.instantiate import build
 
 __all__ = [
@@ -68,9 +69,8 @@ def assemble_method(config: Any, backbone: Any) -> Any:
             seed=int(config.seed),
         )
     if not plain:
-        name = choices()["control"]
         raise UsageError(
-            f"control={name} changes what a δ-mem state holds, and method="
+            f"control={control_name(config)} changes what a δ-mem state holds, and method="
             f"{choices()['method']} has none; use method=delta_mem or control=none"
         )
     if "learner" in config.method:

@@ -22,6 +22,7 @@ __all__ = [
     "config_folder",
     "groups",
     "method_settings",
+    "option",
     "options",
     "run_config",
 ]
@@ -38,11 +39,16 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
 
 
-def method_settings(name: str) -> Any:
-    """The yaml of a method, as it is written."""
+def option(group: str, name: str) -> Any:
+    """The yaml of an option, as it is written."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.load(config_folder() / "method" / f"{name}.yaml")
+    return OmegaConf.load(config_folder() / group / f"{name}.yaml")
+
+
+def method_settings(name: str) -> Any:
+    """The yaml of a method, as it is written."""
+    return option("method", name)
 
 
 def about(group: str, name: str) -> str:

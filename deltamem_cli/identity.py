@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PLACES", "config_hash", "content_hash", "deciding", "digests", "leaves", "plain"]
+from deltamem_cli.compose import option, options
+
+__all__ = [
+    "PLACES",
+    "config_hash",
+    "content_hash",
+    "control_name",
+    "deciding",
+    "leaves",
+    "plain",
+    "without_machine",
+]
 
 PLACES = ("runs_dir", "results_dir", "limit", "tracker", "hydra")
 """Settings that change where things go, not what comes out."""
@@ -29,13 +41,29 @@ def deciding(words: Iterable[str]) -> list[str]:
     return [word for word in words if re.split(r"[=./]", word.lstrip("+~"))[0] not in PLACES]
 
 
+def control_name(config: Any) -> str:
+    """The option of ``control=`` with the parts of a config; the parts where none has them."""
+    parts = {str(name): value for name, value in config.control.items()}
+    for name in options("control"):
+        if option("control", name) == parts:
+            return name
+    return "+".join(str(value) for value in parts.values())
+
+
 def _without_folders(value: Any) -> Any:
     """Absolute paths by their last part: a record names no folder of one machine."""
     if isinstance(value, dict):
         return {key: _without_folders(v) for key, v in value.items()}
     if isinstance(value, list):
         return [_without_folders(v) for v in value]
-    return Path(value).name if isinstance(value, str) and value.startswith("/") else value
+    return Path(value).name if isinstance(value, str) and value.startswith(("/", "~")) else value
+
+
+def without_machine(path: Path) -> str:
+    """A path below the working folder as it is from there; of another its last two parts."""
+    here = Path.cwd()
+    whole = Path(os.path.normpath(here / path))
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else Path(*whole.parts[-2:]))
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -56,46 +84,3 @@ def content_hash(content: Any) -> str:
     """Hash of plain values, whatever the order of their keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-HASHED_BYTES = 2**26
-"""Of larger files the size and time stand in for the content."""
-
-
-def digests(config: Any) -> dict[str, str]:
-    """A digest of every file and folder that a config names: the same name may hold other data."""
-    from omegaconf import OmegaConf
-
-    tree = OmegaConf.to_container(config, resolve=True)
-    found = {}
-    for text in _texts(tree):
-        path = Path(text).expanduser()
-        if ("/" in text or path.suffix) and path.exists():
-            found[path.name] = _digest(path)
-    return found
-
-
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key not in PLACES:
-                yield from _texts(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _texts(value)
-    elif isinstance(node, str):
-        yield node
-
-
-def _digest(path: Path) -> str:
-    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    return content_hash([(p.name, _content(p)) for p in files])
-
-
-def _content(path: Path) -> str:
-    from evaluations.datafile import sha256_of
-
-    size = path.stat().st_size
-    if size > HASHED_BYTES:
-        return f"{size} bytes of {path.stat().st_mtime_ns}"
-    return sha256_of(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.compose import compose_each, run_config
+from deltamem_cli.compose import compose_each, options, run_config
 from deltamem_cli.errors import MISSING
 from deltamem_cli.identity import leaves, plain
 from deltamem_cli.overrides import literal
@@ -38,7 +38,8 @@ def rebuild(record: Record, overrides: Sequence[str], task: Callable[[Any], Any]
     def wanted(word: str) -> bool:
         return _key(word) not in given and not (named and word.startswith("writer"))
 
-    words = [f"{g}={getattr(record, g)}" for g in GROUPS if getattr(record, g) is not None]
+    # a control that was put together from its parts is no option, and its parts are settings
+    words = [f"{g}={getattr(record, g)}" for g in GROUPS if getattr(record, g) in options(g)]
     words = [word for word in words if wanted(word)]
     for derived in (False, True):
         words += filter(wanted, _differences(record.config, words, with_derived=derived))

@@ -16,7 +16,8 @@ from typing import Any
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.errors import InvalidData
 from evaluations.metrics.statistics import Metric
-from evaluations.provenance import environment, peak_memory_mb, timestamp
+from evaluations.origins import origins_of
+from evaluations.provenance import peak_memory_mb, timestamp
 from evaluations.thinking import count_thinking
 
 __all__ = ["RECORD", "Record", "make_record", "read_record"]
@@ -94,7 +95,7 @@ def make_record(
     Args:
         benchmark: what was asked.
         scored: the samples with their scores.
-        rows: the stored lines by sample id.
+        rows: the stored lines by sample id; each says what it was made with.
         expected: number of samples that the run was to answer.
         identity: the fields of :class:`Record` that name the cell, with ``config`` and ``path``.
         described: what the method says of itself.
@@ -119,6 +120,9 @@ def make_record(
         )
     if any(m["resampled"] == "questions" for m in metrics.values()):
         notes.append("a single history: the interval resamples questions and is too narrow")
+    origins = origins_of(rows[s.sample.id] for s in scored)
+    if origins.differing:
+        notes.append(f"not all answers were made alike: {'; '.join(origins.differing)}")
     return Record(
         **identity,
         fingerprint=benchmark.fingerprint(),
@@ -128,7 +132,11 @@ def make_record(
         primary_metric=benchmark.primary_metric,
         cost=_cost([rows[s.sample.id] for s in scored], described, seconds),
         deviations=notes,
-        provenance={"data": asdict(data), "method": dict(described), **environment()},
+        provenance={
+            "data": asdict(data),
+            "method": {**described, **origins.numerics},
+            **origins.environment,
+        },
         date=timestamp(),
         thinking=thinking,
     )

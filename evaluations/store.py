@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from evaluations.errors import CannotWrite, EvaluationError, InvalidData, Partial
+from evaluations.origins import ORIGIN, made_here
 
 __all__ = ["SAMPLES", "SampleStore", "read_samples"]
 
@@ -26,8 +27,16 @@ SAMPLES = "samples.jsonl"
 class SampleStore:
     """The samples of one run, for one writing process at a time."""
 
-    def __init__(self, folder: Path, *, key: str) -> None:
-        """``key``: hash of everything that decides an answer; a line with another is refused.
+    def __init__(
+        self, folder: Path, *, key: str, numerics: Mapping[str, Any] | None = None
+    ) -> None:
+        """Open or begin the samples of a run.
+
+        Args:
+            folder: of the run.
+            key: hash of everything that decides an answer; a line with another is refused.
+            numerics: the kinds of numbers, attention and device that new answers are made with;
+                every line keeps those of its own making.
 
         Raises:
             EvaluationError: another process writes here.
@@ -35,6 +44,7 @@ class SampleStore:
             InvalidData: a damaged line, or samples of another configuration.
         """
         self.path, self.key = folder / SAMPLES, key
+        self._origin = made_here(numerics or {})
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("ab+", buffering=0)
@@ -68,8 +78,9 @@ class SampleStore:
         Raises:
             Partial: they cannot be written; what was written before is kept.
         """
-        lines = [json.dumps({"key": self.key, **row}, ensure_ascii=False) + "\n" for row in rows]
-        content = "".join(lines).encode()
+        stamp = {"key": self.key, ORIGIN: self._origin}
+        stamped = [{**stamp, **row} for row in rows]
+        content = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in stamped).encode()
         end = self._file.seek(0, os.SEEK_END)
         try:
             if self._file.write(content) != len(content):
@@ -81,7 +92,7 @@ class SampleStore:
                 f"{self.path} cannot be written ({fault.strerror}); the {len(self.rows)} samples "
                 "before are kept: make room and run the same command again"
             ) from fault
-        self.rows.update({row["id"]: dict(row) for row in rows})
+        self.rows.update({row["id"]: row for row in stamped})
 
     def _recover(self) -> list[dict[str, Any]]:
         content = self.path.read_bytes()

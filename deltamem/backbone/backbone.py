@@ -44,7 +44,7 @@ class Backbone:
     def identity(self) -> dict[str, Any]:
         """What decides the answers of this backbone: its weights, and how prompts become tokens."""
         return {
-            "model": self.name,
+            "model": self.origin["name"],
             "model_revision": self.revision,
             "model_fingerprint": self.fingerprint,
             "model_prompts": self.prompt_format,

@@ -12,8 +12,9 @@ from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import UsageError
-from deltamem_cli.identity import content_hash, plain
+from deltamem_cli.identity import control_name, plain, without_machine
 from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.run_key import run_key
 
 if TYPE_CHECKING:
     from evaluations.record import Record
@@ -66,10 +67,11 @@ def evaluate_config(config: Any, console: Console) -> Record:
     backbone = load_model(config)
     method = assemble_method(config, backbone)
     described = {**backbone.identity, **method.describe()}
-    identity = _identity(config, benchmark.fingerprint(), described)
+    key = run_key(config, "eval", benchmark.fingerprint(), described, backbone.numerics)
+    identity = _identity(config, described, key)
     folder = Path(config.runs_dir) / identity["cell"]
     started = time.monotonic()
-    with SampleStore(folder, key=content_hash(identity["cell"])) as store:
+    with SampleStore(folder, key=key, numerics=backbone.numerics) as store:
         if len(store.rows) == expected:
             console.note(f"{folder} is complete already")
         with flushed_denormals(), console.progress(identity["cell"].rpartition("__")[0]) as tick:
@@ -91,7 +93,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
                 "limited": config.limit is not None,
                 "path": str(folder / RECORD),
             },
-            described={**described, **backbone.numerics},
+            described=described,
             deviations=[*_deviations(config, backbone), *notes],
             seconds=time.monotonic() - started,
         )
@@ -108,7 +110,7 @@ def _write(record: Record, places: Sequence[Path]) -> None:
 
     try:
         for place in places:
-            write_json(place, record.to_json())
+            write_json(place, {**record.to_json(), "path": without_machine(Path(record.path))})
     except CannotWrite as fault:
         raise Partial(
             f"{fault}; all {record.n['scored']} samples are kept: make room and run the same "
@@ -116,8 +118,8 @@ def _write(record: Record, places: Sequence[Path]) -> None:
         ) from fault
 
 
-def _identity(config: Any, fingerprint: str, described: dict[str, Any]) -> dict[str, Any]:
-    """The names of a cell, and a hash of all that decides its answers."""
+def _identity(config: Any, described: dict[str, Any], key: str) -> dict[str, Any]:
+    """The names of a cell, and the begin of the hash of all that decides its answers."""
     named = choices()
     names = {
         "model": named["model"],
@@ -126,10 +128,9 @@ def _identity(config: Any, fingerprint: str, described: dict[str, Any]) -> dict[
         "bench": named["bench"],
         "protocol": str(config.bench.get("protocol", "benchmark")),
         "context": context_mode(config),
-        "control": named["control"],
+        "control": control_name(config),
         "seed": int(config.seed),
     }
-    key = content_hash([names, fingerprint, described, config.limit])
     shown = ("bench", "model", "method", "writer", "context", "control")
     parts = [str(names[part]) for part in shown if names[part] is not None]
     cell = "__".join([*parts, key[:8]])

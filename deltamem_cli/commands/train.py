@@ -12,9 +12,10 @@ from deltamem_cli.assemble import assemble_data, assemble_learner, load_model
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
-from deltamem_cli.identity import content_hash, deciding, plain
+from deltamem_cli.identity import deciding, plain
 from deltamem_cli.instantiate import build, check_types
 from deltamem_cli.launching import fit_out
+from deltamem_cli.run_key import run_key
 
 if TYPE_CHECKING:
     from deltamem.training import Checkpoints, Processes, StepLog, StepReport, TrainingConfig
@@ -64,7 +65,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     data = assemble_data(config, recipe)
     backbone = load_model(config)
     learner = assemble_learner(config, backbone, recipe)
-    key = content_hash([_deciding(config), backbone.identity, data.source])
+    key = run_key(config, "train", backbone.identity, backbone.numerics, data.source)
     folder = _folder(config, key)
     if (folder / ADAPTER / "README.md").is_file():
         console.note(f"{folder} is complete already")

@@ -10,7 +10,8 @@ from typing import Any
 from deltamem_cli.compose import compose_each
 from deltamem_cli.experiments.estimate import Work, factor_of, machine_rates, work_of
 from deltamem_cli.experiments.jobs import Job, finished
-from deltamem_cli.identity import content_hash, digests, plain
+from deltamem_cli.identity import content_hash, plain
+from deltamem_cli.run_key import contents
 
 __all__ = ["Forecast", "duration", "forecast", "forecast_table"]
 
@@ -71,7 +72,7 @@ class _Counted:
         """The work, or why it cannot be counted, and its seconds at this machine's rates."""
         settings = plain(config)
         parts = {name: settings.get(name) for name in DECISIVE[kind]}
-        key = content_hash([kind, parts, config.get("limit"), digests(config)])
+        key = content_hash([kind, parts, config.get("limit"), contents(config)])
         if key not in self._known:
             self._known[key] = _work(kind, config)
         work, missing = self._known[key]

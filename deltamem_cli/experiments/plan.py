@@ -15,7 +15,8 @@ from deltamem_cli.assemble import is_trained
 from deltamem_cli.compose import compose_each
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
-from deltamem_cli.identity import content_hash, digests, plain
+from deltamem_cli.identity import content_hash
+from deltamem_cli.run_key import planned_key
 
 __all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
 
@@ -202,11 +203,8 @@ def _with_keys(drafts: Sequence[Draft]) -> list[Cell]:
 
 
 def _keys(primary: str, requests: Sequence[Words]) -> list[str]:
-    keys = []
-    for words, config in zip(requests, compose_each(primary, requests), strict=True):
-        limit = value_of(words, "limit")
-        keys.append(_key(primary, [plain(config), limit, digests(config)]))
-    return keys
+    configs = compose_each(primary, requests)
+    return [_key(primary, planned_key(config, primary)) for config in configs]
 
 
 def _key(kind: str, content: Any) -> str:

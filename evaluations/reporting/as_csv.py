@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from evaluations.origins import each
 from evaluations.record import Record
 from evaluations.reporting.as_json import finite
 from evaluations.reporting.costs import COSTS
@@ -39,7 +40,7 @@ def _lines(record: Record) -> Iterator[dict[str, Any]]:
         "fingerprint": record.fingerprint,
         "limited": record.limited,
         "weights": record.weights_sha,
-        "commit": record.provenance.get("git_commit"),
+        "commit": " and ".join(each(record.provenance.get("git_commit"))) or None,
         "date": record.date,
     }
     for metric, found in record.metrics.items():

@@ -39,6 +39,8 @@ class StoredRecord:
 def collect(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
     """All complete records below some folders, oldest first, each cell once.
 
+    Of two copies the one is taken whose samples are found from it.
+
     Returns:
         The records, and a sentence for each file that was left out and why.
     """
@@ -46,7 +48,9 @@ def collect(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
     every, left_out = find(folders)
     for stored in every:
         if stored.record.complete:
-            found.setdefault(stored.record.cell, stored)
+            known = found.setdefault(stored.record.cell, stored)
+            if known.samples is None and stored.samples is not None:
+                found[stored.record.cell] = stored
         else:
             left_out.append(f"{incomplete(stored)}: left out")
     return sorted(found.values(), key=lambda stored: stored.record.date), left_out

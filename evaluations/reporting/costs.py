@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from evaluations.origins import each
 from evaluations.record import Record
 from evaluations.reporting.collection import StoredRecord
 from evaluations.reporting.naming import column_titles, row_names
@@ -32,9 +33,9 @@ READING = (
 def machine(record: Record) -> str:
     """What a record was made on."""
     known = record.provenance
-    torch = known.get("versions", {}).get("torch")
-    parts = [known.get("device"), known.get("platform"), torch and f"torch {torch}"]
-    return ", ".join(str(part) for part in parts if part) or "an unknown machine"
+    torch = [f"torch {version}" for version in each(known.get("versions", {}).get("torch"))]
+    parts = [*each(known.get("device")), *each(known.get("platform")), *torch]
+    return ", ".join(parts) or "an unknown machine"
 
 
 def costs_table(stored: Sequence[StoredRecord]) -> Table:
@@ -81,7 +82,7 @@ def provenance_table(stored: Sequence[StoredRecord]) -> Table:
 def _provenance(stored: StoredRecord) -> list[str]:
     record = stored.record
     known = record.provenance
-    commit = str(known.get("git_commit") or "unknown")[:10]
+    commit = " and ".join(c[:10] for c in each(known.get("git_commit"))) or "unknown"
     data = known.get("data", {})
     digest = data.get("sha256")
     source = [data.get("source"), data.get("revision"), digest and f"sha256 {digest[:10]}"]

@@ -13,6 +13,7 @@ from toys import Letters, Parrot
 
 from evaluations.benchmark import Scored
 from evaluations.errors import EvaluationError, InvalidData
+from evaluations.origins import each, origins_of
 from evaluations.record import Record, make_record, read_record
 from evaluations.reporting import collect
 from evaluations.runner import Plan, run
@@ -124,3 +125,42 @@ def test_the_same_cell_counts_once(tmp_path: Path) -> None:
     write_json(tmp_path / "runs" / record.cell / "record.json", record.to_json())
     stored, _ = collect([results, tmp_path / "runs"])
     assert len(stored) == 1
+
+
+def test_a_record_says_what_its_lines_were_made_with(tmp_path: Path) -> None:
+    """Half of the answers in float32, half in bfloat16: neither alone is the run's."""
+    benchmark = Letters()
+    for dtype, limit in (("float32", 7), ("bfloat16", None)):
+        numerics = {"model_dtype": dtype, "model_device": "cpu"}
+        with SampleStore(tmp_path / "run", key="k", numerics=numerics) as store:
+            scored = run(benchmark, Parrot(), store, plan=Plan(limit=limit))
+            record = make_record(
+                benchmark,
+                scored,
+                store.rows,
+                expected=15,
+                identity=IDENTITY,
+                described={"adapter_sha": "a"},
+                deviations=[],
+                seconds=1.0,
+            )
+        mixed = "not all answers were made alike: model_dtype float32 and bfloat16"
+        assert (mixed in record.deviations) is (limit is None)
+    assert record.provenance["method"] == {
+        "adapter_sha": "a",
+        "model_dtype": ["float32", "bfloat16"],
+        "model_device": "cpu",
+    }
+
+
+def test_commits_and_versions_are_those_of_the_lines() -> None:
+    made = [
+        {"numerics": {}, "versions": {"torch": "2.6", "numpy": "2.0"}, "git_commit": "a" * 40},
+        {"numerics": {}, "versions": {"torch": "2.7", "numpy": "2.0"}, "git_commit": "b" * 40},
+    ]
+    found = origins_of([{"origin": one} for one in (*made, made[0])])
+    assert found.environment["versions"] == {"torch": ["2.6", "2.7"], "numpy": "2.0"}
+    assert found.environment["git_commit"] == ["a" * 40, "b" * 40]
+    assert found.differing == ["torch 2.6 and 2.7", f"git_commit {'a' * 40} and {'b' * 40}"]
+    assert each(found.environment["git_commit"]) == ["a" * 40, "b" * 40]
+    assert (each(None), each("a")) == ([], ["a"])
