@@ -40,8 +40,7 @@ def turn_numbers(rendered: Rendered, messages: Messages) -> list[int]:
         turns.append(now)
     numbers, last = [], 0
     for message_id in rendered.message_ids:
-        # what joins the history to a question counts as the question's
-        last = turns[min(message_id, len(turns) - 1)] if message_id >= 0 else last
+        last = turns[message_id] if message_id >= 0 else last
         numbers.append(last)
     return numbers
 

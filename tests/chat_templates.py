@@ -23,6 +23,23 @@ ALTERNATES = (
     "{% if m['role'] == 'user' %}[INST] {{ m['content'] | trim }} [/INST]"
     "{% else %} {{ m['content'] | trim }}<|im_end|>{% endif %}{% endfor %}"
 )
+TRIMS = CHATML.replace("m['content']", "m['content'] | trim")
+TRIMS_THE_END = CHATML.replace("m['content']", "m['content'].rstrip()")
+SPEAKERS = (
+    "{% for m in messages %}{{ m['role'] | capitalize }}: {{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}Assistant:{% endif %}"
+)
+"""Plain words, and nothing that ends a turn."""
+NO_SYSTEM = (
+    "{% if messages[0]['role'] == 'system' %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}" + TRIMS
+)
+"""Has no place for instructions."""
+DROPS_SYSTEM = (
+    "{% for m in messages if m['role'] != 'system' %}<|im_start|>{{ m['role'] }}\n"
+    "{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 REWRITES = "{% for m in messages %}{{ m['content'] | upper }}<|im_end|>{% endfor %}"
 
 DATED = (
@@ -43,4 +60,9 @@ TEMPLATES = {
     "drops_thinking": DROPS_THINKING,
     "alternates": ALTERNATES,
     "dated": DATED,
+    "trims": TRIMS,
+    "trims_the_end": TRIMS_THE_END,
+    "speakers": SPEAKERS,
+    "no_system": NO_SYSTEM,
+    "drops_system": DROPS_SYSTEM,
 }

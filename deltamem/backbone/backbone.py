@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from deltamem.backbone.chat_template import ChatTemplate, chat_template
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.backbone.template_date import TEMPLATE_DATE
@@ -95,12 +96,21 @@ class Backbone:
         device: torch.device = self.model.get_input_embeddings().weight.device
         return device
 
+    @cached_property
+    def template(self) -> ChatTemplate:
+        """The chat template with its switches and its date."""
+        return chat_template(self.tokenizer, self.template_kwargs, self.template_date)
+
     @property
     def stop_ids(self) -> frozenset[int]:
-        """Every id that ends an answer: of the generation config and of the tokenizer."""
+        """Every id that ends an answer: the generation config's, the tokenizer's, the template's.
+
+        A tokenizer's end of sequence need not be what ends a turn of its own chat template.
+        """
         configured = self.model.generation_config.eos_token_id
         listed = configured if isinstance(configured, list) else [configured]
-        return frozenset(i for i in [*listed, self.tokenizer.eos_token_id] if i is not None)
+        own = (self.tokenizer.eos_token_id, self.template.end_of_turn)
+        return frozenset(i for i in [*listed, *own] if i is not None)
 
     @property
     def pad_id(self) -> int:

@@ -24,8 +24,9 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from deltamem.backbone import rendering
+from deltamem.backbone import chat_template, rendering, spans
 from deltamem.backbone.atomic import sync
+from deltamem.errors import InvalidInput
 from deltamem.training import collate
 from deltamem.training.collate import EncodedEpisode, check_read_length
 from deltamem.training.episodes import Episode, Episodes, episodes_sha
@@ -36,6 +37,8 @@ TOKENS = ("write_ids", "segments", "prompt_ids", "answer_ids")
 """Columns of int32, of all episodes one after the other."""
 ENDS = ("writes", "asks", "prompts", "answers")
 """Columns of int64: where each episode's tokens and asks, each ask's prompt and answer end."""
+CODE = (chat_template, spans, rendering, collate)
+"""Modules that make tokens of episodes."""
 BLOCK = 1 << 22
 """Numbers that are hashed at once."""
 
@@ -65,7 +68,8 @@ def tokenise(
         on_episode: told how many of how many are done.
 
     Raises:
-        InvalidInput: a prompt with its answer is longer than ``read_length``.
+        InvalidInput: a prompt with its answer is longer than ``read_length``, or the chat template
+            refuses or rewrites an episode; names the first, and how many there are.
     """
     path = folder / f"{_key(episodes, depends_on)}.safetensors"
     columns: Columns | None = None
@@ -124,7 +128,7 @@ class _TokenisedEpisodes:
 
 def _key(episodes: Sequence[Episode], depends_on: Mapping[str, Any]) -> str:
     """Hash of everything that decides the tokens; the code among it, so that none is ever stale."""
-    code = [hashlib.sha256(getsource(m).encode()).hexdigest() for m in (rendering, collate)]
+    code = [hashlib.sha256(getsource(m).encode()).hexdigest() for m in CODE]
     content = [episodes_sha(episodes), dict(depends_on), code, version("tokenizers")]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -148,8 +152,13 @@ def _encode_all(
     tokens = {name: array("i") for name in TOKENS}
     ends = {name: array("q") for name in ENDS}
     segmented = True
+    faults: list[str] = []
     for number, episode in enumerate(episodes, 1):
-        made = encode(episode)
+        try:
+            made = encode(episode)
+        except InvalidInput as fault:
+            faults.append(str(fault))
+            continue
         segmented = made.segments is not None
         tokens["write_ids"].extend(made.write_ids)
         tokens["segments"].extend(made.segments or ())
@@ -161,6 +170,9 @@ def _encode_all(
             ends["answers"].append(len(tokens["answer_ids"]))
         ends["asks"].append(len(ends["prompts"]))
         on_episode(number, len(episodes))
+    if faults:
+        more = f" (and {len(faults) - 1} more episodes)" if len(faults) > 1 else ""
+        raise InvalidInput(f"{faults[0]}{more}")
     if not segmented:
         del tokens["segments"]
     return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,6 +33,19 @@ def test_greedy_is_what_transformers_decodes(tiny: Any) -> None:
         assert mine.text == tiny.decode(theirs.tolist())
         assert mine.new_tokens == len(theirs)
         assert mine.prompt_tokens == len(ids)
+
+
+def test_the_end_of_a_turn_stops_under_another_end_of_sequence(tiny: Any) -> None:
+    """As with a base model whose ``<|endoftext|>`` was kept: 20 of 20 answers ran to the limit."""
+    tokenizer, model = copy.deepcopy(tiny.tokenizer), copy.deepcopy(tiny.model)
+    tokenizer.eos_token = "<|endoftext|>"
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    base = replace(tiny, tokenizer=tokenizer, model=model)
+    decoding = Decoding(max_new_tokens=24)
+    seeds = [0] * 3
+    ended, right = (generate(b, prompts(tiny), decoding, seeds=seeds) for b in (base, tiny))
+    assert [g.text for g in ended] == [g.text for g in right]
+    assert {g.finish for g in ended} == {"stop"}
 
 
 @pytest.mark.parametrize("decoding", [GREEDY, SAMPLED], ids=["greedy", "sampled"])

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from chat_templates import (
     ALTERNATES,
+    CHATML,
     DATED,
     DEFAULT_SYSTEM,
+    DROPS_SYSTEM,
     DROPS_THINKING,
+    NO_SYSTEM,
     REWRITES,
+    SPEAKERS,
     TEMPLATES,
+    TRIMS,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltamem import InvalidInput
 from deltamem.backbone import render, render_history
+from deltamem.backbone.chat_template import chat_template
 
 TALK = [
     {"role": "user", "content": "Ada is in Oslo. She likes it! Does she?"},
@@ -26,6 +33,8 @@ TALK = [
     {"role": "user", "content": "a"},
     {"role": "assistant", "content": "Noted.\nGood."},
 ]
+
+REFUSING = (NO_SYSTEM, DROPS_SYSTEM)
 
 
 def with_template(tokenizer: Any, template: str) -> Any:
@@ -103,6 +112,82 @@ def test_joined_messages_share_a_turn_and_keep_their_numbers(tokenizer: Any) -> 
     whole = render(tokenizer, [*passages, question], join="\n\n", add_generation_prompt=True)
     assert whole.ids[: len(history.ids)] == history.ids
     assert "of it.\n\nWhat?" in whole.text
+
+
+@pytest.mark.parametrize("join", ["\n\n", " ", "\n"])
+def test_a_separator_is_no_segment(join: str, tiny: Any) -> None:
+    """Found where a history is read ahead: the separator before the question wrote for itself."""
+    passages = [{"role": "user", "content": c} for c in ("Passage one.", "Passage two.")]
+    history = tiny.render_history(passages, join=join)
+    for unit, count in ("message", 2), ("sentence", 2):
+        assert set(history.segments(unit)) == set(range(count))
+        shown = "".join(text_of(tiny.tokenizer, history, n, unit) for n in range(count))
+        assert shown == f"<|im_start|>user\nPassage one.{join}Passage two.{join.strip(' ')}"
+
+
+def test_outer_white_space_in_a_joined_turn(tiny: Any) -> None:
+    """MemoryAgentBench's ordinary text, under a template that trims."""
+    tokenizer = with_template(tiny.tokenizer, TRIMS)
+    pieces = [{"role": "user", "content": c} for c in ("\nOne. ", " Two.\n", "Three. \n")]
+    rendered = render(tokenizer, pieces, join="\n")
+    assert rendered.text == "<|im_start|>user\nOne. \n Two.\n\nThree.<|im_end|>\n"
+    shown = [text_of(tokenizer, rendered, number) for number in range(3)]
+    assert [text.strip() for text in shown] == [
+        "<|im_start|>user\nOne.",
+        "Two.",
+        "Three.<|im_end|>",
+    ]
+
+
+@pytest.mark.parametrize("template", [NO_SYSTEM, DROPS_SYSTEM], ids=["refuses", "drops"])
+def test_instructions_open_the_first_user_turn(template: str, tiny: Any) -> None:
+    tokenizer = with_template(tiny.tokenizer, template)
+    assert not chat_template(tokenizer).system_role
+    system = {"role": "system", "content": "Be kind."}
+    merged = [{"role": "user", "content": f"Be kind.\n\n{TALK[0]['content']}"}, *TALK[1:]]
+    rendered = render(tokenizer, [system, *TALK], add_generation_prompt=True)
+    same = tokenizer.apply_chat_template(merged, tokenize=False, add_generation_prompt=True)
+    assert rendered.text == same
+    assert text_of(tokenizer, rendered, -1).startswith("<|im_start|>user\nBe kind.")
+    assert text_of(tokenizer, rendered, 0).startswith(TALK[0]["content"])
+    # without its history the question takes them in
+    alone = render(tokenizer, [system, TALK[2]], add_generation_prompt=True)
+    assert "<|im_start|>user\nBe kind.\n\na<|im_end|>" in alone.text
+    history = render_history(tokenizer, [system, *TALK])
+    assert rendered.ids[: len(history.ids)] == history.ids
+
+
+def test_a_place_for_instructions_is_used(tokenizer: Any) -> None:
+    system = [{"role": "system", "content": "Be kind."}]
+    template = chat_template(tokenizer)
+    shown = render(tokenizer, [*system, TALK[0]]).text
+    assert ("Be kind.\n\nAda" in shown) is (not template.system_role)
+    assert template.system_role is (tokenizer.chat_template not in (*REFUSING, ALTERNATES))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [CHATML, TRIMS, NO_SYSTEM, ALTERNATES, DROPS_THINKING],
+    ids=["chatml", "trims", "no_system", "alternates", "drops_thinking"],
+)
+def test_the_token_that_ends_a_turn(template: str, tiny: Any) -> None:
+    tokenizer = with_template(tiny.tokenizer, template)
+    tokenizer.eos_token = "<|endoftext|>"
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert chat_template(tokenizer).end_of_turn == end
+    named = replace(tiny, tokenizer=tokenizer)
+    assert named.stop_ids == {tokenizer.eos_token_id, end}
+    # what ends a turn belongs to its message, whatever the tokenizer calls the end of a sequence
+    assert text_of(tokenizer, render_history(tokenizer, TALK), 3).rstrip().endswith("<|im_end|>")
+
+
+def test_words_that_end_a_turn_stop_nothing(tiny: Any) -> None:
+    tokenizer = with_template(tiny.tokenizer, SPEAKERS)
+    assert chat_template(tokenizer).end_of_turn is None
+    assert replace(tiny, tokenizer=tokenizer).stop_ids == tiny.stop_ids
+    bare = copy.deepcopy(tokenizer)
+    bare.chat_template = None
+    assert chat_template(bare).end_of_turn is None
 
 
 def test_a_template_is_told_a_fixed_day(tiny: Any) -> None:
