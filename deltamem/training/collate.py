@@ -132,14 +132,21 @@ def encode(
         episode: as text.
         segment_unit: ``message``, ``sentence`` or None, as the writer needs.
         write_length: written tokens at most.
+
+    Raises:
+        InvalidInput: the chat template refuses or rewrites its messages; names the episode.
     """
-    rendered = backbone.render_history(episode.written, join=episode.join)
+    try:
+        rendered = backbone.render_history(episode.written, join=episode.join)
+        asks = [encode_ask(backbone, ask) for ask in episode.asks]
+    except InvalidInput as fault:
+        raise InvalidInput(f"episode {episode.id}: {fault}") from fault
     segments = None if segment_unit is None else rendered.segments(segment_unit)[-write_length:]
     return EncodedEpisode(
         id=episode.id,
         write_ids=rendered.ids[-write_length:],
         segments=segments,
-        asks=[encode_ask(backbone, ask) for ask in episode.asks],
+        asks=asks,
     )
 
 
@@ -218,13 +225,22 @@ def collate(
 
 
 def encode_ask(backbone: Backbone, ask: Ask) -> tuple[list[int], list[int]]:
-    """Tokens of the prompt and of the answer, the end of the assistant's turn included."""
+    """Tokens of the prompt and of the answer, the end of the assistant's turn included.
+
+    An answer that the template shows otherwise than it was given, such as one that holds
+    ``</think>``, is learnt as it was given.
+    """
     prompt = backbone.render(ask.visible, add_generation_prompt=True).ids
-    whole = backbone.render([*ask.visible, {"role": "assistant", "content": ask.answer}]).ids
+    try:
+        whole = backbone.render([*ask.visible, {"role": "assistant", "content": ask.answer}]).ids
+    except InvalidInput:
+        whole = []
     if whole[: len(prompt)] == prompt:
         answer = whole[len(prompt) :]
         ends = [i for i, token in enumerate(answer) if token in backbone.stop_ids]
         if ends:
             return prompt, answer[: ends[0] + 1]
     text = backbone.tokenizer(ask.answer, add_special_tokens=False)["input_ids"]
-    return prompt, [*text, backbone.tokenizer.eos_token_id]
+    own = backbone.template.end_of_turn
+    end = backbone.tokenizer.eos_token_id if own is None else own
+    return prompt, text if end is None else [*text, end]

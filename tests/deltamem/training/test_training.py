@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from chat_templates import CHATML
 from torch.nn.functional import cross_entropy
 
 from deltamem import DeltaMemConfig, DeltaMemError, DeltaMemory, InvalidInput
@@ -19,7 +22,7 @@ from deltamem.training import (
     TrainingConfig,
     train,
 )
-from deltamem.training.collate import IGNORED, collate, encode_ask
+from deltamem.training.collate import IGNORED, collate, encode, encode_ask
 from deltamem.training.loop import learning_rate
 from deltamem.writers import SegmentWriter, TokenWriter
 
@@ -116,6 +119,26 @@ def test_answers_end_the_turn(tiny: Any) -> None:
     prompt, answer = encode_ask(tiny, EPISODES[0].asks[0])
     assert answer[-1] in tiny.stop_ids
     assert tiny.tokenizer.decode(prompt).endswith("assistant\n")
+
+
+def test_an_answer_that_the_template_shows_otherwise_is_learnt_as_it_is(tiny: Any) -> None:
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    tokenizer.chat_template = CHATML.replace(
+        "m['content']", "m['content'].split('</think>')[-1] | trim"
+    )
+    thinking = replace(tiny, tokenizer=tokenizer)
+    ask = Ask(visible=[{"role": "user", "content": "Who?"}], answer="<think>Hm.</think>\n\nAda.")
+    prompt, answer = encode_ask(thinking, ask)
+    assert prompt == encode_ask(tiny, ask)[0]
+    assert tokenizer.decode(answer) == "<think>Hm.</think>\n\nAda.<|im_end|>"
+    written = [{"role": "user", "content": "A"}, {"role": "assistant", "content": ask.answer}]
+    with pytest.raises(InvalidInput, match="episode e7: the chat template does not show message 1"):
+        encode(
+            thinking,
+            Episode(id="e7", written=written, asks=(ask,)),
+            segment_unit=None,
+            write_length=9,
+        )
 
 
 @pytest.mark.parametrize("writer", [TokenWriter(), SegmentWriter()], ids=["tsw", "ssw"])
