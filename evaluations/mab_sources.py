@@ -15,7 +15,7 @@ from typing import Any
 
 from evaluations.datafile import read_json
 from evaluations.errors import InvalidData, InvalidSetting
-from evaluations.metrics.mab import Titles
+from evaluations.metrics.mab_films import RECALLED, Titles
 from evaluations.sources import Row, field
 
 __all__ = [
@@ -50,7 +50,7 @@ class Family:
     max_new_tokens: int
     metrics: tuple[str, ...]
     """By the benchmark's rules; the first is the score."""
-    paper_metrics: tuple[str, ...] = ("accuracy",)
+    paper_metrics: tuple[str, ...] = ("accuracy", "accuracy_by_words")
     """As behind the paper's tables; the first is the score."""
     posed: str
     """What the question text of the data set is."""
@@ -78,7 +78,8 @@ class Source:
     """Over all its rows."""
 
 
-SUBSTRING = ("substring_em", "substring_em_by_characters")
+SUBSTRING = ("substring_em", "substring_em_by_words")
+RECALLS = tuple(f"recall@{at}{how}" for how in ("", "_by_titles") for at in RECALLED)
 
 DOCUMENTS = Family(
     name="ruler_qa",
@@ -91,7 +92,7 @@ EVENTS = Family(
     name="eventqa",
     split="Accurate_Retrieval",
     max_new_tokens=40,
-    metrics=("line_substring_em", "line_substring_em_by_characters"),
+    metrics=("line_substring_em", "eventqa_recall", "line_substring_em_by_words"),
     posed="events of a novel so far, and the options for the next one",
     shows_reference=True,
 )
@@ -99,8 +100,8 @@ CHATS = Family(
     name="longmemeval",
     split="Accurate_Retrieval",
     max_new_tokens=50,
-    metrics=("unjudged_substring_em",),
-    paper_metrics=("unjudged_accuracy",),
+    metrics=("unjudged_substring_em", "unjudged_substring_em_by_words"),
+    paper_metrics=("unjudged_accuracy", "unjudged_accuracy_by_words"),
     posed="the date, and a question about chats of a user with an assistant",
     judged=True,
 )
@@ -108,15 +109,15 @@ LABELS = Family(
     name="in_context_learning",
     split="Test_Time_Learning",
     max_new_tokens=20,
-    metrics=("label_exact_match",),
+    metrics=("line_exact_match", "label_exact_match"),
     posed="a text, to be given the number of its label",
 )
 FILMS = Family(
     name="recsys_redial",
     split="Test_Time_Learning",
     max_new_tokens=300,
-    metrics=("recall@5", "recall@1", "recall@10"),
-    paper_metrics=("recall@5", "recall@1", "recall@10"),
+    metrics=RECALLS,
+    paper_metrics=RECALLS,
     posed="a dialogue, to be continued with films",
     by_title=True,
 )
@@ -133,7 +134,7 @@ DETECTIVE = Family(
     name="detective_qa",
     split="Long_Range_Understanding",
     max_new_tokens=2000,
-    metrics=("exact_match",),
+    metrics=("exact_match", "json_exact_match"),
     posed="a question about a detective story with options and a format for the answer",
     shows_reference=True,
 )
@@ -225,13 +226,17 @@ def references_of(answer: Any, at: str) -> tuple[str, ...]:
     Raises:
         InvalidData: none, or something that is neither text nor a number.
     """
+    return tuple(dict.fromkeys(_answers(answer, at)))
+
+
+def _answers(answer: Any, at: str) -> list[str]:
     listed = answer if isinstance(answer, list) else [answer]
     for item in listed:
         if isinstance(item, bool) or not isinstance(item, str | int | float):
             raise InvalidData(f"{at}: an answer is a {type(item).__name__}, not text or a number")
     if not listed:
         raise InvalidData(f"{at}: there is no answer")
-    return tuple(dict.fromkeys(str(item) for item in listed))
+    return [str(item) for item in listed]
 
 
 def read_titles(path: Path) -> Titles:
@@ -246,19 +251,19 @@ def read_titles(path: Path) -> Titles:
     return Titles(content)
 
 
-def titles_of(identities: Sequence[str], titles: Titles, at: str) -> tuple[str, ...]:
-    """Films for their ids, which is what answers of such a source are.
+def titles_of(answer: Any, titles: Titles, at: str) -> tuple[str, ...]:
+    """Films for their ids, which is what answers of such a source are; each as often as named.
 
     Raises:
         InvalidData: an answer that is no film's id.
     """
     found = []
-    for identity in identities:
+    for identity in _answers(answer, at):
         title = titles.title(int(identity)) if identity.strip().isdecimal() else None
         if title is None:
             raise InvalidData(f"{at}: the answer '{identity}' is not among the ids of the films")
         found.append(title)
-    return tuple(dict.fromkeys(found))
+    return tuple(found)
 
 
 def compare_with_release(

@@ -11,9 +11,11 @@ long_range_understanding 171, conflict_resolution 800 questions) and the source.
 source's own metric (see :mod:`evaluations.mab_sources`) averaged over questions;
 ``score_by_competency`` is the mean of the four competencies.
 
-``protocol=benchmark``: a wording for each kind of source, metrics by the benchmark's rules, and
-what does not fit into the model's window goes from the start. ``protocol=paper``: one wording for
-all, one metric for most, and at most 120,000 characters in view, the middle left out.
+``protocol=benchmark``: a wording for each kind of source, and what does not fit into the model's
+window goes from the start; the score is the benchmark's own number, of which
+:mod:`evaluations.metrics.mab` tells the rules. ``protocol=paper``: one wording for all, at most
+120,000 characters in view, the middle left out, and the accuracy that the authors take for most
+sources. Beside either stands ours, which reads whole words, labels and fields of JSON.
 
 LongMemEval and the summaries are judged by a language model in the benchmark. Here they have
 substitutes, named ``unjudged``. Films are matched by title, for which the data set's
@@ -50,7 +52,8 @@ from evaluations.mab_templates import (
     read_templates,
     split_context,
 )
-from evaluations.metrics.mab import SCORERS, Titles, macro_average
+from evaluations.metrics.mab import SCORERS, macro_average
+from evaluations.metrics.mab_films import Titles
 from evaluations.metrics.statistics import Metric
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 from evaluations.sources import HubSource, Row, fetched_folder, field, load_rows
@@ -188,7 +191,7 @@ class MemoryAgentBench(Benchmark):
                 raise InvalidData(f"{at} is a {type(question).__name__}, not text")
             references = references_of(answer, at)
             if source.family.by_title and self._titles is not None:
-                references = titles_of(references, self._titles, at)
+                references = titles_of(answer, self._titles, at)
             yield Sample(
                 id=f"{history_id}/{number}",
                 history_id=history_id,
@@ -268,7 +271,7 @@ class MemoryAgentBench(Benchmark):
         counts = Counter(sample.metadata["source"] for sample in self._samples)
         return {
             "benchmark": "memory_agent_bench",
-            "version": 1,
+            "version": 2,
             "wording": {
                 source.family.name: vars(self._wording_of(source))
                 for source in self.chosen.values()
@@ -278,7 +281,8 @@ class MemoryAgentBench(Benchmark):
             "questions": {name: counts[name] for name in self.chosen},
             "max_new_tokens": {n: s.family.max_new_tokens for n, s in self.chosen.items()},
             "metrics": {n: self._metrics_of(s) for n, s in self.chosen.items()},
-            "matching": "whole words but for 'by_characters'; the first metric is the score",
+            "matching": "the first metric is the score: characters, as the benchmark's own script "
+            "or the paper's authors match; words, labels and JSON fields are read beside it",
             "titles": self._titles_digest,
         }
 

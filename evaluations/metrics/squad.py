@@ -16,7 +16,14 @@ import string
 
 from evaluations.metrics.text import token_f1
 
-__all__ = ["HOTPOT_RULE", "PAPER_RULE", "hotpot_scores", "normalise", "paper_scores"]
+__all__ = [
+    "HOTPOT_RULE",
+    "PAPER_RULE",
+    "hotpot_scores",
+    "normalise",
+    "paper_scores",
+    "paper_tokens",
+]
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -55,11 +62,14 @@ def hotpot_scores(prediction: str, reference: str) -> dict[str, float]:
 
 def paper_scores(prediction: str, reference: str) -> dict[str, float]:
     """``em`` and ``f1`` as behind the paper's tables; two empty sides agree."""
-    answer, wanted = _paper_tokens(prediction), _paper_tokens(reference)
+    answer, wanted = paper_tokens(prediction), paper_tokens(reference)
     f1 = token_f1(answer, wanted) if answer and wanted else float(answer == wanted)
     return {"em": float(answer == wanted), "f1": f1}
 
 
-def _paper_tokens(text: str) -> list[str]:
-    """Articles go first, so that the "a" of "U.S.A." is one; punctuation parts words."""
+def paper_tokens(text: str) -> list[str]:
+    """Tokens of a text by the rules behind the paper's tables.
+
+    Articles go first, so that the "a" of "U.S.A." is one; punctuation parts words.
+    """
     return NEITHER_WORD_NOR_SPACE.sub(" ", ARTICLES.sub(" ", text.lower())).split()
