@@ -35,6 +35,7 @@ class Throughput(Benchmark):
     """``repeats`` long histories with one question each."""
 
     primary_metric: ClassVar[str] = "answered"
+    fills_answers: ClassVar[bool] = True
 
     def __init__(
         self, *, tokens: int = 4096, max_new_tokens: int = 64, repeats: int = 4, seed: int = 0
