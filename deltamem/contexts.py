@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -207,7 +207,18 @@ class InView:
             )
             return output.logits[:, -1].float()
 
-        return self._view.ask(prompts, decoding, next_logits=step)
+        answers = self._view.ask(prompts, decoding, next_logits=step)
+        if not self._write_answers:
+            return answers
+        return [
+            replace(a, written_tokens=self._taken_in(a, p))
+            for a, p in zip(answers, prompts, strict=True)
+        ]
+
+    def _taken_in(self, answer: Generation, prompt: PromptLike) -> int:
+        """Number of tokens that ran through the model after the history: all but the last one."""
+        question = answer.prompt_tokens - self._view.shown_tokens(prompt.history)
+        return question + answer.new_tokens - 1
 
     def state_dict(self) -> dict[str, Any]:
         """Messages and states; the KV cache is read again when they are loaded."""

@@ -60,6 +60,11 @@ def assemble_method(config: Any, backbone: Any) -> Any:
     plain = control.writes == "own" and control.state == "kept"
     context = context_mode(config)
     if config.method.needs_adapter:
+        if control.writes == "nothing" and arguments.get("write_answers"):
+            raise UsageError(
+                f"control={choices()['control']} has nothing written, and method.write_answers="
+                "true has questions and answers written; leave one of them out"
+            )
         return build(
             arguments,
             backbone=backbone,

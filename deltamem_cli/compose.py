@@ -218,6 +218,11 @@ def _register_resolvers() -> None:
         named = OmegaConf.select(OmegaConf.load(path), "recipe") if path.is_file() else None
         return str(named or otherwise)
 
+    def answers_write(protocol: str | None, context: str, writes: str) -> bool:
+        """Whether question and answer tokens write, too: they do in the paper's tables."""
+        return protocol == "paper" and context == "visible" and writes != "nothing"
+
+    OmegaConf.register_new_resolver("answers_write", answers_write, replace=True)
     OmegaConf.register_new_resolver("package", package, replace=True)
     OmegaConf.register_new_resolver("recipe_of", recipe_of, replace=True)
     OmegaConf.register_new_resolver("pinned", pinned, replace=True)

@@ -38,7 +38,9 @@ def eval_command(record: Record, what: str) -> str:
     words += [f"context={record.context}", f"seed={record.seed}"]
     words += _differing(record, tuple(words[:2]), parts=("bench", "model"))
     if what != REFERENCE:
-        words += _differing(record, (f"method={record.method}",), parts=("method",))
+        # without the control, for the record has none
+        said = [w for w in words if not w.startswith(("adapter=", "control="))]
+        words += _differing(record, tuple(said), parts=("method",))
     if record.limited:
         words.append(f"limit={record.n['expected']}")
     command = "deltamem eval " + " ".join(map(shlex.quote, words))

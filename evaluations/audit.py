@@ -33,6 +33,7 @@ CHECKS = {
     "neighbours": "answers and states do not depend on what shares the batch",
     "tokens": "every token of the history is written or shown, and none twice",
     "restore": "a state that was saved and loaded gives the same answers",
+    "writes": "a memory that questions may write to has taken something in",
     "gold": "no reference occurs in what the benchmark adds to a question",
 }
 PAIRED = ("neighbours", "restore")
@@ -76,6 +77,7 @@ def audit(
     found += _check_neighbours(asked, samples)
     found += _check_tokens(asked, samples, count_tokens)
     found += _check_restore(asked, samples)
+    found += _check_writes(asked, samples)
     found += _check_gold(asked, samples)
     return found
 
@@ -104,12 +106,16 @@ class _Asker:
 
     def ask(self, *samples: Sample, history: int | None = None) -> list[str]:
         """Answers of samples whose histories stand in the batch in their order."""
+        return [answer.text for answer in self.answers(*samples, history=history)]
+
+    def answers(self, *samples: Sample, history: int | None = None) -> Sequence[Any]:
+        """The answers of :meth:`ask` with what they cost."""
         prompts = [
             prompt_of(sample, history=i if history is None else history, run_seed=self.seed)
             for i, sample in enumerate(samples)
         ]
         decoding = self.benchmark.decoding(samples[0])
-        return [answer.text for answer in self.method.answer(prompts, decoding)]
+        return self.method.answer(prompts, decoding)
 
     def alone(self, sample: Sample) -> str:
         self.write(sample)
@@ -192,6 +198,21 @@ def _check_restore(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding
         if restored != answer:
             what = f"{asked.quote(answer)} became {asked.quote(restored)}"
             yield Finding(check="restore", sample=first.id, what=what)
+
+
+def _check_writes(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
+    """A method whose questions and answers may write says so with ``write_answers``."""
+    if "write_answers" not in asked.method.describe():
+        return
+    for sample in samples:
+        (report,) = asked.write(sample)
+        (answer,) = asked.answers(sample)
+        if not report.written_tokens and not getattr(answer, "written_tokens", 0):
+            what = (
+                "nothing was written, so that the bare backbone answers; with "
+                "method.write_answers=true, or bench.protocol=paper, its question and answer write"
+            )
+            yield Finding(check="writes", sample=sample.id, what=what)
 
 
 def _check_gold(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:

@@ -69,7 +69,12 @@ class MemoryMethod(Protocol):
     """
 
     def describe(self) -> Mapping[str, Any]:
-        """Identity and size: whatever, if it changed, would make the answers others."""
+        """Identity and size: whatever, if it changed, would make the answers others.
+
+        ``state_bytes`` is the size of what a history leaves behind: 0 for a method that keeps
+        nothing, None where it depends on the history. ``write_answers`` is there for a method
+        whose questions and answers may write, and says whether they do.
+        """
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
@@ -78,7 +83,11 @@ class MemoryMethod(Protocol):
         """Append one piece to each history of the batch."""
 
     def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
-        """Answer questions about any of the histories, in the order given."""
+        """Answer questions about any of the histories, in the order given.
+
+        An answer may also say ``written_tokens``: how many of the question's and its own tokens
+        went into the memory.
+        """
 
     def state_dict(self) -> Mapping[str, Any]:
         """All that the histories left behind."""

@@ -124,6 +124,8 @@ def make_record(
             f"{thinking['unfinished']} of {len(scored)} answers are unfinished thinking and count "
             "as none"
         )
+    if rows and described.get("state_bytes", 0) != 0 and not any(map(_written, rows.values())):
+        notes.append("nothing was written to the memory: these are answers of the bare backbone")
     if any(m["resampled"] == "questions" for m in metrics.values()):
         notes.append("a single history: the interval resamples questions and is too narrow")
     origins = origins_of(rows[s.sample.id] for s in scored)
@@ -165,13 +167,18 @@ def _cost(
         "state_bytes": _state_bytes(rows, described),
         "prompt_tokens": mean("prompt_tokens"),
         "new_tokens": mean("new_tokens"),
-        "written_tokens": mean("written_tokens"),
+        "written_tokens": sum(map(_written, rows)) / len(rows) if rows else None,
         "write_seconds": mean("write_seconds"),
         "answer_seconds": mean("answer_seconds"),
         "tokens_per_second": _rate(rows),
         "wall_seconds": seconds,
         "peak_memory_mb": peak_memory_mb(),
     }
+
+
+def _written(row: Mapping[str, Any]) -> int:
+    """Number of tokens that the memory took in for one answer, before the question and after."""
+    return int(row["written_tokens"]) + int(row.get("answer_written_tokens", 0))
 
 
 def _rate(rows: Sequence[Mapping[str, Any]]) -> float | None:

@@ -263,6 +263,7 @@ def _row(
         "history_tokens": written.original_tokens,
         "shown_tokens": written.shown_tokens,
         "written_tokens": written.written_tokens,
+        "answer_written_tokens": getattr(answer, "written_tokens", 0),
         "cut_side": written.cut_side,
         "state_bytes": getattr(written, "state_bytes", None),
         "write_seconds": written.seconds / share,

@@ -158,6 +158,10 @@ class VisibleContext:
         self.cache = MemoryCache(config=self.backbone.model.config)
         self._fill([self._render(shown) for shown in self._shown], reader or self._read_bare)
 
+    def shown_tokens(self, history: int) -> int:
+        """Number of tokens of one history that are in view."""
+        return len(self._ids[history])
+
     def question_ids(self, prompt: PromptLike) -> list[int]:
         """Tokens of a prompt after those of its history, generation prompt included.
 

@@ -53,6 +53,8 @@ class Generation:
     """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
     opened_thinking: bool = False
     """Whether the prompt ended with an opened ``<think>``, which the text then goes on with."""
+    written_tokens: int = 0
+    """Tokens of the question and the answer that a memory took in while answering."""
 
 
 def left_pad(

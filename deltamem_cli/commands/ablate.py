@@ -93,6 +93,7 @@ def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Conso
                     "new_tokens": row.work.new_tokens if row.work else None,
                     "seconds": row.seconds,
                     "missing": row.missing,
+                    "write_answers": row.write_answers,
                 }
                 for row in rows
             ],

@@ -130,6 +130,9 @@ def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, consol
     for j in judged:
         for note in j.published.notes:
             notes[note].append(f"{j.published.row}/{j.published.column}")
+    writing = [f"{j.published.row}/{j.published.column}" for j in judged if j.write_answers]
+    if writing:
+        notes["question and answer tokens write, as in the paper's protocol"] = writing
     met = sum(j.judgement.verdict.met for j in judged)
     rendered = Rendered(
         columns=["row", "column", "paper", "ours", "verdict", "why"],
@@ -164,4 +167,9 @@ def _line(judged: Judged) -> list[str]:
 
 
 def _plain(judged: Judged) -> dict[str, Any]:
-    return {**asdict(judged.published), **asdict(judged.judgement), "record": judged.record}
+    return {
+        **asdict(judged.published),
+        **asdict(judged.judgement),
+        "record": judged.record,
+        "write_answers": judged.write_answers,
+    }

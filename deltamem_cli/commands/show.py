@@ -87,6 +87,8 @@ def _note_what_differs(config: Any, console: Console) -> None:
         console.note(
             f"note: method={named['method']} writes nothing; it keeps of a history: {kept}"
         )
+    if config.method.get("write_answers"):
+        console.note("note: the question and the answer write, too, after what follows")
     if context_mode(config) not in ("visible", "none"):
         console.note("note: the whole history is printed; the method shows a part of it")
 

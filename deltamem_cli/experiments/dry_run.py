@@ -32,19 +32,21 @@ class Forecast:
     missing: str | None
     """Why its tokens cannot be counted: data that is not here."""
     seconds: float | None
+    write_answers: bool | None = None
+    """Whether question and answer tokens write; None of a method that has no say in it."""
 
 
 def forecast(jobs: Sequence[Job], *, runs: Path) -> tuple[list[Forecast], str]:
     """Every job's tokens and time, and a sentence on where the times come from."""
     counted = _Counted()
     looked = [
-        (job, finished(job, runs), *counted.of(kind, config))
+        (job, finished(job, runs), config, *counted.of(kind, config))
         for kind in ("train", "eval")
         for job, config in _composed([job for job in jobs if job.kind == kind], kind)
     ]
     pairs = [
         (roofline, took)
-        for job, ended, _, _, roofline in looked
+        for job, ended, _, _, _, roofline in looked
         if roofline is not None and (took := _took(ended, job)) is not None
     ]
     factor, known = factor_of(pairs)
@@ -55,8 +57,9 @@ def forecast(jobs: Sequence[Job], *, runs: Path) -> tuple[list[Forecast], str]:
             work=work,
             missing=missing,
             seconds=None if roofline is None else roofline * factor,
+            write_answers=config.method.get("write_answers") if job.kind == "eval" else None,
         )
-        for job, ended, work, missing, roofline in looked
+        for job, ended, config, work, missing, roofline in looked
     ]
     basis = f"{known} finished runs here" if known else "no finished run here to learn from"
     return rows, f"times: {factor:.1f} x what this machine's arithmetic and memory allow ({basis})"
@@ -126,10 +129,21 @@ def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Any:
         f"{len(left)} of {len(rows)} jobs to run, about {duration(total)}"
         + (f" and {unknown} of unknown length" if unknown else ""),
         basis,
+        *_writing(rows),
         *dict.fromkeys(f"{row.job.label}: {row.missing}" for row in left if row.missing),
     ]
     columns = ["job", title, "key", "state", "tokens to read", "new tokens at most", "time"]
     return Table(columns=columns, rows=lines, notes=notes)
+
+
+def _writing(rows: Sequence[Forecast]) -> list[str]:
+    """Which evaluations have a memory take in what the paper's have it take in."""
+    told = {True: "the history, the question and the answer", False: "the history alone"}
+    return [
+        f"the memory takes in {what}: {', '.join(labels)}"
+        for writes, what in told.items()
+        if (labels := [row.job.label for row in rows if row.write_answers is writes])
+    ]
 
 
 def duration(seconds: float | None) -> str:

@@ -30,6 +30,8 @@ class Judged:
     judgement: Judgement
     record: str | None
     """Path of the record that it was judged by."""
+    write_answers: bool | None = None
+    """Whether question and answer tokens write; None of a method that has no say in it."""
 
 
 class _Judge:
@@ -46,6 +48,12 @@ class _Judge:
         """The plan's cell that measures a column of a row."""
         found = (c for c in self.plan.cells if c.row == row and c.bench == column.bench)
         return next(found, None)
+
+    def writes(self, row: str, column: Column) -> bool | None:
+        """What the plan has a memory take in beside the history."""
+        cell = self.cell_for(row, column)
+        writes = cell and self.configs[cell.evaluate].method.get("write_answers")
+        return None if writes is None else bool(writes)
 
     def score(self, row: str, column: Column, printed: float) -> tuple[Judgement, str | None]:
         """The verdict on one benchmark's number."""
@@ -138,7 +146,10 @@ def judge_table(
             judgement, path = judge.mean(row, published.value)
         else:
             judgement, path = judge.score(row, column, published.value)
-        done.append(Judged(published=published, judgement=judgement, record=path))
+        writes = None if column.bench is None else judge.writes(row, column)
+        done.append(
+            Judged(published=published, judgement=judgement, record=path, write_answers=writes)
+        )
     return done
 
 

@@ -1,9 +1,10 @@
 """Which of our records stand beside a row of the paper.
 
 A record counts where it has no control, all samples, the paper's protocol, and the settings of the
-row. What a row does not say of an adapter is the paper's default. All numbers of a row come from
-one configuration (weights, settings and seed): the one that covers most of its columns, the newest
-where several do. The score plays no part in the choice.
+row. What a row does not say of an adapter is the paper's default, and where the paper's protocol
+has questions and answers write, a run that kept them from it does not count. All numbers of a row
+come from one configuration (weights, settings and seed): the one that covers most of its columns,
+the newest where several do. The score plays no part in the choice.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ __all__ = ["Counterpart", "columns_of", "counterpart", "matches"]
 DEFAULTS = {"heads": "qo", "layers": "all", "rank": "8"}
 """Of the paper's adapters (its appendix A)."""
 PROTOCOL = "paper"
+WRITING, IN_VIEW = "write_answers", "visible"
+"""What the paper's protocol has a memory do, and where."""
 NATURAL = "natural"
 """The context that a method has in the paper's tables."""
 
@@ -66,6 +69,8 @@ def matches(record: Record, settings: Mapping[str, str]) -> bool:
     if record.control != "none" or record.limited or not record.complete:
         return False
     has = record.settings
+    if record.protocol == PROTOCOL and record.context == IN_VIEW and has.get(WRITING) is False:
+        return False
     defaults = DEFAULTS if has.get("adapter_sha") else {}
     wanted = {**defaults, **settings}
     context = wanted.pop("context", record.context)

@@ -308,7 +308,7 @@ def test_neither_listing_nor_scoring_loads_a_model(cli: Callable[..., Any]) -> N
     assert done.stdout.splitlines()[-1] == ""
 
 
-CHECKS = ("reset", "repeat", "order", "neighbours", "tokens", "restore", "gold")
+CHECKS = ("reset", "repeat", "order", "neighbours", "tokens", "restore", "writes", "gold")
 
 
 @pytest.mark.usefixtures("_punkt")

@@ -75,6 +75,14 @@ class LosesWhatIsLoaded(Counted):
         self.held = ["" for _ in state["held"]]
 
 
+class WritesNothing(Counted):
+    def describe(self) -> Mapping[str, Any]:
+        return {**super().describe(), "write_answers": False}
+
+    def write(self, histories: Sequence[History]) -> list[Report]:
+        return [replace(r, written_tokens=0) for r in super().write(histories)]
+
+
 class ShowsGold(Letters):
     def samples(self) -> Any:
         first, *rest = super().samples()
@@ -106,6 +114,7 @@ def test_a_clean_method_passes(method: type[Parrot]) -> None:
         (DropsTokens, "tokens"),
         (MiscountsTokens, "tokens"),
         (LosesWhatIsLoaded, "restore"),
+        (WritesNothing, "writes"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
@@ -125,7 +134,16 @@ def test_gold_in_a_prompt_is_found() -> None:
 
 def test_every_check_is_planted() -> None:
     """The two tests above plant a fault for each check."""
-    assert set(CHECKS) == {"reset", "repeat", "order", "neighbours", "tokens", "restore", "gold"}
+    assert set(CHECKS) == {
+        "reset",
+        "repeat",
+        "order",
+        "neighbours",
+        "tokens",
+        "restore",
+        "writes",
+        "gold",
+    }
 
 
 @pytest.mark.parametrize("context", ["none", "visible"])

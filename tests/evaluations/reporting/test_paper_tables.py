@@ -122,6 +122,8 @@ def test_confidence_and_disagreements_are_footnotes(paper: Paper, tmp_path: Path
         ({"provenance": {"method": {**OWN, "heads": "qkvo"}}}, False),
         ({"provenance": {"method": {**OWN, "layers": "first_third"}}}, False),
         ({"provenance": {"method": {**OWN, "rank": 16}}}, False),
+        ({"provenance": {"method": {**OWN, "write_answers": True}}}, True),
+        ({"provenance": {"method": {**OWN, "write_answers": False}}}, False),
     ],
 )
 def test_which_record_counts(
