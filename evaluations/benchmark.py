@@ -6,14 +6,17 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from pydantic import BaseModel
+
+from evaluations.errors import InvalidData
 from evaluations.metrics.statistics import Metric, summarise
 from evaluations.sample import Decoding, History, Sample
 from evaluations.thinking import THINKING_RULE, final_answer
 
-__all__ = ["Benchmark", "Data", "Scored"]
+__all__ = ["Benchmark", "Data", "Entry", "Scored", "digest_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +25,34 @@ class Data:
 
     source: str
     """Hub id, file name or generator."""
+    subset: str | None = None
+    """Which part of a data set its content shows it to be, such as ``distractor, validation``."""
     revision: str | None = None
     sha256: str | None = None
+    """Digest of the file."""
+    content: str | None = None
+    """Digest of the rows as they are understood: the same for every form of their file."""
     deviations: tuple[str, ...] = ()
     """Where the data differs from the release, in words for a footnote."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One history of the data with the questions about it."""
+
+    where: str
+    """File and row, or the settings that it is made from; for messages."""
+    history_id: str
+    samples: Sequence[Sample]
+    content: str
+    """Digest of all that the history, its questions and their references are made from."""
+
+
+def digest_of(content: Any) -> str:
+    """sha256 over a validated row or plain values, whatever the order of their keys."""
+    values = content.model_dump() if isinstance(content, BaseModel) else content
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,33 +69,50 @@ class Benchmark(ABC):
     Constructors are cheap; the data is loaded by :meth:`load`, before any model is.
     """
 
+    _data: Data
+    _samples: Sequence[Sample]
+
     primary_metric: ClassVar[str]
     """The metric that stands in tables."""
     confidential: ClassVar[bool] = False
     """Its questions must not be printed, stored or published."""
-    fills_answers: ClassVar[bool] = False
-    """Its answers are meant to have as many tokens as they may."""
 
-    @abstractmethod
+    released: ClassVar[str | None] = None
+    """``Data.content`` of the release, where it is known: other rows are a deviation."""
+
     def load(self) -> None:
-        """Read the data.
+        """Read the data, and make sure that every id stands for one thing.
 
         Raises:
             DataUnavailable: it is not on this machine and cannot be fetched.
-            InvalidData: a file of the wrong shape.
+            InvalidData: a file of the wrong shape, an id that stands twice, or nothing to ask.
         """
+        data, entries = self.read()
+        _refuse_repeated(entries)
+        content = digest_of([[entry.history_id, entry.content] for entry in entries])
+        deviations = data.deviations
+        if self.released is not None and content != self.released:
+            deviations = (f"the rows are not those of the released {data.source}", *deviations)
+        self._data = replace(data, content=content, deviations=deviations)
+        self._samples = [sample for entry in entries for sample in entry.samples]
+        if not self._samples:
+            raise InvalidData(f"{data.source} holds no question to ask")
+
+    @abstractmethod
+    def read(self) -> tuple[Data, Sequence[Entry]]:
+        """Histories with their questions, in the order of the data, and where they come from."""
 
     def sources(self) -> Sequence[Any]:
         """What `deltamem fetch` downloads: hub data sets and released files; none by default."""
         return ()
 
-    @abstractmethod
     def data(self) -> Data:
         """Provenance of what was loaded."""
+        return self._data
 
-    @abstractmethod
     def samples(self) -> Sequence[Sample]:
-        """All questions; those about one history stand together."""
+        """All questions in the order of the data; those about one history stand together."""
+        return self._samples
 
     @abstractmethod
     def history(self, history_id: str) -> History:
@@ -111,11 +155,22 @@ class Benchmark(ABC):
 
     def fingerprint(self) -> str:
         """Hash of the protocol and the data: numbers are comparable only where it is equal."""
-        data = self.data()
-        content = {
-            **self.protocol(),
-            "thinking": THINKING_RULE,
-            "data": [data.source, data.revision, data.sha256],
-        }
+        content = {**self.protocol(), "thinking": THINKING_RULE, "data": self.data().content}
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _refuse_repeated(entries: Sequence[Entry]) -> None:
+    """A history that stands twice would answer for the other, and a sample's score be lost."""
+    histories: set[str] = set()
+    samples: set[str] = set()
+    for entry in entries:
+        if entry.history_id in histories:
+            raise InvalidData(
+                f"{entry.where}: an earlier row has its id '{entry.history_id}' already"
+            )
+        histories.add(entry.history_id)
+        for sample in entry.samples:
+            if sample.id in samples:
+                raise InvalidData(f"{entry.where}: an earlier question has its id '{sample.id}'")
+            samples.add(sample.id)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import json
 import os
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
+from evaluations.errors import DataUnavailable, InvalidSetting
 from evaluations.whole_files import write_bytes
 
 __all__ = [
@@ -21,7 +19,6 @@ __all__ = [
     "cache_folder",
     "check_protocol",
     "locate",
-    "read_json",
     "sha256_of",
 ]
 
@@ -102,21 +99,6 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
 def _download(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
         content: bytes = answer.read()
-    return content
-
-
-def read_json(path: Path, kind: type) -> Any:
-    """The content of a JSON file whose top level is a ``kind``.
-
-    Raises:
-        InvalidData: not JSON, or something else at the top.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise InvalidData(f"{path} cannot be read as JSON: {fault}") from fault
-    if not isinstance(content, kind):
-        raise InvalidData(f"{path} holds a {type(content).__name__}, not a {kind.__name__}")
     return content
 
 

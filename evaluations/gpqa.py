@@ -31,19 +31,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data
+from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.datafile import check_protocol
-from evaluations.errors import InvalidData, InvalidSetting
+from evaluations.errors import InvalidSetting
 from evaluations.metrics.choice import CHOICE_RULE, LETTERS, extract_choice
+from evaluations.rows.gpqa import COLUMNS, GpqaRow
+from evaluations.rows.schema import check
 from evaluations.sample import Decoding, History, Sample
-from evaluations.sources import HubSource, Row, field, load_rows, refuse_repeated
+from evaluations.sources import HubSource, load_rows
 
 __all__ = ["GPQA"]
 
 QUESTIONS = 198
 MAX_NEW_TOKENS = 8192
 DIAMOND = "gpqa_diamond.csv"
-COLUMNS = ("Correct Answer", "Incorrect Answer 1", "Incorrect Answer 2", "Incorrect Answer 3")
 SHUFFLE = "md5 of 'record:seed', first 8 hex digits, seeds random.Random(...).shuffle of 0-3"
 
 ASKED = "{question}\n\n{options}"
@@ -109,54 +110,48 @@ class GPQA(Benchmark):
         """The hub's data set."""
         return (self.source,)
 
-    def load(self) -> None:
-        """Read the questions, and compare their number with the release's."""
-        rows, data = load_rows(self.source, given=self._path)
-        self._samples: list[Sample] = []
-        seen: set[str] = set()
-        for row in rows:
+    def read(self) -> tuple[Data, list[Entry]]:
+        """The questions, whose number is held against the release's."""
+        located, data = load_rows(self.source, given=self._path)
+        entries = []
+        for at in located:
+            row = check(GpqaRow, at)
             sample = self._sample(row)
-            refuse_repeated(sample.id, seen, row)
-            seen.add(sample.id)
-            self._samples.append(sample)
-        if len(rows) != QUESTIONS:
-            deviation = f"GPQA has {len(rows)} questions instead of the {QUESTIONS} of the release"
+            entries.append(
+                Entry(
+                    where=at.where, history_id=sample.id, samples=[sample], content=digest_of(row)
+                )
+            )
+        if len(entries) != QUESTIONS:
+            deviation = (
+                f"GPQA has {len(entries)} questions instead of the {QUESTIONS} of the release"
+            )
             data = replace(data, deviations=(*data.deviations, deviation))
-        self._data = data
+        return data, entries
 
-    def _sample(self, row: Row) -> Sample:
+    def _sample(self, row: GpqaRow) -> Sample:
         """A question with its options in the order of its record and the seed."""
-        question, *options = (_text(row, name) for name in ("Question", *COLUMNS))
-        record = str(row.values.get("Record ID") or _record_of(question))
+        record = row.record or _record_of(row.question)
         order = _order(record, self.seed)
         listed = "\n".join(
-            self._option.format(letter=letter, text=options[i])
+            self._option.format(letter=letter, text=row.options[i])
             for letter, i in zip(LETTERS, order, strict=True)
         )
-        asked = ASKED.format(question=question, options=listed)
+        asked = ASKED.format(question=row.question, options=listed)
         correct = LETTERS[order.index(0)]
-        domain, subdomain = (row.values.get(n) for n in ("High-level domain", "Subdomain"))
         return Sample(
             id=record,
             history_id=record,
             question=QUESTION.format(asked=asked, instruction=self._instruction),
             asked=asked,
             references=(correct,),
-            groups=(str(domain),) if domain else (),
+            groups=(row.domain,) if row.domain else (),
             metadata={
                 "order": [COLUMNS[i] for i in order],
                 "correct": correct,
-                "subdomain": subdomain,
+                "subdomain": row.subdomain,
             },
         )
-
-    def data(self) -> Data:
-        """Revision and sha256, and whether the number of questions is the release's."""
-        return self._data
-
-    def samples(self) -> Sequence[Sample]:
-        """Questions in the order of the data."""
-        return self._samples
 
     def history(self, history_id: str) -> History:
         """Empty."""
@@ -190,18 +185,6 @@ class GPQA(Benchmark):
                 "parsed": "a letter was found",
             },
         }
-
-
-def _text(row: Row, name: str) -> str:
-    """A column that must not be blank; numbers are taken as they are written.
-
-    Raises:
-        InvalidData: it is missing, of another kind, or blank; never with what it holds.
-    """
-    text = str(field(row, name, str | int | float)).strip()
-    if not text:
-        raise InvalidData(f"{row.where}: '{name}' is empty")
-    return text
 
 
 def _record_of(question: str) -> str:

@@ -27,12 +27,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data
+from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.datafile import check_protocol
-from evaluations.errors import InvalidData, InvalidSetting
+from evaluations.errors import InvalidSetting
 from evaluations.metrics.squad import HOTPOT_RULE, PAPER_RULE, hotpot_scores, paper_scores
+from evaluations.rows.hotpotqa import HotpotRow, setting_of
+from evaluations.rows.schema import check
 from evaluations.sample import Cut, Decoding, History, Message, Sample
-from evaluations.sources import HubSource, Row, field, load_rows, refuse_repeated
+from evaluations.sources import HubSource, load_rows
 
 __all__ = ["HotpotQA"]
 
@@ -92,25 +94,26 @@ class HotpotQA(Benchmark):
         """The hub's data set."""
         return (self.source,)
 
-    def load(self) -> None:
-        """Read the questions with their passages, and compare their number with the release's."""
-        rows, data = load_rows(self.source, given=self._path)
+    def read(self) -> tuple[Data, list[Entry]]:
+        """The questions with their passages, held against the setting and size of the release."""
+        located, data = load_rows(self.source, given=self._path)
+        rows = [check(HotpotRow, row) for row in located]
         self._passages: dict[str, tuple[Message, ...]] = {}
-        self._samples: list[Sample] = []
-        for number, row in enumerate(rows, 1):
+        entries = []
+        for number, (row, at) in enumerate(zip(rows, located, strict=True), 1):
             sample = _sample(row, number)
-            refuse_repeated(sample.id, self._passages, row)
             self._passages[sample.id] = tuple(_passages(row))
-            self._samples.append(sample)
-        self._data = data if len(rows) == QUESTIONS else _resized(data, len(rows))
-
-    def data(self) -> Data:
-        """Revision and sha256, and whether the number of questions is the release's."""
-        return self._data
-
-    def samples(self) -> Sequence[Sample]:
-        """Questions in the order of the data."""
-        return self._samples
+            entries.append(
+                Entry(
+                    where=at.where, history_id=sample.id, samples=[sample], content=digest_of(row)
+                )
+            )
+        self._subset, differences = setting_of(rows)
+        if len(rows) != QUESTIONS:
+            differences.append(
+                f"HotpotQA has {len(rows):,} questions instead of the {QUESTIONS:,} of the release"
+            )
+        return replace(data, subset=self._subset, deviations=tuple(differences)), entries
 
     def history(self, history_id: str) -> History:
         """The instructions, and one message per passage."""
@@ -133,7 +136,7 @@ class HotpotQA(Benchmark):
         return {
             "benchmark": "hotpotqa",
             "version": 1,
-            "setting": f"{self.source.config}, {', '.join(self.source.splits)}",
+            "setting": self._subset,
             "templates": [SYSTEM, PASSAGE, BETWEEN, QUESTION],
             "cut": "last passages",
             "groups": dict(Counter(group for s in self._samples for group in s.groups)),
@@ -143,74 +146,24 @@ class HotpotQA(Benchmark):
         }
 
 
-def _sample(row: Row, number: int) -> Sample:
+def _sample(row: HotpotRow, number: int) -> Sample:
     """A question without its passages. Copies in the wild lack ids: those count their rows."""
-    given = (row.values.get(name) for name in ("_id", "id"))
-    identity = str(next((i for i in given if i not in (None, "")), f"row-{number}"))
-    answer = field(row, "answer", str | int | float)
-    if isinstance(answer, bool):
-        raise InvalidData(f"{row.where}: 'answer' is a bool; HotpotQA has yes and no as text")
-    question = field(row, "question", str).strip()
-    named = [row.values.get(name) for name in ("type", "level")]
+    identity = row.identity or f"row-{number}"
+    question = row.question.strip()
     return Sample(
         id=identity,
         history_id=identity,
         question=QUESTION.format(question=question),
         asked=question,
-        references=(str(answer),),
-        groups=tuple(str(name) for name in named if name),
-        metadata={"supporting_titles": _supporting_titles(row)},
+        references=(row.answer,),
+        groups=tuple(name for name in (row.type, row.level) if name),
+        metadata={"supporting_titles": row.supporting_titles},
     )
 
 
-def _passages(row: Row) -> Iterator[Message]:
-    """One message per passage; sentences are joined by single spaces, empty ones left out.
-
-    Raises:
-        InvalidData: a context of neither the hub's nor the official file's form.
-    """
-    for number, pair in enumerate(_pairs(row, "context", ("title", "sentences")), 1):
-        title, sentences = pair
-        if not isinstance(title, str) or not isinstance(sentences, list):
-            raise InvalidData(f"{row.where}: passage {number} of 'context' has no title or no list")
-        if not all(isinstance(sentence, str) for sentence in sentences):
-            raise InvalidData(f"{row.where}: passage {number} of 'context' holds more than text")
+def _passages(row: HotpotRow) -> Iterator[Message]:
+    """One message per passage; sentences are joined by single spaces, empty ones left out."""
+    for number, (title, sentences) in enumerate(row.context, 1):
         text = " ".join(sentence.strip() for sentence in sentences if sentence.strip())
         content = PASSAGE.format(number=number, title=title, text=text).rstrip()
         yield {"role": "user", "content": content, "title": title}
-
-
-def _supporting_titles(row: Row) -> list[str]:
-    """Titles of the passages that the answer follows from, each once; none where unknown."""
-    if row.values.get("supporting_facts") is None:
-        return []
-    pairs = _pairs(row, "supporting_facts", ("title", "sent_id"))
-    return list(dict.fromkeys(str(title) for title, _ in pairs))
-
-
-def _pairs(row: Row, name: str, parts: tuple[str, str]) -> list[tuple[Any, Any]]:
-    """A field that is an object of two lists (hub) or a list of pairs (official file).
-
-    Raises:
-        InvalidData: anything else, or lists of two lengths.
-    """
-    value = field(row, name, Mapping | list)
-    if isinstance(value, Mapping):
-        first, second = (value.get(part) for part in parts)
-        if not isinstance(first, list) or not isinstance(second, list):
-            raise InvalidData(f"{row.where}: '{name}' lacks a list of '{parts[0]}' or '{parts[1]}'")
-        if len(first) != len(second):
-            raise InvalidData(
-                f"{row.where}: '{name}' has {len(first)} of '{parts[0]}' and {len(second)} of "
-                f"'{parts[1]}'"
-            )
-        return list(zip(first, second, strict=True))
-    for number, pair in enumerate(value, 1):
-        if not isinstance(pair, list | tuple) or len(pair) != 2:
-            raise InvalidData(f"{row.where}: item {number} of '{name}' is not a pair")
-    return [(first, second) for first, second in value]
-
-
-def _resized(data: Data, number: int) -> Data:
-    deviation = f"HotpotQA has {number:,} questions instead of the {QUESTIONS:,} of the release"
-    return replace(data, deviations=(*data.deviations, deviation))

@@ -22,13 +22,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data, Scored
+from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
 from evaluations.datafile import check_protocol
-from evaluations.errors import InvalidData
 from evaluations.ifeval_checkers import load_checkers
 from evaluations.metrics.statistics import Metric, summarise
+from evaluations.rows.ifeval import IfevalRow
+from evaluations.rows.schema import check
 from evaluations.sample import Decoding, History, Sample
-from evaluations.sources import HubSource, Row, field, load_rows, refuse_repeated
+from evaluations.sources import HubSource, load_rows
 
 __all__ = ["IFEval"]
 
@@ -76,7 +77,7 @@ class IFEval(Benchmark):
         """The hub's data set."""
         return (self.source,)
 
-    def load(self) -> None:
+    def read(self) -> tuple[Data, list[Entry]]:
         """Load the checkers, then the prompts, and make sure that each can be checked.
 
         Raises:
@@ -84,36 +85,28 @@ class IFEval(Benchmark):
             InvalidData: a row of another shape, or one that cannot be checked.
         """
         self._checkers = load_checkers()
-        rows, data = load_rows(self.source, given=self._path)
-        self._samples: list[Sample] = []
-        seen: set[str] = set()
-        lacking = 0
-        for row in rows:
+        located, data = load_rows(self.source, given=self._path)
+        entries: list[Entry] = []
+        lacking = instructions = 0
+        for at in located:
+            row = check(IfevalRow, at)
             sample = _sample(row)
-            refuse_repeated(sample.id, seen, row, name="key")
-            seen.add(sample.id)
-            lacking += self._checkers.verify(
-                row.where, sample.metadata["instructions"], sample.metadata["values"]
+            lacking += self._checkers.verify(at.where, row.instruction_id_list, row.kwargs)
+            instructions += len(row.kwargs)
+            entries.append(
+                Entry(
+                    where=at.where, history_id=sample.id, samples=[sample], content=digest_of(row)
+                )
             )
-            self._samples.append(sample)
-        instructions = sum(len(s.metadata["instructions"]) for s in self._samples)
         deviations = list(data.deviations)
-        if (len(self._samples), instructions) != (PROMPTS, INSTRUCTIONS):
+        if (len(entries), instructions) != (PROMPTS, INSTRUCTIONS):
             deviations.append(
-                f"there are {len(self._samples)} prompts and {instructions} instructions instead "
+                f"there are {len(entries)} prompts and {instructions} instructions instead "
                 f"of {PROMPTS} and {INSTRUCTIONS}"
             )
         if lacking:
             deviations.append(f"{lacking} instructions lack a value, and their checkers draw one")
-        self._data = replace(data, deviations=tuple(deviations))
-
-    def data(self) -> Data:
-        """Revision and sha256, and where the size is not the release's."""
-        return self._data
-
-    def samples(self) -> Sequence[Sample]:
-        """Prompts in the order of the data."""
-        return self._samples
+        return replace(data, deviations=tuple(deviations)), entries
 
     def history(self, history_id: str) -> History:
         """Nothing comes before a prompt."""
@@ -171,33 +164,19 @@ class IFEval(Benchmark):
         }
 
 
-def _sample(row: Row) -> Sample:
-    """A prompt with its instructions, nulls dropped from their values."""
-    key, prompt = field(row, "key", int | str), field(row, "prompt", str)
-    instructions = field(row, "instruction_id_list", list)
-    values = field(row, "kwargs", list)
-    if not instructions or not all(isinstance(name, str) for name in instructions):
-        raise InvalidData(f"{row.where}: 'instruction_id_list' is empty, or holds more than text")
-    if len(values) != len(instructions):
-        raise InvalidData(
-            f"{row.where}: there are {len(instructions)} instructions and {len(values)} 'kwargs'"
-        )
-    for value in values:
-        if not isinstance(value, Mapping | None):
-            raise InvalidData(f"{row.where}: 'kwargs' holds a {type(value).__name__}, not a table")
+def _sample(row: IfevalRow) -> Sample:
+    """A prompt with its instructions."""
     return Sample(
-        id=str(key),
-        history_id=str(key),
-        question=prompt.strip(),
-        asked=prompt.strip(),
+        id=row.key,
+        history_id=row.key,
+        question=row.prompt.strip(),
+        asked=row.prompt.strip(),
         references=(),
-        groups=tuple(dict.fromkeys(instructions)),
+        groups=tuple(dict.fromkeys(row.instruction_id_list)),
         metadata={
-            "prompt": prompt,
-            "instructions": instructions,
-            "values": [
-                {k: v for k, v in (value or {}).items() if v is not None} for value in values
-            ],
+            "prompt": row.prompt,
+            "instructions": row.instruction_id_list,
+            "values": row.kwargs,
         },
     )
 

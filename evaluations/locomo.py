@@ -11,11 +11,11 @@ Groups are the categories, by number and count: 1 multi-hop 282, 2 temporal 321,
 4 single-hop 841, 5 adversarial 446. ``f1`` is the token F1 over Porter stems of categories 1-4,
 weighted by questions; category 1 is scored per comma part of the reference, in category 3 the
 reference ends at the first ";". Category 5 is apart (``adversarial``): 1 where the answer says that
-the conversation does not tell (:mod:`evaluations.metrics.not_told`).
+the conversation does not tell.
 
-``protocol=benchmark``: chronological history, greedy. ``protocol=paper``: sessions newest first,
-sampled answers (T 0.4, top-p 0.9, top-k 10) and the authors' scorer, as behind the paper's tables.
-The data is CC BY-NC 4.0 and not a part of this project.
+``protocol=benchmark``: chronological history, greedy. ``protocol=paper``: sessions newest first and
+sampled answers (T 0.4, top-p 0.9, top-k 10), as behind the paper's tables. The data is CC BY-NC 4.0
+and not a part of this project.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data
-from evaluations.datafile import UrlSource, check_protocol, locate, read_json, sha256_of
-from evaluations.errors import InvalidData, InvalidSetting
-from evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told
+from evaluations.benchmark import Benchmark, Data, Entry, digest_of
+from evaluations.datafile import UrlSource, check_protocol, locate, sha256_of
+from evaluations.errors import InvalidSetting
 from evaluations.metrics.text import best_part_f1, stem_tokens, token_f1
+from evaluations.rows.files import read_file
+from evaluations.rows.locomo import Conversation, Session, Turn, read_conversation
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
 __all__ = ["CATEGORIES", "COUNTS", "SOURCE", "Locomo"]
@@ -42,6 +42,9 @@ SOURCE = UrlSource(
     sha256="79fa87e90f04081343b8c8debecb80a9a6842b76a7aa537dc9fdf651ea698ff4",
     licence="CC BY-NC 4.0, non-commercial",
 )
+
+CONTENT = "441bfc13cbe2b28bb900f2cdab20d7f32f80e527d476d0b2f5c16c362dd76bdc"
+"""Digest of the released rows, in whatever form of file they come."""
 
 CATEGORIES = {1: "multi_hop", 2: "temporal", 3: "open_domain", 4: "single_hop", 5: "adversarial"}
 COUNTS = {1: 282, 2: 321, 3: 96, 4: 841, 5: 446}
@@ -56,12 +59,15 @@ QUESTION = (
 )
 DATE_HINT = " Use the date of the conversation to give an approximate date."
 CHOICE_HINT = " Choose (a) {a} or (b) {b}, and answer with (a) or (b)."
+NOT_TOLD = "No information available"
+NOT_TOLD_SIGNS = ("no information available", "not mentioned")
 
 
 class Locomo(Benchmark):
     """The ten conversations; see the module."""
 
     primary_metric: ClassVar[str] = "f1"
+    released: ClassVar[str] = CONTENT
 
     def __init__(
         self,
@@ -90,46 +96,41 @@ class Locomo(Benchmark):
         self._paper = protocol == "paper"
         self._path, self.categories = path, tuple(categories)
 
-    def load(self) -> None:
-        """Read the file and check its categories against their published counts."""
+    def read(self) -> tuple[Data, list[Entry]]:
+        """The conversations, whose questions by category are held against their counts."""
         path = locate(SOURCE, given=self._path)
-        self._conversations: dict[str, Mapping[str, Any]] = {}
-        self._samples: list[Sample] = []
-        for i, row in enumerate(read_json(path, list)):
-            where = f"{path}, conversation {i + 1}"
-            sample_id = str(_field(row, "sample_id", where, str | int))
-            self._conversations[sample_id] = _field(row, "conversation", where, dict)
-            self._samples += _questions(sample_id, _field(row, "qa", where, list), where)
-        self._counts = Counter(sample.metadata["category"] for sample in self._samples)
-        self._samples = [s for s in self._samples if s.metadata["category"] in self.categories]
-        digest, deviations = sha256_of(path), []
-        if digest != SOURCE.sha256:
-            deviations.append("locomo10.json is not the released file (sha256 differs)")
+        self._conversations: dict[str, Conversation] = {}
+        self._counts: Counter[int] = Counter()
+        entries = []
+        for row in read_file(path):
+            found = read_conversation(row)
+            self._conversations[found.sample_id] = found
+            self._counts.update(question.category for question in found.qa)
+            asked = [s for s in _questions(found) if s.metadata["category"] in self.categories]
+            entries.append(
+                Entry(
+                    where=row.where,
+                    history_id=found.sample_id,
+                    samples=asked,
+                    content=digest_of(found),
+                )
+            )
+        deviations = []
         if dict(self._counts) != COUNTS:
             counts = ", ".join(f"{c}: {self._counts[c]}" for c in CATEGORIES)
             deviations.append(f"questions by category are {counts} instead of the released counts")
-        self._data = Data(source=SOURCE.name, sha256=digest, deviations=tuple(deviations))
+        data = Data(source=SOURCE.name, sha256=sha256_of(path), deviations=tuple(deviations))
+        return data, entries
 
     def sources(self) -> Sequence[UrlSource]:
         """The released file."""
         return [SOURCE]
 
-    def data(self) -> Data:
-        """The file by its sha256."""
-        return self._data
-
-    def samples(self) -> Sequence[Sample]:
-        """Questions in the order of the file."""
-        return self._samples
-
     def history(self, history_id: str) -> History:
         """One message per turn, all in one user turn that the question continues."""
         conversation = self._conversations[history_id]
-        speakers = {
-            "a": conversation.get("speaker_a", "A"),
-            "b": conversation.get("speaker_b", "B"),
-        }
-        sessions = list(_sessions(conversation))
+        speakers = {"a": conversation.speaker_a, "b": conversation.speaker_b}
+        sessions = [_messages(session) for session in conversation.sessions]
         if self._paper:
             sessions.reverse()
         turns: list[Message] = [{"role": "system", "content": SYSTEM.format(**speakers)}]
@@ -148,14 +149,12 @@ class Locomo(Benchmark):
         line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
         category, reference = sample.metadata["category"], sample.references[0]
         if category == 5:
-            options, protocol = sample.metadata["letters"], "paper" if self._paper else "benchmark"
-            return {"adversarial": float(not_told(line, options, protocol=protocol))}
-        tokens = partial(stem_tokens, decompose=self._paper)
+            return {"adversarial": float(_says_not_told(line, sample.metadata["not_told_letter"]))}
         if category == 1:
-            return {"f1": best_part_f1(line, reference, tokens=tokens)}
+            return {"f1": best_part_f1(line, reference)}
         if category == 3:
             reference = reference.split(";")[0]
-        return {"f1": token_f1(tokens(line), tokens(reference))}
+        return {"f1": token_f1(stem_tokens(line), stem_tokens(reference))}
 
     def protocol(self) -> Mapping[str, Any]:
         """Templates, category map with counts, order, cut, decoding and metrics."""
@@ -168,86 +167,71 @@ class Locomo(Benchmark):
             "categories": {CATEGORIES[c]: self._counts[c] for c in self.categories},
             "decoding": vars(self.decoding(self._samples[0])),
             "metrics": {
-                "f1": "porter-stem token F1"
-                + (" after NFD" if self._paper else "")
-                + "; category 1 per comma part, category 3 up to ';'",
-                "adversarial": NOT_TOLD_RULES["paper" if self._paper else "benchmark"],
+                "f1": "porter-stem token F1; category 1 per comma part, category 3 up to ';'",
+                "adversarial": "says that there is no information",
             },
         }
 
 
-def _field(row: Any, name: str, where: str, kind: Any) -> Any:
-    value = row.get(name) if isinstance(row, Mapping) else None
-    if not isinstance(value, kind):
-        raise InvalidData(f"{where}: '{name}' is missing or not of the kind that LoCoMo has")
-    return value
-
-
-def _sessions(conversation: Mapping[str, Any]) -> Iterator[list[Message]]:
-    """Messages of each session that was held, oldest first; the first one carries the date."""
-    numbers = sorted(
-        int(match[1]) for key in conversation if (match := re.fullmatch(r"session_(\d+)", key))
-    )
-    for number in numbers:
-        date = conversation.get(f"session_{number}_date_time", "unknown")
-        preamble = f"DATE: {date}\nCONVERSATION:\n"
-        yield [
-            {
-                "role": "user",
-                "content": ("" if position else preamble) + _turn(turn),
-                "speaker": turn["speaker"],
-                "session": str(number),
-                "preamble": preamble,
-                "dia_id": turn.get("dia_id", ""),
-            }
-            for position, turn in enumerate(conversation[f"session_{number}"])
-        ]
-
-
-def _turn(turn: Mapping[str, Any]) -> str:
-    caption = turn.get("blip_caption")
-    shared = f" and shared {caption}." if caption else ""
-    return f'{turn["speaker"]} said, "{turn.get("text", "")}"{shared}'
-
-
-def _questions(sample_id: str, rows: Sequence[Any], where: str) -> Iterator[Sample]:
-    for number, row in enumerate(rows):
-        at = f"{where}, question {number + 1}"
-        question, category = _field(row, "question", at, str), _field(row, "category", at, int)
-        if category not in CATEGORIES:
-            raise InvalidData(f"{at}: category {category} does not exist")
-        metadata: dict[str, Any] = {
-            "category": category,
-            "evidence": row.get("evidence", []),
+def _messages(session: Session) -> list[Message]:
+    """Messages of a session; the first one carries the date."""
+    date = "unknown" if session.date is None else session.date
+    preamble = f"DATE: {date}\nCONVERSATION:\n"
+    return [
+        {
+            "role": "user",
+            "content": ("" if position else preamble) + _said(turn),
+            "speaker": turn.speaker,
+            "session": str(session.number),
+            "preamble": preamble,
+            "dia_id": turn.dia_id or "",
         }
-        reference = row.get("answer")
-        asked = question
+        for position, turn in enumerate(session.turns)
+    ]
+
+
+def _said(turn: Turn) -> str:
+    shared = f" and shared {turn.blip_caption}." if turn.blip_caption else ""
+    return f'{turn.speaker} said, "{turn.text}"{shared}'
+
+
+def _questions(conversation: Conversation) -> Iterator[Sample]:
+    for number, row in enumerate(conversation.qa):
+        question, reference = row.question, row.answer
+        metadata: dict[str, Any] = {
+            "category": row.category,
+            "evidence": row.evidence or [],
+        }
+        identity = f"{conversation.sample_id}-{number}"
         options: tuple[str, ...] = ()
-        if category == 5:
-            # the gold answer, which two questions have beside their trap, is no wrong option
-            other = row.get("adversarial_answer") or row.get("answer") or ""
-            question, metadata["letters"] = _with_choice(
-                f"{sample_id}-{number}", question, str(other)
-            )
-            reference, options = NOT_TOLD, (NOT_TOLD, str(other))
-        elif category == 2:
+        if row.category == 5:
+            other = row.answer or row.adversarial_answer or ""
+            question, metadata["not_told_letter"] = _with_choice(identity, question, other)
+            reference, options = NOT_TOLD, (NOT_TOLD, other)
+        elif row.category == 2:
             question += DATE_HINT
-        if reference is None:
-            raise InvalidData(f"{at}: 'answer' is missing")
+        assert reference is not None
         yield Sample(
-            id=f"{sample_id}-{number}",
-            history_id=sample_id,
+            id=identity,
+            history_id=conversation.sample_id,
             question=QUESTION.format(question=question),
-            asked=asked,
+            asked=row.question,
             options=options,
-            references=(str(reference),),
-            groups=(CATEGORIES[category],),
+            references=(reference,),
+            groups=(CATEGORIES[row.category],),
             metadata=metadata,
         )
 
 
-def _with_choice(key: str, question: str, other: str) -> tuple[str, dict[str, str]]:
-    """Category 5: the question with both options, and each option by its letter."""
+def _with_choice(key: str, question: str, other: str) -> tuple[str, str]:
+    """Category 5: the question with both options, and the letter of the right one."""
     first = hashlib.sha256(f"{key} options".encode()).digest()[0] % 2 == 0
     a, b = (NOT_TOLD, other) if first else (other, NOT_TOLD)
-    return question + CHOICE_HINT.format(a=a, b=b), {"a": a, "b": b}
+    return question + CHOICE_HINT.format(a=a, b=b), "a" if first else "b"
+
+
+def _says_not_told(line: str, letter: str) -> bool:
+    """The option's letter, or words to its effect."""
+    text = line.lower()
+    chosen = re.match(r"\(?([ab])\)?(?![a-z])", text)
+    return any(sign in text for sign in NOT_TOLD_SIGNS) or bool(chosen and chosen[1] == letter)

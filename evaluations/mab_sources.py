@@ -11,12 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
-from evaluations.datafile import read_json
 from evaluations.errors import InvalidData, InvalidSetting
 from evaluations.metrics.mab_films import RECALLED, Titles
-from evaluations.sources import Row, field
+from evaluations.rows.files import Row
+from evaluations.rows.memory_agent_bench import MabRow
+from evaluations.rows.text import read_document
 
 __all__ = [
     "SOURCES",
@@ -26,7 +26,6 @@ __all__ = [
     "choose_sources",
     "compare_with_release",
     "read_titles",
-    "references_of",
     "source_of",
     "titles_of",
 ]
@@ -200,43 +199,28 @@ def choose_sources(patterns: Sequence[str] | None) -> dict[str, Source]:
     }
 
 
-def source_of(row: Row) -> Source:
+def source_of(row: MabRow, at: Row) -> Source:
     """The source that a row names.
+
+    Args:
+        row: of the data.
+        at: where it stands; its split counts where the row has none of its own.
 
     Raises:
         InvalidData: it names none that there is, or one of another split.
     """
-    name = field(row, "metadata", Mapping).get("source")
+    name = row.metadata.source
     if name not in SOURCES:
         raise InvalidData(
-            f"{row.where}: the source '{name}' does not exist; there are {', '.join(SOURCES)}"
+            f"{at.where}: the source '{name}' does not exist; there are {', '.join(SOURCES)}"
         )
     source = SOURCES[name]
-    split = row.values.get("split", row.split)
-    if split != source.family.split:
+    split = row.split or at.split
+    if split not in (None, source.family.split):
         raise InvalidData(
-            f"{row.where}: {name} belongs to {source.family.split} and not to the split '{split}'"
+            f"{at.where}: {name} belongs to {source.family.split} and not to the split '{split}'"
         )
     return source
-
-
-def references_of(answer: Any, at: str) -> tuple[str, ...]:
-    """References of one question; a single one may stand without its list.
-
-    Raises:
-        InvalidData: none, or something that is neither text nor a number.
-    """
-    return tuple(dict.fromkeys(_answers(answer, at)))
-
-
-def _answers(answer: Any, at: str) -> list[str]:
-    listed = answer if isinstance(answer, list) else [answer]
-    for item in listed:
-        if isinstance(item, bool) or not isinstance(item, str | int | float):
-            raise InvalidData(f"{at}: an answer is a {type(item).__name__}, not text or a number")
-    if not listed:
-        raise InvalidData(f"{at}: there is no answer")
-    return [str(item) for item in listed]
 
 
 def read_titles(path: Path) -> Titles:
@@ -245,20 +229,20 @@ def read_titles(path: Path) -> Titles:
     Raises:
         InvalidData: a file of another shape.
     """
-    content = read_json(path, dict)
+    content = read_document(path, dict)
     if not content or not all(type(identity) is int for identity in content.values()):
         raise InvalidData(f"{path} does not hold the id of each film by its name")
     return Titles(content)
 
 
-def titles_of(answer: Any, titles: Titles, at: str) -> tuple[str, ...]:
+def titles_of(identities: Sequence[str], titles: Titles, at: str) -> tuple[str, ...]:
     """Films for their ids, which is what answers of such a source are; each as often as named.
 
     Raises:
         InvalidData: an answer that is no film's id.
     """
     found = []
-    for identity in _answers(answer, at):
+    for identity in identities:
         title = titles.title(int(identity)) if identity.strip().isdecimal() else None
         if title is None:
             raise InvalidData(f"{at}: the answer '{identity}' is not among the ids of the films")

@@ -30,7 +30,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data, Scored
+from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
 from evaluations.datafile import check_protocol, sha256_of
 from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.mab_sources import (
@@ -40,7 +40,6 @@ from evaluations.mab_sources import (
     choose_sources,
     compare_with_release,
     read_titles,
-    references_of,
     source_of,
     titles_of,
 )
@@ -55,8 +54,11 @@ from evaluations.mab_templates import (
 from evaluations.metrics.mab import SCORERS, macro_average
 from evaluations.metrics.mab_films import Titles
 from evaluations.metrics.statistics import Metric
+from evaluations.rows.files import Row
+from evaluations.rows.memory_agent_bench import MabRow
+from evaluations.rows.schema import check
 from evaluations.sample import Cut, Decoding, History, Message, Sample
-from evaluations.sources import HubSource, Row, fetched_folder, field, load_rows
+from evaluations.sources import HubSource, fetched_folder, load_rows
 
 __all__ = ["MemoryAgentBench"]
 
@@ -123,43 +125,43 @@ class MemoryAgentBench(Benchmark):
         """The hub's data set, with its film ids."""
         return (self.source,)
 
-    def load(self) -> None:
-        """Read the wording, the chosen rows and, where films are asked for, their titles."""
+    def read(self) -> tuple[Data, list[Entry]]:
+        """The wording, the chosen rows and, where films are asked for, their titles."""
         self._wording = OWN if self._templates is None else read_templates(self._templates)
         self._texts: dict[str, tuple[Source, str]] = {}
-        self._samples: list[Sample] = []
+        self._questions: Counter[str] = Counter()
         self._titles: Titles | None = None
         self._titles_digest: str | None = None
-        rows, data = load_rows(self.source, given=self._path)
-        for row in rows:
-            self._add(row)
-        if not self._samples:
+        located, data = load_rows(self.source, given=self._path)
+        entries = [entry for row in located for entry in self._entries(row)]
+        if not self._questions.total():
             raise InvalidData(f"the data holds no question of {', '.join(self.chosen)}")
         self._scorers = {**SCORERS, **(self._titles.scorers() if self._titles else {})}
         found = compare_with_release(
             self.chosen,
             rows=Counter(source.name for source, _ in self._texts.values()),
-            questions=Counter(sample.metadata["source"] for sample in self._samples),
+            questions=self._questions,
         )
-        self._data = replace(data, deviations=(*data.deviations, *found))
+        return replace(data, deviations=(*data.deviations, *found)), entries
 
     def _root(self) -> Path:
         given = self._path
         return Path(given).expanduser() if given is not None else fetched_folder(self.source)
 
-    def _add(self, row: Row) -> None:
-        source = source_of(row)
+    def _entries(self, at: Row) -> Iterator[Entry]:
+        """The entry of a row, or none where its source is not asked."""
+        row = check(MabRow, at)
+        source = source_of(row, at)
         if source.name not in self.chosen:
             return
         if source.family.by_title and self._titles is None:
             self._titles = self._load_titles(source)
         number = sum(other is source for other, _ in self._texts.values())
         history_id = f"{source.family.split}/{source.name}/{number}"
-        context = field(row, "context", str)
-        if not context.strip():
-            raise InvalidData(f"{row.where}: 'context' is empty")
-        self._texts[history_id] = (source, context)
-        self._samples += self._questions(row, source, history_id)
+        self._texts[history_id] = (source, row.context)
+        samples = list(self._samples_of(row, source, history_id, at.where))
+        self._questions[source.name] += len(samples)
+        yield Entry(where=at.where, history_id=history_id, samples=samples, content=digest_of(row))
 
     def _load_titles(self, source: Source) -> Titles:
         folder = self._root().parent if self._root().is_file() else self._root()
@@ -177,21 +179,14 @@ class MemoryAgentBench(Benchmark):
         self._titles_digest = sha256_of(path)
         return read_titles(path)
 
-    def _questions(self, row: Row, source: Source, history_id: str) -> Iterator[Sample]:
-        questions, answers = field(row, "questions", list), field(row, "answers", list)
-        if len(questions) != len(answers):
-            raise InvalidData(
-                f"{row.where}: there are {len(questions)} questions and {len(answers)} answers"
-            )
-        metadata = row.values["metadata"]
+    def _samples_of(
+        self, row: MabRow, source: Source, history_id: str, where: str
+    ) -> Iterator[Sample]:
         wording = self._wording_of(source)
-        for number, (question, answer) in enumerate(zip(questions, answers, strict=True)):
-            at = f"{row.where}, question {number + 1}"
-            if not isinstance(question, str):
-                raise InvalidData(f"{at} is a {type(question).__name__}, not text")
-            references = references_of(answer, at)
+        for number, (question, answer) in enumerate(zip(row.questions, row.answers, strict=True)):
+            references = tuple(dict.fromkeys(answer))
             if source.family.by_title and self._titles is not None:
-                references = titles_of(answer, self._titles, at)
+                references = titles_of(answer, self._titles, f"{where}, question {number + 1}")
             yield Sample(
                 id=f"{history_id}/{number}",
                 history_id=history_id,
@@ -202,18 +197,10 @@ class MemoryAgentBench(Benchmark):
                 metadata={
                     "source": source.name,
                     "competency": source.family.competency,
-                    "qa_pair_id": _at(metadata.get("qa_pair_ids"), number),
-                    "question_type": _at(metadata.get("question_types"), number),
+                    "qa_pair_id": row.pair_id(number),
+                    "question_type": row.question_type(number),
                 },
             )
-
-    def data(self) -> Data:
-        """Revision and sha256, counts that differ, and which sources lack their judge."""
-        return self._data
-
-    def samples(self) -> Sequence[Sample]:
-        """Questions, row by row."""
-        return self._samples
 
     def history(self, history_id: str) -> History:
         """One message per piece of the text; joined, they are the text.
@@ -268,7 +255,6 @@ class MemoryAgentBench(Benchmark):
 
     def protocol(self) -> Mapping[str, Any]:
         """Wording, pieces, cut, decoding, metrics and counts of every source that is asked."""
-        counts = Counter(sample.metadata["source"] for sample in self._samples)
         return {
             "benchmark": "memory_agent_bench",
             "version": 2,
@@ -278,15 +264,10 @@ class MemoryAgentBench(Benchmark):
             },
             "pieces": f"sentences up to {CHUNK_CHARS} characters, {self._join()!r} between them",
             "cut": vars(self._cut()),
-            "questions": {name: counts[name] for name in self.chosen},
+            "questions": {name: self._questions[name] for name in self.chosen},
             "max_new_tokens": {n: s.family.max_new_tokens for n, s in self.chosen.items()},
             "metrics": {n: self._metrics_of(s) for n, s in self.chosen.items()},
             "matching": "the first metric is the score: characters, as the benchmark's own script "
             "or the paper's authors match; words, labels and JSON fields are read beside it",
             "titles": self._titles_digest,
         }
-
-
-def _at(values: Any, number: int) -> Any:
-    """An entry of an optional list of the metadata."""
-    return values[number] if isinstance(values, list) and number < len(values) else None

@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data
+from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.dialogues import (
     KINDS,
     NAMES,
@@ -82,55 +82,54 @@ class Recall(Benchmark):
         self.split, self.facts, self.kinds = split, tuple(facts), tuple(kinds)
         self.dialogues, self.questions, self.seed = dialogues, questions, seed
         self.max_new_tokens = max_new_tokens
-        self._histories: dict[str, History] = {}
-        self._samples: list[Sample] = []
 
-    def load(self) -> None:
+    def read(self) -> tuple[Data, list[Entry]]:
         """Generate the split; the same for the same settings on any machine.
 
         Raises:
             InvalidSetting: no number of statements is enough for any kind.
         """
-        self._histories.clear()
-        self._samples.clear()
-        for kind in self.kinds:
-            for facts in self.facts:
-                if facts >= _statements(kind):
-                    for number in range(self.dialogues):
-                        self._add(kind, facts, number)
-        if not self._samples:
+        self._histories: dict[str, History] = {}
+        entries = [
+            self._entry(kind, facts, number)
+            for kind in self.kinds
+            for facts in self.facts
+            if facts >= _statements(kind)
+            for number in range(self.dialogues)
+        ]
+        if not entries:
             raise InvalidSetting(
                 f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)} leaves no "
                 "question: two_hop and update need at least 2 statements"
             )
+        return Data(source="generated", revision=f"seed {self.seed}"), entries
 
-    def _add(self, kind: str, facts: int, number: int) -> None:
+    def _entry(self, kind: str, facts: int, number: int) -> Entry:
         history_id = f"{self.split}-{kind}-{facts}-{number}"
         unseen = self.split == "test" and number % 2 == 1
         rng = random.Random(f"recall {self.seed} {history_id}")
         made = _fit(rng, kind, facts, names=UNSEEN_NAMES if unseen else NAMES)
         self._histories[history_id] = History(messages=made.messages)
         asked = [q for q in made.questions if q.kind == kind]
-        for i, question in enumerate(rng.sample(asked, min(self.questions, len(asked)))):
-            self._samples.append(
-                Sample(
-                    id=f"{history_id}-q{i}",
-                    history_id=history_id,
-                    question=question.text,
-                    asked=question.text,
-                    references=(question.place,),
-                    groups=(kind, f"{kind}/{facts}", "unseen" if unseen else "seen"),
-                    metadata={"kind": kind, "facts": facts},
-                )
+        chosen = rng.sample(asked, min(self.questions, len(asked)))
+        samples = [
+            Sample(
+                id=f"{history_id}-q{i}",
+                history_id=history_id,
+                question=question.text,
+                asked=question.text,
+                references=(question.place,),
+                groups=(kind, f"{kind}/{facts}", "unseen" if unseen else "seen"),
+                metadata={"kind": kind, "facts": facts},
             )
-
-    def data(self) -> Data:
-        """Generated: the settings are the provenance."""
-        return Data(source="generated", revision=f"seed {self.seed}")
-
-    def samples(self) -> Sequence[Sample]:
-        """Questions, dialogue by dialogue."""
-        return self._samples
+            for i, question in enumerate(chosen)
+        ]
+        return Entry(
+            where=f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)}",
+            history_id=history_id,
+            samples=samples,
+            content=digest_of([made.messages, [[q.text, q.place] for q in chosen]]),
+        )
 
     def history(self, history_id: str) -> History:
         """The dialogue."""

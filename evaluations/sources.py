@@ -7,11 +7,10 @@ stand (``file, line 3``), so that a row of the wrong shape can be named.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +18,12 @@ from typing import Any
 from evaluations.benchmark import Data
 from evaluations.datafile import cache_folder, sha256_of
 from evaluations.errors import DataUnavailable, InvalidData
+from evaluations.rows.files import SUFFIXES, Row, read_file
+from evaluations.rows.text import read_document
 
 __all__ = [
     "MANIFEST",
     "HubSource",
-    "Row",
     "fetched_folder",
     "field",
     "load_rows",
@@ -32,16 +32,6 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
-SUFFIXES = (".json", ".jsonl", ".csv", ".parquet")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One row of a data set and where it stands."""
-
-    where: str
-    split: str
-    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,11 +110,11 @@ def read_rows(path: Path, source: HubSource) -> tuple[list[Row], Data]:
         raise InvalidData(f"{path} holds no data file ({', '.join(SUFFIXES)})")
     matching = [f for f in files if any(f.match(pattern) for pattern in source.files)]
     files = matching or files
-    rows = [row for file in files for row in _read_file(file, _split_of(file, source))]
+    rows = [row for file in files for row in read_file(file, split=_split_of(file, source))]
     manifest = path / MANIFEST
     revision = None
     if manifest.is_file():
-        revision = json.loads(manifest.read_text(encoding="utf-8")).get("revision")
+        revision = read_document(manifest, dict).get("revision")
     digests = [sha256_of(file) for file in files]
     digest = (
         digests[0] if len(files) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
@@ -132,81 +122,13 @@ def read_rows(path: Path, source: HubSource) -> tuple[list[Row], Data]:
     return rows, Data(source=source.id, revision=revision, sha256=digest)
 
 
-def _split_of(file: Path, source: HubSource) -> str:
-    """The split that a file or its folder is named for; the only or first one where it is none."""
+def _split_of(file: Path, source: HubSource) -> str | None:
+    """The split that a file or its folder is named for."""
 
     def names(split: str) -> bool:
         return file.name.startswith(split) or file.parent.name == split or f"-{split}" in file.stem
 
-    return next((s for s in source.splits if names(s)), source.splits[0])
-
-
-def _read_file(path: Path, split: str) -> Iterator[Row]:
-    readers: dict[str, Callable[[Path], Iterator[tuple[str, Any]]]] = {
-        ".json": _json_rows,
-        ".jsonl": _jsonl_rows,
-        ".csv": _csv_rows,
-        ".parquet": _parquet_rows,
-    }
-    if path.suffix not in readers:
-        raise InvalidData(f"{path} is not one of {', '.join(SUFFIXES)}")
-    try:
-        for where, values in readers[path.suffix](path):
-            if not isinstance(values, Mapping):
-                raise InvalidData(f"{where} holds a {type(values).__name__}, not a row")
-            yield Row(where=where, split=split, values=values)
-    except (OSError, UnicodeDecodeError, csv.Error) as fault:
-        raise InvalidData(f"{path} cannot be read: {fault}") from fault
-
-
-def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    """A list of rows, or an object whose values are rows and whose keys are their ids."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as fault:
-        if path.suffix == ".json":
-            raise InvalidData(f"{path} cannot be read as JSON: {fault}") from fault
-        raise
-    if isinstance(content, Mapping):
-        content = [
-            {"id": key, **row} if isinstance(row, Mapping) else row for key, row in content.items()
-        ]
-    if not isinstance(content, list):
-        raise InvalidData(f"{path} holds a {type(content).__name__}, not a list of rows")
-    for number, row in enumerate(content, 1):
-        yield f"{path}, row {number}", row
-
-
-def _jsonl_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    # not splitlines(): JSON strings may hold U+2028 and its like as they are
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if line.strip():
-            try:
-                yield f"{path}, line {number}", json.loads(line)
-            except ValueError as fault:
-                raise InvalidData(f"{path}, line {number} is not JSON: {fault}") from fault
-
-
-def _csv_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        for row in reader:
-            yield f"{path}, line {reader.line_num}", row
-
-
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
-    import pyarrow.parquet as pq
-    from pyarrow import ArrowException
-
-    try:
-        file = pq.ParquetFile(path)
-        number = 0
-        for batch in file.iter_batches(batch_size=64):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"{path}, row {number}", row
-    except ArrowException as fault:
-        raise InvalidData(f"{path} cannot be read as parquet: {fault}") from fault
+    return next((split for split in source.splits if names(split)), None)
 
 
 def _from_hub(source: HubSource) -> tuple[list[Row], Data]:

@@ -13,10 +13,10 @@ and the question
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data
+from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.errors import InvalidSetting
 from evaluations.sample import Decoding, History, Sample
 
@@ -35,7 +35,6 @@ class Throughput(Benchmark):
     """``repeats`` long histories with one question each."""
 
     primary_metric: ClassVar[str] = "answered"
-    fills_answers: ClassVar[bool] = True
 
     def __init__(
         self, *, tokens: int = 4096, max_new_tokens: int = 64, repeats: int = 4, seed: int = 0
@@ -51,25 +50,26 @@ class Throughput(Benchmark):
                 raise InvalidSetting(f"bench.{name} is {value}; it must be at least 1")
         self.tokens, self.max_new_tokens, self.repeats, self.seed = (*sizes.values(), seed)
 
-    def load(self) -> None:
-        """Nothing: histories are made when they are asked for."""
-
-    def data(self) -> Data:
-        """Generated: the settings are the provenance."""
-        return Data(source=f"made from seed {self.seed}")
-
-    def samples(self) -> Sequence[Sample]:
-        """One per history; the first one warms up."""
-        return [
-            Sample(
-                id=f"run-{i}",
+    def read(self) -> tuple[Data, list[Entry]]:
+        """One question per history; the first one warms up. Histories are made when asked for."""
+        entries = [
+            Entry(
+                where=f"bench.repeats={self.repeats}",
                 history_id=str(i),
-                question=QUESTION,
-                asked=QUESTION,
-                references=(),
+                samples=[
+                    Sample(
+                        id=f"run-{i}",
+                        history_id=str(i),
+                        question=QUESTION,
+                        asked=QUESTION,
+                        references=(),
+                    )
+                ],
+                content=digest_of([self.seed, self.tokens, i]),
             )
             for i in range(self.repeats)
         ]
+        return Data(source=f"made from seed {self.seed}"), entries
 
     def history(self, history_id: str) -> History:
         """Messages of sixteen sentences."""

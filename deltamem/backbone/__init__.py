@@ -10,7 +10,6 @@ from deltamem.backbone.architecture import empty_model
 from deltamem.backbone.backbone import Backbone, fingerprint
 from deltamem.backbone.batching import fitting_batch
 from deltamem.backbone.cache import MemoryCache
-from deltamem.backbone.chat_template import INSTRUCTIONS_MOVED
 from deltamem.backbone.context import VisibleContext
 from deltamem.backbone.dropped import DroppedContext
 from deltamem.backbone.generation import (
@@ -36,7 +35,6 @@ from deltamem.backbone.truncation import fit_messages
 from deltamem.backbone.windows import split_windows
 
 __all__ = [
-    "INSTRUCTIONS_MOVED",
     "TEMPLATE_DATE",
     "Backbone",
     "DecodingLike",

@@ -55,7 +55,6 @@ def _speaks() -> bool:
 
 def train_config(config: Any, console: Console) -> dict[str, Any]:
     """Train one composed configuration from its last checkpoint on; return its summary."""
-    from deltamem.backbone import INSTRUCTIONS_MOVED
     from deltamem.training import Processes
 
     check_types(config)
@@ -85,8 +84,6 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
         if processes.main:
             facts = {"command": f"`{_command()}`"}
             facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
-            moved = data.stored and _instructions_moved(backbone, data.episodes)
-            facts |= {"instructions": INSTRUCTIONS_MOVED} if moved else {}
             card = {**facts, **data.facts, **_card(recipe, run.log.known())}
             learner.save(folder / ADAPTER, card=card)
     processes.wait()
@@ -209,14 +206,6 @@ def _command() -> str:
         )
     ]
     return " ".join(["deltamem train", *words])
-
-
-def _instructions_moved(backbone: Any, episodes: Any) -> bool:
-    """Whether any episode has instructions for which the chat template has no place."""
-    from deltamem.backbone import system_turn
-
-    asked = (part for e in episodes for part in (e.written, *(ask.visible for ask in e.asks)))
-    return not backbone.template.system_role and any(map(system_turn, asked))
 
 
 def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Any chat data set of the hub, or a file of its rows: messages, or conversations of from/value.
 
-The last answer of the assistant is the target. The user's message before it is visible, everything
-before that is written; what the user says after it is left out, and a conversation without anything
-to remember is rejected. Both are counted, the latter by its reason.
+The last message has to be the assistant's: it is the target. The user's message before it is
+visible, everything before that is written; a conversation without anything before it has nothing to
+remember and is rejected. Reasons are counted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from deltamem.training import Episode, episodes_sha, parse_episode
 from deltamem_cli.data.training_data import TrainingData, split_off
 from deltamem_cli.errors import UsageError
 from evaluations.errors import InvalidData
-from evaluations.sources import HubSource, Row, load_rows
+from evaluations.rows.files import Row
+from evaluations.sources import HubSource, load_rows
 
 __all__ = ["ChatData"]
 
@@ -73,14 +74,8 @@ class ChatData:
         column = self._column(rows, name)
         rejected: Counter[str] = Counter()
         episodes: list[Episode] = []
-        unanswered = 0
         for number, row in enumerate(rows, 1):
-            messages = _messages(row.values.get(column))
-            whole = len(messages)
-            if not isinstance(messages, str):
-                messages = _answered(messages)
-            made = _episode(row, messages, number, self.max_chars)
-            unanswered += isinstance(made, Episode) and len(messages) < whole
+            made = _episode(row, column, number, self.max_chars)
             if isinstance(made, Episode):
                 episodes.append(made)
             else:
@@ -93,7 +88,6 @@ class ChatData:
             "revision": data.revision,
             "rows": len(rows),
             "rejected": dict(sorted(rejected.items())),
-            "without the user's last words": unanswered,
             "episodes": split,
             "held out": self.held_out,
             "sha256": episodes_sha(episodes),
@@ -122,20 +116,13 @@ class ChatData:
         return found
 
 
-def _answered(messages: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The messages up to the last one that is not the user's."""
-    last = max((i for i, m in enumerate(messages) if m["role"] != "user"), default=-1)
-    return messages[: last + 1]
-
-
-def _episode(
-    row: Row, messages: list[dict[str, str]] | str, number: int, max_chars: int
-) -> Episode | str:
+def _episode(row: Row, column: str, number: int, max_chars: int) -> Episode | str:
     """An episode, or why the row makes none."""
+    messages = _messages(row.values.get(column))
     if isinstance(messages, str):
         return messages
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
-        return "no answer of the assistant's"
+        return "the last message is not the assistant's"
     if messages[-2]["role"] != "user":
         return "no user's message before the answer"
     if not [m for m in messages[:-2] if m["role"] != "system"]:
@@ -175,13 +162,7 @@ def _text(content: Any) -> str | None:
         parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]
         texts = [part for part in parts if isinstance(part, str)]
         content = "".join(texts) if len(texts) == len(parts) else None
-    if not isinstance(content, str):
-        return None
-    try:
-        content.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell
-        return None
-    return content
+    return content if isinstance(content, str) else None
 
 
 def _said(rejected: Counter[str]) -> str:

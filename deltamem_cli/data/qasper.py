@@ -25,7 +25,8 @@ from deltamem.errors import InvalidInput, check_choice
 from deltamem.training import Ask, Episode, episodes_sha
 from deltamem_cli.data.training_data import TrainingData
 from evaluations.errors import InvalidData
-from evaluations.sources import HubSource, Row, field, load_rows
+from evaluations.rows.files import Row
+from evaluations.sources import HubSource, field, load_rows, refuse_repeated
 
 __all__ = ["QasperData"]
 
@@ -81,7 +82,7 @@ class QasperData:
         check_choice("training.data.split", self.split, SPLITS)
         (source,) = self.sources()
         rows, data = load_rows(source, given=self.path)
-        papers = [row for row in rows if row.split == self.split]
+        papers = [row for row in rows if row.split in (None, self.split)]
         if not papers:
             raise InvalidData(f"{self.path or source.id} has no row of the split '{self.split}'")
         rejected: Counter[str] = Counter()
@@ -102,20 +103,16 @@ class QasperData:
         return TrainingData(episodes=episodes, held_out=(), source=facts)
 
     def _accepted(self, papers: Sequence[Row], rejected: Counter[str]) -> Iterator[Episode]:
-        """Episodes of all papers; every question that makes none is counted with its reason.
-
-        Official files give one id to several questions; the later ones get a number behind it.
-        """
-        asked: dict[str, list[tuple[Messages, str]]] = {}
+        """Episodes of all papers; every question that makes none is counted with its reason."""
+        seen: set[str] = set()
         for paper in papers:
             written = _written(paper)
             for question in _entries(paper, "qas"):
+                name = field(question, "question_id", str)
+                refuse_repeated(name, seen, question, name="question_id")
+                seen.add(name)
                 text, answer = field(question, "question", str).strip(), _answer(question)
-                same = asked.setdefault(field(question, "question_id", str), [])
-                repeated = (written, text) in same
-                same.append((written, text))
-                name = field(question, "question_id", str) + f"-{len(same)}" * (len(same) > 1)
-                reason = "repeated" if repeated else _fault(written, text, answer)
+                reason = _fault(written, text, answer)
                 if reason is None and len(text) + len(answer.text) > self.max_chars:
                     reason = f"question and answer above {self.max_chars} characters"
                 if reason is None:

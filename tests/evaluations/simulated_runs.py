@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from toys import Parrot, Said
 
-from evaluations.benchmark import Benchmark, Data
+from evaluations.benchmark import Benchmark, Data, Entry
 from evaluations.record import RECORD, Record, make_record
 from evaluations.reporting import StoredRecord
 from evaluations.runner import Plan, run
@@ -33,8 +33,8 @@ class Drawn(Benchmark):
     ) -> None:
         self.scores, self.names, self.groups = scores, metrics, groups
 
-    def load(self) -> None:
-        pass
+    def read(self) -> tuple[Data, list[Entry]]:
+        return self.data(), []
 
     def data(self) -> Data:
         return Data(source="drawn")

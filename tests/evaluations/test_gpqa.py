@@ -141,11 +141,11 @@ def test_what_a_copy_may_lack(made: Callable[..., GPQA]) -> None:
     [
         (without("Question"), "row 2: 'Question' is missing"),
         (without("Incorrect Answer 3"), "row 2: 'Incorrect Answer 3' is missing"),
-        (record(**{"Correct Answer": None}), "row 2: 'Correct Answer' is a NoneType"),
+        (record(**{"Correct Answer": None}), "row 2: 'Correct Answer' is null; text or a number"),
         (record(**{"Correct Answer": ["x"]}), "row 2: 'Correct Answer' is a list"),
         (record(Question=" \n"), "row 2: 'Question' is empty"),
         (record(9), "row 2: an earlier row has its id 'rec9' already"),
-        (7, "row 2 holds a int, not a row"),
+        (7, "row 2 holds a number, not a row"),
     ],
     ids=lambda value: str(value)[-40:],
 )

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sentence_splitter import write_splitter
 
 from baselines.frozen import Frozen
 from evaluations.benchmark import Scored
@@ -22,8 +23,6 @@ from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.ifeval import IFEval
 from evaluations.runner import Plan, run
 from evaluations.store import SampleStore
-
-ABBREVIATIONS = "mr mrs ms dr prof st jr sr vs etc e.g i.e u.s inc ltd co no"
 
 ROWS: list[dict[str, Any]] = [
     {
@@ -80,14 +79,7 @@ FOLLOWED = {
 
 @pytest.fixture(scope="module")
 def nltk_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sentence splitter's data by hand, as it may be where the trained one cannot be had."""
-    folder = tmp_path_factory.mktemp("nltk_data")
-    english = folder / "tokenizers" / "punkt_tab" / "english"
-    english.mkdir(parents=True)
-    for name in ("collocations.tab", "sent_starters.txt", "ortho_context.tab"):
-        (english / name).write_text("")
-    (english / "abbrev_types.txt").write_text("\n".join(ABBREVIATIONS.split()))
-    return folder
+    return write_splitter(tmp_path_factory.mktemp("nltk_data"))
 
 
 @pytest.fixture(autouse=True)
@@ -254,12 +246,15 @@ def test_protocols(made: Callable[..., IFEval]) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"key": None}, "line 1: 'key' is a NoneType"),
-        ({"prompt": 3}, "line 1: 'prompt' is a int"),
+        ({"key": None}, "line 1: 'key' is null; text or a number"),
+        ({"prompt": 3}, "line 1: 'prompt' is a number"),
         ({"instruction_id_list": []}, "line 1: 'instruction_id_list' is empty"),
-        ({"instruction_id_list": [["a"]], "kwargs": [{}]}, "holds more than text"),
+        (
+            {"instruction_id_list": [["a"]], "kwargs": [{}]},
+            r"line 1: 'instruction_id_list\[0\]' is a list",
+        ),
         ({"kwargs": [{}]}, "line 1: there are 3 instructions and 1 'kwargs'"),
-        ({"kwargs": [{}, "x", {}]}, "line 1: 'kwargs' holds a str"),
+        ({"kwargs": [{}, "x", {}]}, r"line 1: 'kwargs\[1\]' is text \(x\); an object"),
         (
             {"kwargs": [{"num_words": 3}, {}, {}]},
             "'punctuation:no_comma' does not take 'num_words'",
@@ -279,7 +274,7 @@ def test_rows_of_the_wrong_shape(
 
 
 def test_a_key_that_stands_twice(made: Callable[..., IFEval]) -> None:
-    with pytest.raises(InvalidData, match="line 3: an earlier row has its key '1000'"):
+    with pytest.raises(InvalidData, match="line 3: an earlier row has its id '1000'"):
         made(ROWS[0], ROWS[1], ROWS[0])
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.locomo import COUNTS, SOURCE, Locomo
-from evaluations.metrics.not_told import NOT_TOLD
 
 
 def conversation(**changes: Any) -> dict[str, Any]:
@@ -141,62 +140,22 @@ def test_scores_by_hand(
     assert benchmark.score(benchmark.samples()[number], prediction) == pytest.approx(scores)
 
 
-@pytest.mark.parametrize("protocol", ["benchmark", "paper"])
-def test_adversarial_letters(protocol: str, made: Callable[..., Locomo]) -> None:
-    benchmark = made(protocol=protocol)
+def test_adversarial_letters(made: Callable[..., Locomo]) -> None:
+    benchmark = made()
     trap = benchmark.samples()[4]
-    letters = trap.metadata["letters"]
-    assert set(letters.values()) == {"No information available", "blue kite"}
-    for letter, words in letters.items():
-        assert f"({letter}) {words}" in trap.question
-        for text in (f"({letter})", letter, f"**({letter})**", f"The answer is ({letter.upper()})"):
-            right = float(words != "blue kite")
-            assert benchmark.score(trap, text) == {"adversarial": right}
-    for text in ("blue", "A blue kite", "apple", "Both"):
+    right = trap.metadata["not_told_letter"]
+    wrong = {"a": "b", "b": "a"}[right]
+    assert f"({right}) No information available" in trap.question
+    assert f"({wrong}) blue kite" in trap.question
+    for text in (f"({right})", right, f"{right})", f"({right.upper()}) No"):
+        assert benchmark.score(trap, text) == {"adversarial": 1.0}
+    for text in (f"({wrong})", "blue", "apple", "Both"):
         assert benchmark.score(trap, text) == {"adversarial": 0.0}
-
-
-def test_the_trap_is_shown_and_never_the_gold_answer(made: Callable[..., Locomo]) -> None:
-    """Two released questions have both: "No" is right there, and "Yes" is what misleads."""
-    both = {"question": "Hers?", "adversarial_answer": "Yes", "answer": "No", "category": 5}
-    for protocol in ("benchmark", "paper"):
-        (trap,) = made({**conversation(), "qa": [both]}, protocol=protocol).samples()
-        assert sorted(trap.metadata["letters"].values()) == ["No information available", "Yes"]
-
-
-@pytest.mark.parametrize("protocol", ["benchmark", "paper"])
-def test_no_released_trap_scores(protocol: str, locomo_file: Path) -> None:
-    """Word for word, and with an article or its letter in front; but two say "Not mentioned"."""
-    benchmark = Locomo(path=str(locomo_file), protocol=protocol, categories=[5])
-    benchmark.load()
-    agreeing = []
-    for sample in benchmark.samples():
-        ((letter, trap),) = [
-            option for option in sample.metadata["letters"].items() if option[1] != NOT_TOLD
-        ]
-        forms = (trap, f"A {trap}", f"({letter}) {trap}", f"**({letter})**", f"({letter})", letter)
-        scores = {benchmark.score(sample, form)["adversarial"] for form in forms}
-        if scores != {0.0}:
-            agreeing.append(trap)
-        (right,) = set("ab") - {letter}
-        for form in (right, f"({right})", f"**({right})**", f"Answer: ({right})", NOT_TOLD):
-            assert benchmark.score(sample, form) == {"adversarial": 1.0}
-    assert agreeing == ["Not mentioned", "Not mentioned"]
-
-
-def test_accents_are_taken_apart_in_the_paper_alone(made: Callable[..., Locomo]) -> None:
-    """LoCoMo's scorer leaves them; the authors' takes them apart."""
-    row = {"question": "Where?", "answer": "Ceann Sib\u00e9al", "category": 4}
-    for protocol, f1 in (("benchmark", 0.5), ("paper", 1.0)):
-        benchmark = made({**conversation(), "qa": [row]}, protocol=protocol)
-        (sample,) = benchmark.samples()
-        assert benchmark.score(sample, "Ceann Sibe\u0301al") == {"f1": f1}
-        assert benchmark.score(sample, "Ceann Sib\u00e9al") == {"f1": 1.0}
 
 
 def test_another_file_is_marked(made: Callable[..., Locomo]) -> None:
     deviations = made().data().deviations
-    assert any("sha256 differs" in d for d in deviations)
+    assert "the rows are not those of the released locomo10.json" in deviations
     assert any("1: 1, 2: 1" in d for d in deviations)
 
 
@@ -211,13 +170,22 @@ def test_category_selection(made: Callable[..., Locomo]) -> None:
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ({"conversation": {}, "qa": []}, "conversation 1: 'sample_id'"),
-        ({"sample_id": "x", "qa": []}, "conversation 1: 'conversation'"),
-        ({"sample_id": "x", "conversation": {}}, "conversation 1: 'qa'"),
-        ({**conversation(), "qa": [{"category": 1}]}, "question 1: 'question'"),
-        ({**conversation(), "qa": [{"question": "q", "category": 9, "answer": ""}]}, "category 9"),
-        ({**conversation(), "qa": [{"question": "q", "category": 4}]}, "'answer' is missing"),
-        ("text", "conversation 1: 'sample_id'"),
+        ({"conversation": {}, "qa": []}, "row 1: 'sample_id' is missing"),
+        ({"sample_id": "x", "qa": []}, "row 1: 'conversation' is missing"),
+        (
+            {"sample_id": "x", "conversation": {}},
+            "row 1: 'conversation.speaker_a' is missing .and 2 more",
+        ),
+        ({**conversation(), "qa": [{"category": 1}]}, r"'qa\[0\].question' is missing"),
+        (
+            {**conversation(), "qa": [{"question": "q", "category": 9, "answer": ""}]},
+            r"'qa\[0\].category' is 9, and the categories are 1 to 5",
+        ),
+        (
+            {**conversation(), "qa": [{"question": "q", "category": 4}]},
+            r"'qa\[0\]' lacks an 'answer'",
+        ),
+        ("text", "row 1 holds text, not a row"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -236,5 +204,5 @@ def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataUnavailable, match="nowhere.json: there is no such file"):
         Locomo(path="nowhere.json").load()
     (tmp_path / "locomo10.json").write_text("{}")
-    with pytest.raises(InvalidData, match="holds a dict, not a list"):
+    with pytest.raises(InvalidData, match="holds no row"):
         Locomo().load()

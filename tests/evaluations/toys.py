@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data
+from evaluations.benchmark import Benchmark, Data, Entry
 from evaluations.sample import Decoding, History, Prompt, Sample
 
 
@@ -71,8 +71,8 @@ class Letters(Benchmark):
     def __init__(self, histories: int = 5, questions: int = 3, *, length: int = 0) -> None:
         self.size, self.questions, self.length = histories, questions, length
 
-    def load(self) -> None:
-        pass
+    def read(self) -> tuple[Data, list[Entry]]:
+        return self.data(), []
 
     def data(self) -> Data:
         return Data(source="letters")
