@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from deltamem.backbone import Backbone
 from deltamem.backbone.atomic import atomically
 from deltamem.backbone.digest import tensors_sha
+from deltamem.backbone.finite import first_not_finite
 from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = ["Weights", "load_weights", "save_weights", "stored_sha"]
@@ -142,8 +143,8 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
     try:
         content = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
         made_by, identity = content["method"], content["backbone"]
-        settings, tensors = content["settings"], load_file(path / WEIGHTS)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as fault:
+        settings = content["settings"]
+    except (OSError, ValueError, KeyError, TypeError) as fault:
         raise InvalidInput(f"{path} is damaged or holds something else: {fault!r}") from fault
     if made_by != method:
         raise InvalidInput(f"{path} holds weights of method={made_by}, and this is method={method}")
@@ -152,7 +153,7 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
             f"{path} was trained on {identity['name']} (weights {identity['fingerprint'][:12]}), "
             f"and the backbone is {backbone.name} (weights {backbone.fingerprint[:12]})"
         )
-    return Weights(folder=path, settings=settings, tensors=tensors)
+    return Weights(folder=path, settings=settings, tensors=_tensors(path))
 
 
 def stored_sha(folder: Path) -> str:
@@ -161,11 +162,21 @@ def stored_sha(folder: Path) -> str:
     Raises:
         InvalidInput: no weights there, or damaged ones.
     """
+    return Weights(folder=folder, settings={}, tensors=_tensors(folder)).sha
+
+
+def _tensors(folder: Path) -> dict[str, Tensor]:
     try:
         tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as fault:
         raise InvalidInput(f"{folder} is damaged or holds something else: {fault!r}") from fault
-    return Weights(folder=folder, settings={}, tensors=tensors).sha
+    broken = first_not_finite(tensors)
+    if broken is not None:
+        raise InvalidInput(
+            f"{folder} holds weights that are not finite: their training diverged; the first is "
+            f"{broken}"
+        )
+    return tensors
 
 
 def _card(method: str, backbone: Backbone, facts: Mapping[str, Any]) -> str:

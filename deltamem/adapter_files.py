@@ -23,6 +23,7 @@ from deltamem.adapter import DeltaMemory
 from deltamem.backbone import Backbone
 from deltamem.backbone.atomic import atomically
 from deltamem.backbone.digest import tensors_sha
+from deltamem.backbone.finite import first_not_finite
 from deltamem.errors import InvalidInput, Unavailable
 from deltamem.model_card import model_card
 from deltamem.published import (
@@ -190,12 +191,16 @@ def _with_weights(folder: Path, memory: DeltaMemory) -> DeltaMemory:
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
     ours, theirs = folder / WEIGHTS, folder / PUBLISHED_WEIGHTS
+    if not (ours.is_file() or theirs.is_file()):
+        raise Unavailable(
+            f"no adapter in {folder}: neither {WEIGHTS} nor {PUBLISHED_WEIGHTS} is there"
+        )
     try:
         if ours.is_file():
-            return load_file(ours)
-        if theirs.is_file():
-            weights = torch.load(theirs, map_location="cpu", weights_only=True)
-            return {name: w for name, w in weights.items() if isinstance(w, Tensor)}
+            weights = load_file(ours)
+        else:
+            stored = torch.load(theirs, map_location="cpu", weights_only=True)
+            weights = {name: w for name, w in stored.items() if isinstance(w, Tensor)}
     except (
         SafetensorError,
         pickle.UnpicklingError,
@@ -206,7 +211,13 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
         where = ours if ours.is_file() else theirs
         reason = str(fault).splitlines()[0]
         raise InvalidInput(f"{where} is damaged or not an adapter: {reason}") from fault
-    raise Unavailable(f"no adapter in {folder}: neither {WEIGHTS} nor {PUBLISHED_WEIGHTS} is there")
+    broken = first_not_finite(weights)
+    if broken is not None:
+        raise InvalidInput(
+            f"{folder} holds weights that are not finite: its training diverged; the first is "
+            f"{broken}"
+        )
+    return weights
 
 
 def _matched(folder: Path, weights: Mapping[str, Tensor], memory: DeltaMemory) -> dict[str, Tensor]:

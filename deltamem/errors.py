@@ -8,6 +8,7 @@ __all__ = [
     "CannotWrite",
     "DeltaMemError",
     "InvalidInput",
+    "NotFinite",
     "Partial",
     "Unavailable",
     "check_choice",
@@ -34,6 +35,13 @@ class Unavailable(DeltaMemError):
 
 class CannotWrite(DeltaMemError):
     """A file that cannot be written: a full disk, a folder without permission."""
+
+
+class NotFinite(DeltaMemError):
+    """NaN or infinity where an answer was to come from; no number can be made of it."""
+
+    of_one_prompt = True
+    """Whether one prompt of a batch is at fault, and would be so alone."""
 
 
 class Partial(DeltaMemError):

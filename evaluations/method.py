@@ -1,4 +1,8 @@
-"""The seam: what the runner asks of anything that remembers."""
+"""The seam: what the runner asks of anything that remembers.
+
+An exception whose ``of_one_prompt`` is true says that one history or question of a batch is at
+fault; the runner goes on in halves until it can name that one.
+"""
 
 from __future__ import annotations
 

@@ -129,6 +129,9 @@ class _Loop:
         try:
             written = self.method.write(histories)
         except Exception as fault:
+            if _of_one(fault, [group.history_id for group in groups], what="history"):
+                self._halve(self.run_groups, groups)
+                return
             self.writes = self._smaller(fault, len(groups), what="histories written")
             self._halve(self.run_groups, groups)
             return
@@ -154,6 +157,9 @@ class _Loop:
         try:
             answers = self.method.answer(prompts, decoding)
         except Exception as fault:
+            if _of_one(fault, [sample.id for _, sample in batch], what="sample"):
+                self._halve(again, batch)
+                return
             self.asks = self._smaller(fault, len(batch), what="questions answered")
             self._halve(again, batch)
             return
@@ -194,6 +200,19 @@ class _Loop:
         middle = (len(items) + 1) // 2
         act(items[:middle])
         act(items[middle:])
+
+
+def _of_one(fault: Exception, ids: Sequence[str], *, what: str) -> bool:
+    """Whether one of a batch is at fault, which halves of the batch will show; one alone is named.
+
+    Raises:
+        EvaluationError: ``ids`` is that one.
+    """
+    if not getattr(fault, "of_one_prompt", False):
+        return False
+    if len(ids) == 1:
+        raise EvaluationError(f"{what} {ids[0]}: {fault}; what was answered is kept") from fault
+    return True
 
 
 def _batches(benchmark: Benchmark, samples: Sequence[Sample], size: int) -> Iterator[list[_Group]]:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
+from deltamem.backbone.finite import check_logits
 from deltamem.backbone.inputs import DecodingLike
 from deltamem.errors import InvalidInput
 
@@ -130,6 +131,9 @@ def generate(
 
     Returns:
         One :class:`Generation` per prompt, in order.
+
+    Raises:
+        NotFinite: the logits of a prompt's next token are NaN or infinite.
     """
     started = time.perf_counter()
     ids, mask = left_pad(prompts, fill=backbone.pad_id, device=backbone.device)
@@ -144,6 +148,7 @@ def generate(
         ids,
         mask,
         decoding,
+        model=backbone.model,
         seeds=seeds,
         cache=cache,
         step=step,
@@ -182,6 +187,7 @@ def _decode(
     mask: Tensor,
     decoding: DecodingLike,
     *,
+    model: Any,
     seeds: Sequence[int],
     cache: MemoryCache,
     step: NextLogits,
@@ -196,6 +202,7 @@ def _decode(
     for _ in range(max(limits)):
         positions = (mask.long().cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
         logits = step(ids, mask, positions, cache)
+        check_logits(logits, unfinished, model=model, cache=cache)
         for i in sorted(unfinished):
             rows[i].append(sample_token(logits[i], decoding, generators[i]))
             on_token(i, rows[i][-1])

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deltamem.backbone.finite import first_not_finite
+from deltamem.errors import DeltaMemError
 from deltamem.training.checkpoint import Checkpoint, Checkpoints
 from deltamem.training.learner import Learner
 
@@ -30,12 +32,20 @@ class Resuming:
 
         Raises:
             CannotWrite: it cannot be written; earlier ones are untouched.
+            DeltaMemError: the last update left weights that are not finite.
         """
         moments = {}
         for index, parameter in enumerate(self.parameters):
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 moments[f"{index}.{name}"] = torch.as_tensor(value)
         learned = {name: w.detach().cpu() for name, w in self.learner.state_dict().items()}
+        broken = first_not_finite({k: w for k, w in learned.items() if w.is_floating_point()})
+        if broken is not None:
+            raise DeltaMemError(
+                f"step {step}: the update left {broken} with values that are not finite, and is "
+                "not saved. The last checkpoint is from before; try a smaller "
+                "training.learning_rate"
+            )
         self.checkpoints.save(Checkpoint(step=step, learner=learned, optimizer=moments))
 
     def load(self, on_note: Callable[[str], None]) -> int:

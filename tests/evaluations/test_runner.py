@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from toys import Letters, Parrot
 
+from deltamem.errors import NotFinite
 from evaluations.errors import EvaluationError, InvalidData, InvalidSetting
 from evaluations.runner import LONG_HISTORY_CHARS, Plan, run
 from evaluations.sample import sample_seed
@@ -103,6 +104,39 @@ def test_what_does_not_fit_alone_is_raised(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="shapes"):
         evaluate(tmp_path, Broken())
+
+
+class Diverging(Parrot):
+    """Has no number for one question, or for one history."""
+
+    def __init__(self, *, question: str = "", history: str = "") -> None:
+        super().__init__()
+        self.question, self.history = question, history
+
+    def write(self, histories):
+        texts = [m["content"] for h in histories for m in h.written]
+        if self.history and any(self.history in text for text in texts):
+            raise NotFinite("NaN")
+        return super().write(histories)
+
+    def answer(self, prompts, decoding):
+        if any(p.question == self.question for p in prompts):
+            raise NotFinite("NaN")
+        return super().answer(prompts, decoding)
+
+
+def test_one_of_a_batch_that_is_at_fault_is_named_and_what_was_before_it_is_kept(
+    tmp_path: Path,
+) -> None:
+    ids = [sample.id for sample in Letters().samples()]
+    for folder, method, named, kept in (
+        ("question", Diverging(question="a1"), "sample 0-1: NaN; what was answered is kept", 1),
+        ("history", Diverging(history="v3.0"), "history 3: NaN; what was answered is kept", 9),
+    ):
+        with SampleStore(tmp_path / folder, key="k") as store:
+            with pytest.raises(EvaluationError, match=named):
+                run(Letters(), method, store, plan=Plan(batch_size=16))
+            assert list(store.rows) == ids[:kept]
 
 
 def test_long_histories_are_written_alone(tmp_path: Path) -> None:

@@ -323,6 +323,24 @@ def test_nan_stops_with_the_step_and_the_batch(tiny: Any, tmp_path: Path) -> Non
     assert all(torch.isfinite(w).all() for w in found.learner.values())
 
 
+@pytest.mark.parametrize("last", [False, True], ids=["at a checkpoint", "at the end"])
+def test_an_update_that_diverges_is_not_saved(last: bool, tiny: Any, tmp_path: Path) -> None:
+    """The loss of the last step is from before its update."""
+    learner = learner_for(tiny)
+    steps = 3 if last else 6
+
+    def poison(report: StepReport) -> None:
+        if report.step == 3:
+            next(iter(learner.parameters())).data[0].fill_(torch.inf)
+
+    settings = config(steps=steps, checkpoint_every=3)
+    with pytest.raises(DeltaMemError, match=r"step 3: the update left .* not finite, and is not"):
+        train(
+            learner, EPISODES, settings, checkpoints=Checkpoints(tmp_path, key="k"), on_step=poison
+        )
+    assert Checkpoints(tmp_path, key="k").latest()[0] is None
+
+
 def test_settings_that_make_no_sense() -> None:
     with pytest.raises(InvalidInput, match=r"training.batch_size is 0"):
         config(batch_size=0)
