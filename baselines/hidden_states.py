@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
+from deltamem.backbone import decoder_layers
 from deltamem.errors import InvalidInput
 
 __all__ = ["check_layer", "mlp_inputs"]
@@ -20,7 +21,7 @@ def check_layer(model: Any, layer: int) -> None:
     Raises:
         InvalidInput: with the choices.
     """
-    count = len(model.get_decoder().layers)
+    count = len(decoder_layers(model))
     if not -count <= layer < count:
         raise InvalidInput(f"layer {layer} is not there; choose from {-count} to {count - 1}")
 
@@ -29,7 +30,7 @@ def check_layer(model: Any, layer: int) -> None:
 def mlp_inputs(model: Any, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
     """A mapping that holds, after each forward, the inputs (B, T, D) of the ``layers``' MLPs."""
     seen: dict[int, Tensor] = {}
-    blocks = model.get_decoder().layers
+    blocks = decoder_layers(model)
     handles: list[RemovableHandle] = []
     try:
         handles += [

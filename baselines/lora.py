@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 from torch.utils.hooks import RemovableHandle
 
+from deltamem.backbone import decoder_layers
 from deltamem.errors import InvalidInput, check_choice
 
 __all__ = ["ALL_LINEAR", "ATTENTION", "Lora"]
@@ -124,8 +125,7 @@ class Lora(nn.Module):
 
 def _projections(model: Any, targets: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:
     """For each decoder layer the named linear maps of its attention and its MLP."""
-    decoder = model.get_decoder()
-    for index, block in enumerate(decoder.layers):
+    for index, block in enumerate(decoder_layers(model)):
         homes = [getattr(block, part, None) for part in ("self_attn", "mlp")]
         found = [
             (name, getattr(home, name)) for name in targets for home in homes if hasattr(home, name)
@@ -133,7 +133,7 @@ def _projections(model: Any, targets: Sequence[str]) -> Iterator[list[tuple[str,
         missing = [name for name in targets if name not in dict(found)]
         if missing:
             raise InvalidInput(
-                f"layer {index} of {type(decoder).__name__} has no separate {', '.join(missing)}; "
+                f"layer {index} of {type(model).__name__} has no separate {', '.join(missing)}; "
                 "this architecture cannot take these branches"
             )
         yield found

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from deltamem.backbone import decoder_layers
 from deltamem.errors import InvalidInput, check_choice
 
 __all__ = ["STARTS", "Student"]
@@ -52,7 +53,7 @@ class Student(nn.Module):
         if depth < 1:
             raise InvalidInput(f"depth is {depth}; the student needs at least 1 block")
         decoder = model.get_decoder()
-        like = decoder.layers[layer]
+        like = decoder_layers(model)[layer]
         if not hasattr(getattr(like, "mlp", None), "down_proj"):
             raise InvalidInput(
                 f"a layer of {type(decoder).__name__} has no plain MLP to build the student of"

@@ -24,7 +24,7 @@ from baselines.mlp_memory_student import Student
 from baselines.neighbours import Datastore, check_neighbours, spread, temperature_for
 from baselines.supervised import SupervisedBatch, supervise
 from baselines.weights import save_weights
-from deltamem.backbone import Backbone
+from deltamem.backbone import Backbone, decoder_layers
 from deltamem.errors import InvalidInput
 from deltamem.training import Episode, Episodes
 from deltamem.training.collate import IGNORED
@@ -256,7 +256,7 @@ class MLPMemoryLearner:
 
 
 def _depth(model: Any, depth: int | None) -> int:
-    return len(model.get_decoder().layers) if depth is None else depth
+    return len(decoder_layers(model)) if depth is None else depth
 
 
 def _next_tokens(batch: PositionBatch) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from deltamem.attach import Attachment, attach
+from deltamem.backbone.architecture import decoder_layers
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.quantization import dense_weight
 from deltamem.config import DeltaMemConfig
@@ -37,7 +38,7 @@ class DeltaMemory(nn.Module):
             InvalidInput: an attention without separate projections, or a layer that is not there.
         """
         super().__init__()
-        depth = len(model.get_decoder().layers)
+        depth = len(decoder_layers(model))
         if isinstance(config.layers, str):
             config = replace(config, layers=layer_indices(config.layers, depth=depth))
         self.config, self.depth = config, depth
@@ -77,14 +78,14 @@ class DeltaMemory(nn.Module):
 
     def attentions(self, model: Any) -> Iterator[tuple[int, Any]]:
         """The attention modules that have (or are to have) a memory, with their layer index."""
-        decoder = model.get_decoder()
-        for index in layer_indices(self.config.layers, depth=len(decoder.layers)):
-            attention = getattr(decoder.layers[index], "self_attn", None)
+        layers = decoder_layers(model)
+        for index in layer_indices(self.config.layers, depth=len(layers)):
+            attention = getattr(layers[index], "self_attn", None)
             needed = ("q_proj", "o_proj", *(f"{head}_proj" for head in self.config.heads))
             missing = [name for name in needed if not hasattr(attention, name)]
             if attention is None or missing:
                 raise InvalidInput(
-                    f"layer {index} of {type(decoder).__name__} has no separate "
+                    f"layer {index} of {type(model).__name__} has no separate "
                     f"{', '.join(missing)} in self_attn; δ-mem cannot steer this architecture"
                 )
             yield index, attention

@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from deltamem.adapter import DeltaMemory
 from deltamem.adapter_files import load_adapter
 from deltamem.attach import Attachment
-from deltamem.backbone import Backbone, fingerprint
+from deltamem.backbone import Backbone, fingerprint, pretrained_model
 from deltamem.errors import InvalidInput, Unavailable
 from deltamem.published import tensor_name
 from deltamem.state import MemoryState
@@ -105,15 +105,9 @@ def _read(case: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _bare_backbone(folder: Path, attention: str) -> Backbone:
     """A model without a tokenizer: parity cases start from token ids."""
-    from transformers import AutoModelForCausalLM
-
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True
-        )
-    except (OSError, ValueError) as fault:
-        reason = str(fault).splitlines()[0]
-        raise InvalidInput(f"the backbone {folder} cannot be loaded: {reason}") from fault
+    if not folder.is_dir():
+        raise InvalidInput(f"the parity case {folder.parent} has no folder {folder.name}")
+    model = pretrained_model(str(folder), dtype="float32", attn_implementation=attention)
     model = model.eval().requires_grad_(False)
     return Backbone(
         model=model,

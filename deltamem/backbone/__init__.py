@@ -6,12 +6,14 @@ with the KV cache.
 
 from __future__ import annotations
 
-from deltamem.backbone.architecture import empty_model
-from deltamem.backbone.backbone import Backbone, fingerprint
+from deltamem.backbone.architecture import decoder_layers, empty_model
+from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.batching import fitting_batch
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.context import VisibleContext
 from deltamem.backbone.dropped import DroppedContext
+from deltamem.backbone.faults import model_faults
+from deltamem.backbone.fingerprint import fingerprint
 from deltamem.backbone.generation import (
     Generation,
     NextLogits,
@@ -25,13 +27,16 @@ from deltamem.backbone.loading import (
     load_config,
     load_tiny,
     load_tokenizer,
+    pretrained_model,
     tiny_folder,
 )
 from deltamem.backbone.recomputation import checkpoint_activations
 from deltamem.backbone.rendering import Rendered, render, render_history
+from deltamem.backbone.soundness import window_of
 from deltamem.backbone.streaming import TextStream
 from deltamem.backbone.template_date import TEMPLATE_DATE
 from deltamem.backbone.truncation import fit_messages
+from deltamem.backbone.weight_files import weight_files
 from deltamem.backbone.windows import split_windows
 
 __all__ = [
@@ -50,6 +55,7 @@ __all__ = [
     "VisibleContext",
     "check_decoding",
     "checkpoint_activations",
+    "decoder_layers",
     "empty_model",
     "fingerprint",
     "fit_messages",
@@ -60,9 +66,13 @@ __all__ = [
     "load_config",
     "load_tiny",
     "load_tokenizer",
+    "model_faults",
+    "pretrained_model",
     "render",
     "render_history",
     "split_windows",
     "system_turn",
     "tiny_folder",
+    "weight_files",
+    "window_of",
 ]

@@ -17,9 +17,22 @@ from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.backbone.template_date import TEMPLATE_DATE
 
-__all__ = ["Backbone", "fingerprint"]
+__all__ = ["Backbone"]
 
-SAMPLED_ROWS = 64
+CHANGES_NO_ANSWER = (
+    "architectures",
+    "auto_map",
+    "bos_token_id",
+    "dtype",
+    "eos_token_id",
+    "initializer_range",
+    "pad_token_id",
+    "quantization_config",
+    "transformers_version",
+    "use_cache",
+)
+"""Settings of an architecture that say how it is loaded, trained or stopped; where tokens end an
+answer is told with the prompts, dtype and quantisation by themselves."""
 OF_ONE_CALL = ("truncation", "padding")
 """What a call of a tokenizer leaves behind in its description."""
 
@@ -35,7 +48,7 @@ class Backbone:
     window: int
     """Tokens that it can attend to."""
     fingerprint: str
-    """See :func:`fingerprint`."""
+    """Hash of all weights, see :mod:`deltamem.backbone.fingerprint`."""
     template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     template_date: str = TEMPLATE_DATE
     """The day that chat templates take for today."""
@@ -43,14 +56,25 @@ class Backbone:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What decides the answers of this backbone: its weights, and how prompts become tokens."""
+        """All that decides the answers of this backbone: weights, settings, tokens of prompts."""
         return {
             "model": self.origin["name"],
             "model_revision": self.revision,
             "model_fingerprint": self.fingerprint,
+            "model_architecture": self.architecture,
             "model_prompts": self.prompt_format,
             "model_quantization": self.quantization,
         }
+
+    @cached_property
+    def architecture(self) -> str:
+        """sha256 over the settings of the architecture, those that change no answer left out."""
+        settings = self.model.config.get_text_config().to_diff_dict()
+        deciding = {
+            k: v for k, v in settings.items() if not (k.startswith("_") or k in CHANGES_NO_ANSWER)
+        }
+        text = json.dumps(deciding, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def numerics(self) -> dict[str, str]:
@@ -154,22 +178,3 @@ class Backbone:
         kept = [token for token in ids if token not in self.stop_ids]
         text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
         return text
-
-
-def fingerprint(model: Any) -> str:
-    """sha256 over architecture, norm weights and a slice of the embeddings, in bfloat16.
-
-    Cheap, and the same whether the weights were loaded in fp32, in bf16 or quantised.
-    """
-    text = model.config.get_text_config()
-    digest = hashlib.sha256(
-        f"{text.model_type} {text.hidden_size} {text.num_hidden_layers} {text.vocab_size}".encode()
-    )
-    sampled = [model.get_input_embeddings().weight[:SAMPLED_ROWS]]
-    sampled += [w for name, w in sorted(model.named_parameters()) if "norm" in name]
-    for weight in sampled:
-        if weight.is_meta:
-            continue
-        rounded = weight.detach().to("cpu", torch.bfloat16).contiguous()
-        digest.update(rounded.view(torch.int16).numpy().tobytes())
-    return digest.hexdigest()

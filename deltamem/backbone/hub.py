@@ -9,10 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from logging import CRITICAL
 from pathlib import Path
 from typing import Any
 
-from deltamem.errors import InvalidInput, Unavailable
+import torch
+
+from deltamem.backbone.weight_files import weight_files
+from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 
 __all__ = [
     "from_cache_or_hub",
@@ -20,9 +24,12 @@ __all__ = [
     "hub_reachable",
     "pretrained_from_cache_or_hub",
     "quiet_hub",
+    "reason_of",
 ]
 
 SECONDS = 5.0
+NOT_OF_THE_FILES = (DeltaMemError, MemoryError, torch.OutOfMemoryError)
+"""Faults that say what they are."""
 
 
 def hub_reachable() -> bool:
@@ -93,11 +100,15 @@ def from_cache_or_hub(
     """
     try:
         return load(local_files_only=True)
+    except NOT_OF_THE_FILES:
+        raise
     except faults as fault:
         if Path(id).is_dir() or not hub_reachable():
             raise explain(fault) from fault
     try:
         return load(local_files_only=False)
+    except NOT_OF_THE_FILES:
+        raise
     except faults as fault:
         raise explain(fault) from fault
 
@@ -107,30 +118,45 @@ def pretrained_from_cache_or_hub(load: Callable[..., Any], id: str, revision: st
 
     Raises:
         Unavailable: they are neither here nor can they be fetched, or are gated.
-        InvalidInput: a folder without them.
+        InvalidInput: they are here and cannot be loaded, for whatever reason: transformers raises
+            all kinds of errors of files that are not as it takes them for granted.
     """
-    faults = (OSError, ValueError, ImportError)
-    with _no_bars():
-        explain = partial(_explain, id, revision)
-        return from_cache_or_hub(load, id, explain=explain, faults=faults)
+    explain = partial(_explain, id, revision)
+    with _silence():
+        return from_cache_or_hub(load, id, explain=explain, faults=(Exception,))
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
-    """Keep the progress bars of transformers off: loading is ours to report."""
+def _silence() -> Iterator[None]:
+    """Keep the bars and reports of transformers off: loading is ours to tell."""
     from transformers.utils import logging
 
-    was_on = logging.is_progress_bar_enabled()
+    bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity(CRITICAL)  # what ends in an exception is told by it
     try:
         yield
     finally:
-        if was_on:
+        logging.set_verbosity(level)
+        if bars:
             logging.enable_progress_bar()
 
 
+def reason_of(fault: Exception) -> str:
+    """The first line of what a fault says; with its kind where that alone says nothing."""
+    said = str(fault).strip()
+    if isinstance(fault, KeyError) or not said:
+        return repr(fault)
+    return said.splitlines()[0]
+
+
 def _explain(id: str, revision: str | None, fault: Exception) -> Exception:
-    reason = str(fault).strip().splitlines()[0] if str(fault).strip() else repr(fault)
+    reason = reason_of(fault)
+    if "trust_remote_code" in str(fault):
+        return InvalidInput(
+            f"{id} needs code of its own (auto_map), and no code out of a model's files is run "
+            "here: use a model that transformers knows by itself"
+        )
     if Path(id).is_dir():
         return InvalidInput(f"the folder {id} holds no model that can be loaded: {reason}")
     at = f" --revision {revision}" if revision else ""
@@ -139,6 +165,8 @@ def _explain(id: str, revision: str | None, fault: Exception) -> Exception:
             f"{id} is gated: accept its licence on https://huggingface.co/{id} and run "
             "`hf auth login`"
         )
+    if weight_files(id, revision=revision):
+        return InvalidInput(f"the files of {id} cannot be loaded: {reason}")
     offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
     return Unavailable(
         f"the weights of {id} are not on this machine and cannot be fetched{offline}: run "

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 import torch
 
-from deltamem.backbone.backbone import Backbone, fingerprint
+from deltamem.backbone.backbone import Backbone
+from deltamem.backbone.fingerprint import files_fingerprint, fingerprint
 from deltamem.backbone.hub import pretrained_from_cache_or_hub
 from deltamem.backbone.placement import (
     choose_attention,
@@ -19,10 +20,26 @@ from deltamem.backbone.placement import (
     refuse_offloaded,
 )
 from deltamem.backbone.quantization import quantization_options
+from deltamem.backbone.soundness import (
+    check_config,
+    check_folder,
+    check_loaded,
+    check_tokenizer,
+    check_vocabulary,
+    window_of,
+)
 from deltamem.backbone.template_date import TEMPLATE_DATE, check_date
+from deltamem.backbone.weight_files import check_weight_files, weight_files
 from deltamem.errors import InvalidInput
 
-__all__ = ["load_backbone", "load_config", "load_tiny", "load_tokenizer", "tiny_folder"]
+__all__ = [
+    "load_backbone",
+    "load_config",
+    "load_tiny",
+    "load_tokenizer",
+    "pretrained_model",
+    "tiny_folder",
+]
 
 
 def load_backbone(
@@ -56,10 +73,10 @@ def load_backbone(
     Raises:
         Unavailable: the weights are not here and cannot be fetched, or are gated; or bitsandbytes
             is not installed.
-        InvalidInput: a folder without a model, an unknown dtype, device, date or quantisation, or
+        InvalidInput: files that hold no model or do not fit each other (see
+            :mod:`deltamem.backbone.soundness`), an unknown dtype, device, date or quantisation, or
             layers that do not fit on the devices.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
     from transformers.utils.import_utils import is_flash_attn_2_available
 
     if device_map is not None and device != "auto":
@@ -81,27 +98,22 @@ def load_backbone(
     if chosen is not None:
         options["attn_implementation"] = chosen
 
-    def load(**where_from: Any) -> tuple[Any, Any]:
-        tokenizer = AutoTokenizer.from_pretrained(id, revision=revision, **where_from)
-        model = AutoModelForCausalLM.from_pretrained(
-            id, revision=revision, dtype=kind, use_safetensors=True, **options, **where_from
-        )
-        return tokenizer, model
-
-    tokenizer, model = pretrained_from_cache_or_hub(load, id, revision)
+    config, tokenizer = load_config(id, revision=revision), load_tokenizer(id, revision=revision)
+    check_vocabulary(id, tokenizer, config)
+    model = pretrained_model(id, revision=revision, dtype=kind, **options)
     refuse_offloaded(model)
     if "device_map" not in options:
         model = cast(Any, model).to(where)
     model = model.eval().requires_grad_(False)
-    text = model.config.get_text_config()
+    stored = weight_files(id, revision=revision)
     at = None if Path(id).is_dir() else revision
     return Backbone(
         model=model,
         tokenizer=tokenizer,
         name=name or id,
         revision=getattr(model.config, "_commit_hash", None) or at,
-        window=int(text.max_position_embeddings),
-        fingerprint=fingerprint(model),
+        window=window_of(id, model.config),
+        fingerprint=files_fingerprint(stored) if stored else fingerprint(model),
         template_kwargs=dict(template_kwargs or {}),
         template_date=template_date,
         quantization=quantization,
@@ -114,17 +126,53 @@ def _dtype(kind: str, id: str, revision: str | None) -> torch.dtype | None:
     return named if isinstance(named, torch.dtype) else None
 
 
+def pretrained_model(id: str, *, revision: str | None = None, **options: Any) -> Any:
+    """A causal language model, every weight of which is out of its files.
+
+    Args:
+        id: hub id or folder.
+        revision: commit of the hub repository.
+        options: of transformers' ``from_pretrained``; on ``device_map="meta"`` only the headers of
+            the files are read.
+
+    Raises:
+        Unavailable: it is neither here nor can it be fetched.
+        InvalidInput: files that are damaged, or weights that are missing or too many.
+    """
+    from transformers import AutoModelForCausalLM
+
+    def load(**where_from: Any) -> Any:
+        check_weight_files(weight_files(id, revision=revision))
+        return AutoModelForCausalLM.from_pretrained(
+            id,
+            revision=revision,
+            use_safetensors=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told, and refused in a sentence
+            **options,
+            **where_from,
+        )
+
+    model, info = pretrained_from_cache_or_hub(load, id, revision)
+    check_loaded(id, info)
+    return model
+
+
 def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
     """A tokenizer alone, for looking at prompts without a model.
 
     Raises:
         Unavailable: it is neither here nor can it be fetched.
-        InvalidInput: a folder without one.
+        InvalidInput: a folder without one, or one that makes no tokens.
     """
     from transformers import AutoTokenizer
 
-    load = partial(AutoTokenizer.from_pretrained, id, revision=revision)
-    return pretrained_from_cache_or_hub(load, id, revision)
+    check_folder(id)
+    load = partial(AutoTokenizer.from_pretrained, id, revision=revision, trust_remote_code=False)
+    tokenizer = pretrained_from_cache_or_hub(load, id, revision)
+    check_tokenizer(id, tokenizer)
+    return tokenizer
 
 
 def load_config(id: str, *, revision: str | None = None) -> Any:
@@ -132,12 +180,15 @@ def load_config(id: str, *, revision: str | None = None) -> Any:
 
     Raises:
         Unavailable: it is neither here nor can it be fetched.
-        InvalidInput: a folder without one.
+        InvalidInput: a folder without one, or one of a model that cannot be used here.
     """
     from transformers import AutoConfig
 
-    load = partial(AutoConfig.from_pretrained, id, revision=revision)
-    return pretrained_from_cache_or_hub(load, id, revision)
+    check_folder(id)
+    load = partial(AutoConfig.from_pretrained, id, revision=revision, trust_remote_code=False)
+    config = pretrained_from_cache_or_hub(load, id, revision)
+    check_config(id, config)
+    return config
 
 
 def tiny_folder() -> Path:

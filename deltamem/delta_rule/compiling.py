@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from deltamem.errors import Unavailable
+from deltamem.user_cache import user_cache
 
 __all__ = ["can_load", "compiler", "load_library"]
 
@@ -72,8 +73,7 @@ def can_load(source: Path) -> bool:
 
 def _cache() -> Path:
     root = os.environ.get("TORCH_EXTENSIONS_DIR")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) if root else Path(home) / "deltamem"
+    return Path(root) if root else user_cache()
 
 
 def _compile(command: list[str], library: Path) -> None:

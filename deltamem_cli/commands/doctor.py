@@ -21,7 +21,6 @@ from deltamem_cli.instantiate import build, check_types
 __all__ = ["KINDS", "doctor"]
 
 KINDS = ("eval", "train")
-WEIGHT_FILES = ("model.safetensors.index.json", "model.safetensors")
 KEPT_ACTIVATIONS = 16
 """Numbers of the hidden width that a layer keeps for the backward pass of one token, about."""
 MIB = 2.0**20
@@ -142,26 +141,29 @@ def _sizes(config: Any, found: Findings) -> Any:
     total = sum(p.numel() for p in model.parameters())
     found.facts["backbone"] = f"{total:,} parameters"
     if "memory" in config or not config.method.needs_adapter:
-        trained = trained_parameters(config, model)
+        try:
+            trained = trained_parameters(config, model)
+        except DeltaMemError as fault:
+            found.missing.append(f"a backbone for this method: {fault}")
+            return model
         share = 100 * trained / total
         found.facts["trained"] = f"{trained:,} parameters ({share:.2f} % of the backbone's)"
     return model
 
 
 def _model(config: Any, found: Findings) -> None:
-    """Whether the backbone's weights are on this machine."""
-    from transformers.utils.hub import cached_file
+    """Whether the backbone's weights are on this machine, and its files fit each other."""
+    from deltamem.backbone import model_faults, weight_files
+    from deltamem.errors import InvalidInput
 
     source = model_source(config)
-    for name in WEIGHT_FILES:
-        try:
-            path = cached_file(
-                source["id"], name, revision=source["revision"], local_files_only=True
-            )
-        except OSError:
-            continue
-        if path is not None:
+    told = " ".join(found.missing)
+    found.missing += [fault for fault in model_faults(**source) if fault not in told]
+    try:
+        if weight_files(**source):
             return
+    except InvalidInput:  # told already
+        return
     found.missing.append(
         f"the weights of {source['id']}: `hf download {source['id']}`, or name a folder with "
         "model.id=FOLDER"

@@ -96,7 +96,7 @@ def _note_what_differs(config: Any, console: Console) -> None:
 def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any]:
     """The first prompt as the backbone's tokenizer has it, or as messages without a tokenizer."""
     from deltamem.backbone import load_tokenizer, render, render_history, system_turn
-    from deltamem.errors import DeltaMemError
+    from deltamem.errors import Unavailable
 
     sample = benchmark.samples()[0]
     history = benchmark.history(sample.history_id)
@@ -105,7 +105,7 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
     shown = [*(system_turn(history.messages) if dropped else history.messages), question]
     try:
         tokenizer = load_tokenizer(**model_source(config))
-    except DeltaMemError as fault:
+    except Unavailable as fault:
         console.note(f"note: shown as messages, because {fault}")
         written = [{"message": i, "text": m["content"]} for i, m in enumerate(history.messages)]
         text = "\n".join(f"{m['role']}: {m['content']}" for m in shown)
@@ -139,9 +139,10 @@ def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, An
 
 
 def _window(config: Any) -> int:
-    from deltamem.backbone import load_config
+    from deltamem.backbone import load_config, window_of
 
-    return int(load_config(**model_source(config)).get_text_config().max_position_embeddings)
+    source = model_source(config)
+    return window_of(source["id"], load_config(**source))
 
 
 def _print_prompt(prompt: dict[str, Any], console: Console) -> None:

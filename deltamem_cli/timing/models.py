@@ -38,5 +38,7 @@ def random_model(architecture: Mapping[str, Any], *, device: str = "cpu", dtype:
     config = AutoConfig.for_model("qwen3", **architecture)
     with torch.random.fork_rng(), torch.device(device):
         torch.manual_seed(0)
-        model = AutoModelForCausalLM.from_config(config, dtype=dtype or torch.float32)
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=dtype or torch.float32, trust_remote_code=False
+        )
     return model.eval().requires_grad_(False)

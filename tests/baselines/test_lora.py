@@ -134,7 +134,7 @@ def test_what_cannot_be_done_is_said(make_model: Callable[..., Any]) -> None:
             pad_token_id=0,
         )
     )
-    with pytest.raises(InvalidInput, match="layer 0 of Phi3Model has no separate q_proj, k_proj"):
+    with pytest.raises(InvalidInput, match="layer 0 of Phi3ForCausalLM has no separate q_proj"):
         lora_for(fused)
 
 
