@@ -66,6 +66,8 @@ class Made:
     weights: Adapter | None
     rows: int = 0
     tokens: int = 0
+    unlearnt: int = 0
+    """Tokens of the rows beyond the longest that is learnt."""
     loss: float = 0.0
 
 
@@ -163,8 +165,14 @@ class Context2LoraPerContext:
         made = self._made[index] = self._adapter(self._written[index])
         with self._attached(made.weights):
             (shown,) = self._views[index].read([history])
+        read = self.backbone.render_history(self._written[index], join=history.join)
+        own = {
+            "seconds": time.perf_counter() - started,
+            "read_tokens": len(read.ids),
+            "cut_tokens": shown.cut_tokens + made.unlearnt,
+        }
         return Trained(
-            **{**vars(shown), "seconds": time.perf_counter() - started},
+            **{**vars(shown), **own},
             written_tokens=made.tokens,
             rows=made.rows,
             loss=made.loss,
@@ -223,4 +231,11 @@ class Context2LoraPerContext:
         self.lora.initialise(seed=self.seed)
         loss = self.training.fit(self.lora, self.backbone, rows, seed=self.seed)
         weights = {name: w.detach().clone() for name, w in self.lora.state_dict().items()}
-        return Made(weights=weights, rows=len(rows), tokens=sum(map(len, rows)), loss=loss)
+        tokens, longest = sum(map(len, rows)), self.training.max_length
+        return Made(
+            weights=weights,
+            rows=len(rows),
+            tokens=tokens,
+            unlearnt=tokens - sum(min(len(row), longest) for row in rows),
+            loss=loss,
+        )

@@ -130,11 +130,14 @@ class KnnLm(Frozen):
             self._stored[i] = self._settled(data)
         seconds = (time.perf_counter() - started) / len(histories)
         return [
-            replace(
+            replace(shown, seconds=shown.seconds + seconds)
+            if stored is None
+            else replace(
                 shown,
                 seconds=shown.seconds + seconds,
-                written_tokens=0 if stored is None else len(stored.data),
-                state_bytes=0 if stored is None else stored.data.nbytes,
+                written_tokens=len(stored.data),
+                read_tokens=len(stored.data) + 1,  # the last one is the value of the one before
+                state_bytes=stored.data.nbytes,
             )
             for shown, stored in zip(super().write(histories), self._stored, strict=True)
         ]

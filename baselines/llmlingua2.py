@@ -45,6 +45,8 @@ class Shortened:
     """Tokens of the compressed contents of this piece."""
     original_tokens: int
     """Tokens of this piece before it was compressed."""
+    read_tokens: int
+    """Of these, tokens that the compressor read or that stay as they are."""
     realised_rate: float
     """Compressed tokens per token of the contents."""
     kept_whole: int
@@ -59,6 +61,8 @@ class Compressed(Shortened):
     """Tokens of the whole history in view, compressed."""
     cut_side: str | None
     """Which part of the compressed history did not fit the window; None when all did."""
+    cut_tokens: int
+    """Tokens of the compressed history that went with it."""
     state_bytes: int
     """Of the compressed text of the history so far."""
     seconds: float
@@ -161,6 +165,7 @@ class LLMLingua2:
                 **vars(taken),
                 shown_tokens=v.shown_tokens,
                 cut_side=v.cut_side,
+                cut_tokens=v.cut_tokens,
                 state_bytes=size,
                 seconds=seconds,
             )
@@ -191,7 +196,10 @@ class LLMLingua2:
             self._started[number] = bool(instructions or texts)
         compressed, kept_whole = self._compress(texts)
         before, after = self._count(texts), self._count(compressed)
-        rendered = self.backbone.render_history(history.messages, join=history.join)
+        original, read = (
+            len(self.backbone.render_history(some, join=history.join).ids)
+            for some in (history.messages, [*instructions, *texts])
+        )
         piece = _Piece(
             messages=[*instructions, *compressed],
             join=history.join,
@@ -200,7 +208,8 @@ class LLMLingua2:
         )
         return piece, Shortened(
             written_tokens=after,
-            original_tokens=len(rendered.ids),
+            original_tokens=original,
+            read_tokens=read,
             realised_rate=after / before if before else 1.0,
             kept_whole=kept_whole,
         )

@@ -49,11 +49,14 @@ class Stored:
     written_tokens: int
     """Tokens of all text that was stored, summaries included."""
     original_tokens: int
+    read_tokens: int
+    """Tokens by which the rendering of all that is stored has grown."""
     seconds: float
     state_bytes: int
     """All that is kept of the history so far."""
     shown_tokens: int = 0
     cut_side: str | None = None
+    cut_tokens: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,21 +135,25 @@ class TextualMemory(ABC):
     def write(self, histories: Sequence[HistoryLike]) -> list[Stored]:
         """Append one piece to each history."""
         started = time.perf_counter()
+        before = [self._rendered([*s.system, *s.messages], s.join) for s in self.stores]
         pieces = [s.append(h) for s, h in zip(self.stores, histories, strict=True)]
         written = self.index(pieces)
-        original = [
-            len(self.backbone.render_history(h.messages, join=h.join).ids) for h in histories
-        ]
+        after = [self._rendered([*s.system, *s.messages], s.join) for s in self.stores]
+        original = [self._rendered(h.messages, h.join) for h in histories]
         seconds = (time.perf_counter() - started) / len(histories)
         return [
             Stored(
                 written_tokens=w,
                 original_tokens=o,
+                read_tokens=after[i] - before[i],
                 seconds=seconds,
                 state_bytes=self.state_bytes(i),
             )
             for i, (w, o) in enumerate(zip(written, original, strict=True))
         ]
+
+    def _rendered(self, messages: Messages, join: str | None) -> int:
+        return len(self.backbone.render_history(messages, join=join).ids) if messages else 0
 
     def state_bytes(self, history: int) -> int:
         """What is kept of one history: its text; a subclass adds its index."""

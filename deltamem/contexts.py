@@ -35,8 +35,11 @@ class Taken:
 
     written_tokens: int
     original_tokens: int
+    read_tokens: int
+    """Tokens of the history that were written or shown, each counted once."""
     shown_tokens: int = 0
     cut_side: str | None = None
+    cut_tokens: int = 0
     windows: int = 1
     split_segments: int = 0
 
@@ -109,6 +112,7 @@ class WrittenOnly:
             Taken(
                 written_tokens=w.tokens,
                 original_tokens=w.tokens,
+                read_tokens=w.tokens,
                 windows=w.windows,
                 split_segments=w.split_segments,
             )
@@ -177,8 +181,10 @@ class InView:
             Taken(
                 written_tokens=aside[i].written_tokens if aside else r.shown_tokens,
                 original_tokens=r.original_tokens,
+                read_tokens=r.read_tokens,
                 shown_tokens=r.shown_tokens,
                 cut_side=r.cut_side,
+                cut_tokens=r.cut_tokens,
             )
             for i, r in enumerate(reports)
         ]

@@ -7,11 +7,11 @@ fault; the runner goes on in halves until it can name that one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from evaluations.sample import Decoding, History, Prompt
 
-__all__ = ["Answer", "MemoryMethod", "WriteReport"]
+__all__ = ["Answer", "LookedUp", "MemoryMethod", "WriteReport"]
 
 
 class WriteReport(Protocol):
@@ -26,12 +26,23 @@ class WriteReport(Protocol):
         """Tokens of the history before any cut."""
 
     @property
+    def read_tokens(self) -> int:
+        """Tokens of the history that the method took in, in whatever form, each counted once.
+
+        Counted by what it holds, as the backbone renders it; 0 for a method that takes nothing in.
+        """
+
+    @property
     def shown_tokens(self) -> int:
         """Tokens of it that stay in view."""
 
     @property
     def cut_side(self) -> str | None:
         """Which part was cut from view; None when nothing was."""
+
+    @property
+    def cut_tokens(self) -> int:
+        """Tokens that were to be in view, or to be learnt, and were cut."""
 
     @property
     def seconds(self) -> float:
@@ -64,6 +75,19 @@ class Answer(Protocol):
     @property
     def opened_thinking(self) -> bool:
         """Whether the prompt ended with an opened ``<think>``, which the text then goes on with."""
+
+
+@runtime_checkable
+class LookedUp(Protocol):
+    """An answer for which units of the history were looked up."""
+
+    @property
+    def recalled_units(self) -> int:
+        """Units in view."""
+
+    @property
+    def dropped_units(self) -> int:
+        """Units that were looked up and did not fit in view."""
 
 
 class MemoryMethod(Protocol):

@@ -15,6 +15,7 @@ from typing import Any
 
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.errors import InvalidData
+from evaluations.losses import loss_notes
 from evaluations.metrics.statistics import Metric
 from evaluations.origins import origins_of
 from evaluations.provenance import peak_memory_mb, timestamp
@@ -105,10 +106,7 @@ def make_record(
     finite = [s for s in scored if all(math.isfinite(v) for v in s.scores.values())]
     metrics = {name: _metric(m) for name, m in benchmark.metrics(finite).items()} if finite else {}
     data = benchmark.data()
-    notes = [*data.deviations, *deviations]
-    cut = sum(rows[s.sample.id]["cut_side"] is not None for s in scored)
-    if cut:
-        notes.append(f"the history did not fit in view for {cut} of {len(scored)} samples")
+    notes = [*data.deviations, *deviations, *loss_notes([rows[s.sample.id] for s in scored])]
     short = sum(rows[s.sample.id]["finish"] == "window" for s in scored)
     if short:
         notes.append(f"the window of the model ended {short} of {len(scored)} answers early")

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
 from evaluations.errors import EvaluationError, InvalidSetting
+from evaluations.losses import loss_fields
 from evaluations.memory_limits import free_memory, out_of_memory
 from evaluations.method import Answer, MemoryMethod, WriteReport
 from evaluations.sample import Decoding, History, Sample, prompt_of
@@ -283,7 +284,7 @@ def _row(
         "shown_tokens": written.shown_tokens,
         "written_tokens": written.written_tokens,
         "answer_written_tokens": getattr(answer, "written_tokens", 0),
-        "cut_side": written.cut_side,
+        **loss_fields(written, answer),
         "state_bytes": getattr(written, "state_bytes", None),
         "write_seconds": written.seconds / share,
         "answer_seconds": answer.seconds,

@@ -54,6 +54,10 @@ class ReadReport:
     cut_side: str | None
     """Which part went; None when nothing was cut."""
     seconds: float
+    read_tokens: int
+    """Tokens that were taken in, each counted once."""
+    cut_tokens: int = 0
+    """Tokens that went."""
 
 
 def fit_history(backbone: Backbone, messages: Messages, history: HistoryLike) -> Messages:
@@ -109,6 +113,8 @@ class VisibleContext:
                 shown_tokens=len(ids),
                 cut_side=h.cut.side if len(ids) < count else None,
                 seconds=seconds,
+                read_tokens=len(ids),
+                cut_tokens=max(0, count - len(ids)),
             )
             for count, ids, h in zip(counts, self._ids, histories, strict=True)
         ]

@@ -39,7 +39,13 @@ class DroppedContext:
         counts = [len(self.backbone.render_history(h.messages, join=h.join).ids) for h in histories]
         seconds = (time.perf_counter() - started) / len(histories)
         return [
-            ReadReport(original_tokens=count, shown_tokens=0, cut_side=None, seconds=seconds)
+            ReadReport(
+                original_tokens=count,
+                shown_tokens=0,
+                cut_side=None,
+                seconds=seconds,
+                read_tokens=0,
+            )
             for count in counts
         ]
 

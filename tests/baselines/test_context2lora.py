@@ -42,6 +42,7 @@ from baselines.write_time import WriteTimeTraining
 from deltamem.errors import InvalidInput, Unavailable
 from deltamem.training import Ask, Episode
 from deltamem.training.collate import IGNORED, encode_ask
+from evaluations.losses import loss_notes
 from evaluations.sample import History
 
 CLOSE = 1e-4
@@ -344,6 +345,17 @@ def test_reset_and_an_empty_history_are_the_bare_backbone(tiny: Any, remembered:
     (report,) = method.write([History(messages=TALK[:0])])
     assert (report.rows, report.written_tokens, report.shown_tokens) == (0, 0, 0)
     assert texts(method) == texts(bare)
+
+
+def test_what_is_beyond_the_longest_row_is_counted(tiny: Any) -> None:
+    method = per_context(tiny, training=replace(FAST, steps=1, max_length=10))
+    (report,) = method.write([History(messages=TALK)])
+    assert report.cut_tokens == report.written_tokens - 10 * report.rows > 0
+    row = {"cut_side": report.cut_side, "cut_tokens": report.cut_tokens}
+    assert list(loss_notes([row])) == [
+        "text was too long to be learnt whole for 1 of 1 samples: of those, on average "
+        f"{report.cut_tokens} tokens were cut"
+    ]
 
 
 def test_the_history_can_stay_in_view_too(tiny: Any) -> None:

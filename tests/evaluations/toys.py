@@ -16,7 +16,12 @@ class Report:
     original_tokens: int
     shown_tokens: int = 0
     cut_side: str | None = None
+    cut_tokens: int = 0
     seconds: float = 0.0
+
+    @property
+    def read_tokens(self) -> int:
+        return self.written_tokens
 
 
 @dataclass(frozen=True)
