@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deltamem.training.alone import only_run
 from deltamem.training.checkpoint import Checkpoints
 from deltamem.training.episodes import (
     Ask,
@@ -32,6 +33,7 @@ __all__ = [
     "StepReport",
     "TrainingConfig",
     "episodes_sha",
+    "only_run",
     "parse_episode",
     "read_episodes",
     "shard",

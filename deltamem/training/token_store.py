@@ -14,7 +14,6 @@ import json
 import shutil
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from inspect import getsource
 from pathlib import Path
@@ -28,6 +27,7 @@ from deltamem.backbone import chat_template, rendering, spans
 from deltamem.backbone.atomic import sync
 from deltamem.errors import InvalidInput
 from deltamem.training import collate
+from deltamem.training.alone import locked
 from deltamem.training.collate import EncodedEpisode, check_read_length
 from deltamem.training.episodes import Episode, Episodes, episodes_sha
 
@@ -74,7 +74,7 @@ def tokenise(
     path = folder / f"{_key(episodes, depends_on)}.safetensors"
     columns: Columns | None = None
     try:
-        with _alone(path):
+        with locked(path.with_suffix(".lock"), wait=True):
             shutil.rmtree(_part(path), ignore_errors=True)
             columns = _open(path, on_note)
             if columns is None:
@@ -131,17 +131,6 @@ def _key(episodes: Sequence[Episode], depends_on: Mapping[str, Any]) -> str:
     code = [hashlib.sha256(getsource(m).encode()).hexdigest() for m in CODE]
     content = [episodes_sha(episodes), dict(depends_on), code, version("tokenizers")]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One process at a time; the system lets go of the lock when a process dies."""
-    import fcntl
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _encode_all(

@@ -26,7 +26,7 @@ def pretrain(overrides: Sequence[str], *, console: Console, show: str | None) ->
 
 def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     from deltamem.pretraining import BackboneLearner, Curriculum, build_tokenizer, new_backbone
-    from deltamem.training import Checkpoints, StepReport, train
+    from deltamem.training import Checkpoints, StepReport, only_run, train
     from deltamem_cli.world import RecallWorld, tokenizer_texts
 
     check_types(config)
@@ -51,7 +51,7 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     )
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     tracking_run = tracking.run(folder, key=key, settings=plain(config), on_note=console.note)
-    with checkpoints.going_on():
+    with checkpoints.going_on(), only_run(folder):
         with tracking_run as tracked, console.progress("pretrain") as tick:
 
             def on_step(report: StepReport) -> None:

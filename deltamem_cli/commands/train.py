@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.assemble import assemble_data, assemble_learner, load_model
+from deltamem_cli.commands.training_run import LOG, TrainingRun
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
@@ -18,12 +19,12 @@ from deltamem_cli.launching import fit_out
 from deltamem_cli.run_key import run_key
 
 if TYPE_CHECKING:
-    from deltamem.training import Checkpoints, Processes, StepLog, StepReport, TrainingConfig
+    from deltamem.training import StepLog, StepReport, TrainingConfig
     from deltamem_cli.tracking import TrackedRun, Tracking
 
 __all__ = ["train", "train_config"]
 
-LOG, ADAPTER = "train.jsonl", "adapter"
+ADAPTER = "adapter"
 TOKENS = ".tokens"
 """Folder of kept tokens among the runs."""
 
@@ -70,6 +71,27 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     if (folder / ADAPTER / "README.md").is_file():
         console.note(f"{folder} is complete already")
         return _summary(folder)
+    run = TrainingRun(folder=folder, key=key, settings=_deciding(config), processes=processes)
+    device = next(iter(learner.parameters())).device
+    with run.checkpoints.going_on(), run.alone(device):
+        live = {"backbone": backbone, "tracking": tracking, "console": console}
+        _train(run, learner, data, recipe, config=config, **live)
+    processes.wait()
+    return _summary(folder)
+
+
+def _train(
+    run: TrainingRun,
+    learner: Any,
+    data: Any,
+    recipe: TrainingConfig,
+    *,
+    config: Any,
+    backbone: Any,
+    tracking: Tracking,
+    console: Console,
+) -> None:
+    """Prepare the data, take the steps that are left, and save what came of them."""
     if hasattr(learner, "prepare"):  # a teacher that has to see the data first
         learner.prepare(data.episodes)
     if data.stored:
@@ -77,43 +99,18 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
         episodes, held_out = tokenised(data.episodes), list(tokenised(data.held_out))
     else:
         episodes, held_out = data.episodes, data.held_out
-    fit_out(learner, backbone.model, recipe, processes, method=choices()["method"], console=console)
-    run = _Run(folder=folder, key=key, settings=_deciding(config), processes=processes)
-    with run.checkpoints.going_on():
-        _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
-        if processes.main:
-            facts = {"command": f"`{_command()}`"}
-            facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
-            card = {**facts, **data.facts, **_card(recipe, run.log.known())}
-            learner.save(folder / ADAPTER, card=card)
-    processes.wait()
-    return _summary(folder)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One run's folder, and who works on it."""
-
-    folder: Path
-    key: str
-    settings: Mapping[str, Any]
-    processes: Processes
-
-    @cached_property
-    def checkpoints(self) -> Checkpoints:
-        from deltamem.training import Checkpoints
-
-        return Checkpoints(self.folder / "checkpoints", key=self.key)
-
-    @cached_property
-    def log(self) -> StepLog:
-        from deltamem.training import StepLog
-
-        return StepLog(self.folder / LOG)
+    method, model = choices()["method"], backbone.model
+    fit_out(learner, model, recipe, run.processes, method=method, console=console)
+    _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
+    if run.processes.main:
+        facts = {"command": f"`{_command()}`"}
+        facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
+        card = {**facts, **data.facts, **_card(recipe, run.log.known())}
+        learner.save(run.folder / ADAPTER, card=card)
 
 
 def _take_steps(
-    run: _Run,
+    run: TrainingRun,
     learner: Any,
     episodes: Any,
     held_out: Any,

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from deltamem.training import only_run
+
 WORDS = (
     "model=tiny",
     "writer=msw",
@@ -123,6 +125,20 @@ def test_a_sharded_backbone_with_activations_made_again_has_them_too(
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("--mixed_precision has no effect") == 1
     same(tmp_path, alone)
+
+
+def test_a_launcher_is_refused_where_another_trains(
+    torchrun: Path, data: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(torchrun, tmp_path, dirs_exist_ok=True)
+    (run,) = tmp_path.glob("train__*")
+    shutil.rmtree(run / "adapter")
+    with only_run(run):
+        done = train(tmp_path, data, launcher="torchrun")
+    assert done.returncode == 1
+    assert done.stderr.count(f"error: another process is training in {run}: wait for it") == 1
+    assert "[rank" not in done.stderr, "the second process ends with it, without a traceback"
+    assert not (run / "adapter").exists()
 
 
 def test_a_run_that_was_stopped_goes_on_with_another_number_of_processes(
