@@ -10,13 +10,16 @@ from typing import Any
 import pytest
 import torch
 from hub_server import WRITER, Hub, running_hub
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from random_models import random_model
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-settings.register_profile("fixed", derandomize=True)
+UNTIMED = (HealthCheck.too_slow,)
+"""Health checks that a slow machine fails; a test with settings of its own names them again."""
+
+settings.register_profile("fixed", derandomize=True, deadline=None, suppress_health_check=UNTIMED)
 settings.load_profile("fixed")
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,4 +87,6 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
             "HF_TOKEN_PATH": str(tmp_path / "token"),
         }.items():
             monkeypatch.setattr(constants, name, value)
+        # a server of this process may be slow to answer; only one that is gone is unreachable
+        monkeypatch.setattr("deltamem.backbone.hub.SECONDS", None)
         yield hub

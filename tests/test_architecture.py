@@ -26,6 +26,7 @@ VAGUE = re.compile(
 )
 
 MODULES = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
 
 
 def name_of(path: Path) -> str:
@@ -113,6 +114,16 @@ def test_nothing_prints_but_the_console(path: Path) -> None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
     assert "print" not in calls
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_no_test_has_a_time_limit(path: Path) -> None:
+    """A slow machine is no fault: no limit for a process, none for an example, none by a clock."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            limits = [k.value for k in node.keywords if k.arg in ("timeout", "deadline")]
+            assert all(ast.unparse(value) == "None" for value in limits), ast.unparse(node)
+            assert getattr(node.func, "attr", "") != "alarm", ast.unparse(node)
 
 
 def test_nothing_runs_code_from_files() -> None:

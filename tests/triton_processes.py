@@ -33,7 +33,6 @@ def run(script: Path, **variables: str) -> dict[str, Any]:
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path} | variables,
         capture_output=True,
         text=True,
-        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

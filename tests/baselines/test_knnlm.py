@@ -40,7 +40,7 @@ def random_store(size: int, width: int, vocabulary: int, seed: int = 0) -> Datas
 # --- the search -----------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     size=st.integers(2, 40),
     count=st.integers(1, 12),

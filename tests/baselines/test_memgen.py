@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from random_models import qwen3_4b
 from torch.nn.functional import cross_entropy
@@ -93,7 +93,6 @@ def test_start_values(tiny: Any) -> None:
 # --- where ----------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @example(text="1.\n1", limit=1, every=False, at_prompt=False)  # a point and a line in one token
 @given(
     text=st.text("ab71,. \n", min_size=1, max_size=30),

@@ -54,7 +54,7 @@ def test_fast_forms_equal_the_recurrence(form, time: int, masked: bool) -> None:
 
 
 @pytest.mark.parametrize("form", FAST.values(), ids=FAST)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batch=st.integers(1, 3),
     time=st.integers(1, 70),

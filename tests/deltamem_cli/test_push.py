@@ -55,7 +55,6 @@ def test_pushed_and_loaded_by_id(adapter: Path, hub: Hub, tiny: Any) -> None:
         [sys.executable, "-m", "deltamem_cli", *words],
         capture_output=True,
         text=True,
-        timeout=120,
         env={**os.environ, **told},
     )
     assert done.returncode == 0, done.stderr

@@ -54,7 +54,6 @@ def train(
         text=True,
         check=False,
         env=environment,
-        timeout=300,
     )  # fmt: skip
 
 

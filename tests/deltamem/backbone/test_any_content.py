@@ -83,7 +83,7 @@ def owners(place: tuple[int, int], places: list[tuple[int, int]]) -> list[int]:
     return [i for i, (a, b) in enumerate(places) if max(a, start) < min(b, end)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(messages=MESSAGES, join=JOINS)
 @example(messages=[{"role": "user", "content": c} for c in ("\nA. ", " B ", "C\n")], join="\n\n")
 @example(messages=[{"role": "user", "content": c} for c in ("", "A", "", "", "B", "")], join="\n")
@@ -104,7 +104,7 @@ def test_every_token_of_a_content_is_its_messages(
     assert set(rendered.message_ids) <= {*kept, *firsts}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(messages=MESSAGES, question=CONTENTS, join=JOINS, cut=st.integers(0, 6))
 def test_a_history_never_holds_anything_of_the_question(
     messages: Any, question: str, join: str | None, cut: int, tokenizer: Any
@@ -121,7 +121,7 @@ def test_a_history_never_holds_anything_of_the_question(
         assert history.message_ids[: len(first.ids)] == first.message_ids
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(system=CONTENTS, messages=MESSAGES, join=JOINS)
 def test_instructions_without_a_place_open_the_first_user_turn(
     system: str, messages: Any, join: str | None, tiny: Any

@@ -225,7 +225,7 @@ def test_refusals(tiny: Any) -> None:
         render(bare, TALK)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     contents=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=5)
 )

@@ -62,7 +62,7 @@ def tokens(backbone: Any) -> st.SearchStrategy[list[int]]:
 
 
 def test_pieces_are_the_answer(backbone: Any) -> None:
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(tokens(backbone))
     def check(ids: list[int]) -> None:
         told = pieces_of(backbone, ids)
@@ -72,7 +72,7 @@ def test_pieces_are_the_answer(backbone: Any) -> None:
     check()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=30))
 def test_no_piece_ends_within_a_character(text: str, tiny: Any) -> None:
     ids = tiny.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -21,7 +21,7 @@ def rendered(tokenizer: Any, template: str, day: str) -> str:
     return tokenizer.apply_chat_template(TALK, tokenize=False, chat_template=made)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     day=st.dates(date(1970, 1, 1)),
     parts=st.lists(

@@ -76,7 +76,7 @@ def test_instructions_that_do_not_fit() -> None:
         fit_messages(talk("a"), cut=Cut("start"), budget=7, count=count)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     lengths=st.lists(st.integers(0, 30), max_size=6),
     budget=st.integers(8, 120),
@@ -90,7 +90,7 @@ def test_never_too_long(lengths: list[int], budget: int, side: str) -> None:
         assert kept == messages
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     text=st.text(max_size=80),
     chars=st.integers(0, 90),
@@ -103,7 +103,7 @@ def test_clipping(text: str, chars: int, side: str) -> None:
         assert clipped == text
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(runs=st.lists(st.integers(1, 12), max_size=10), window=st.integers(1, 15))
 def test_windows_cover_everything_once(runs: list[int], window: int) -> None:
     segments = [i for i, size in enumerate(runs) for _ in range(size)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import UNTIMED
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -102,9 +103,7 @@ JSON = st.recursive(
 )
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[*UNTIMED, HealthCheck.function_scoped_fixture])
 @given(row=JSON)
 @example(row={"messages": [{"messages": None}]})
 def test_any_json_is_read_or_named(row: Any, tmp_path: Path) -> None:

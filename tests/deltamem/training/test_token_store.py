@@ -172,7 +172,7 @@ print(made, digest)
 def test_two_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    counts, digests = zip(*(p.communicate(timeout=120)[0].split() for p in both), strict=True)
+    counts, digests = zip(*(p.communicate()[0].split() for p in both), strict=True)
     assert sorted(counts) == ["0", "50"]  # the second waited, and took what the first had made
     wanted = []
     for number in range(50):

@@ -51,7 +51,7 @@ def test_one_history_resamples_questions_and_says_so() -> None:
     assert low < 0.5 < high
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values=st.lists(st.floats(0, 1), min_size=1, max_size=20), clusters=st.integers(1, 5))
 def test_intervals_hold_their_mean(values: list[float], clusters: int) -> None:
     names = [str(i % clusters) for i in range(len(values))]
