@@ -10,7 +10,8 @@ There is no history: a memory has nothing but the prompt. A prompt counts where 
 instructions are followed (``prompt_strict``, in tables; ``prompt_loose`` also accepts the answer
 without its first or last line, or without asterisks). ``instruction_strict`` and
 ``instruction_loose`` are over the instructions of all prompts together. Groups are the kinds of
-instruction. The verdicts are those of lm-eval's checkers.
+instruction. The verdicts are those of lm-eval's checkers, but that a character which is no letter
+is counted itself (:mod:`evaluations.ifeval_checkers`).
 
 ``protocol=benchmark``: 1,280 new tokens, as in lm-eval; ``protocol=paper``: 1,500. Both greedy.
 """
@@ -87,11 +88,11 @@ class IFEval(Benchmark):
         self._checkers = load_checkers()
         located, data = load_rows(self.source, given=self._path)
         entries: list[Entry] = []
-        lacking = instructions = 0
+        drawing = instructions = 0
         for at in located:
             row = check(IfevalRow, at)
             sample = _sample(row)
-            lacking += self._checkers.verify(at.where, row.instruction_id_list, row.kwargs)
+            drawing += self._checkers.verify(at.where, row.instruction_id_list, row.kwargs)
             instructions += len(row.kwargs)
             entries.append(
                 Entry(
@@ -104,8 +105,10 @@ class IFEval(Benchmark):
                 f"there are {len(entries)} prompts and {instructions} instructions instead "
                 f"of {PROMPTS} and {INSTRUCTIONS}"
             )
-        if lacking:
-            deviations.append(f"{lacking} instructions lack a value, and their checkers draw one")
+        if drawing:
+            deviations.append(
+                f"{drawing} instructions lack a value to check, and their checkers draw one"
+            )
         return replace(data, deviations=tuple(deviations)), entries
 
     def history(self, history_id: str) -> History:
@@ -124,10 +127,7 @@ class IFEval(Benchmark):
         """
         instructions = sample.metadata["instructions"]
         verdicts = self._checkers.grade(
-            answer,
-            prompt=sample.metadata["prompt"],
-            instructions=instructions,
-            values=sample.metadata["values"],
+            answer, instructions=instructions, values=sample.metadata["values"]
         )
         scores: dict[str, float] = {}
         for mode, followed in zip(MODES, (verdicts.strict, verdicts.loose), strict=True):
@@ -159,7 +159,7 @@ class IFEval(Benchmark):
             "templates": ["{prompt}, stripped"],
             "instructions": dict(Counter(i for s in self._samples for i in s.groups)),
             "decoding": vars(Decoding(max_new_tokens=self._max_new_tokens)),
-            "metrics": "lm-eval's checkers on the answer, with the prompt as it is",
+            "metrics": "lm-eval's checkers, built once for both modes; characters count as such",
             "checkers": dict(self._checkers.identity),
         }
 

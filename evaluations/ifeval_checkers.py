@@ -1,8 +1,12 @@
 """The checkers of IFEval, as lm-eval ships them: the one place that touches that library.
 
 Importing them makes nltk look for its sentence splitter's data and download it where it is
-missing; so the data is looked for first, and nothing is imported without it. The detector of
-languages draws random numbers and is seeded.
+missing; so the data is looked for first, and nothing is imported without it.
+
+Verdicts depend on no chance. A checker is built once for both modes, so that what it draws for want
+of a value is one and the same, and seeded; so is the detector of languages. Where a prompt asks for
+a character that is no letter, '#' or '!' in two prompts of the release, lm-eval and Google's own
+code count a letter drawn at random in its place: here it is that character.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ ENGLISH = f"{PUNKT}/english/"
 PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
 PROBE = "One sentence. And another one."
 SEED = 0
+STAND_IN = "x"
+"""Letter by which a character that is none is counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +47,30 @@ class Verdicts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Instruction:
+    """A checker that knows what it checks."""
+
+    checker: Any
+    sign: str | None = None
+    """A character that is no letter, counted in place of the checker's ``STAND_IN``."""
+
+    def follows(self, text: str) -> bool:
+        """An empty text follows nothing."""
+        if not text.strip():
+            return False
+        if self.sign is not None:
+            text = text.lower().replace(STAND_IN, "").replace(self.sign.lower(), STAND_IN)
+        return bool(self.checker.check_following(text))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checkers:
     """lm-eval's functions, ready to use."""
 
     registry: Mapping[str, Any]
     """Class of the checker by instruction."""
-    process: Any
-    """lm-eval's ``process_results``."""
+    languages: Sequence[str]
+    """Codes of the languages that can be asked for."""
     identity: Mapping[str, str]
     """What decides verdicts: versions, and a hash of the sentence splitter's data."""
 
@@ -60,12 +83,12 @@ class Checkers:
             values: keyword arguments of each, without nulls.
 
         Returns:
-            How many instructions lack a value, for which a checker then draws one.
+            How many instructions lack a value that can be checked; their checkers draw one.
 
         Raises:
             InvalidData: an instruction that does not exist, or a value that it does not take.
         """
-        lacking = 0
+        drawing = 0
         for name, kwargs in zip(instructions, values, strict=True):
             if name not in self.registry:
                 raise InvalidData(
@@ -80,14 +103,13 @@ class Checkers:
                         f"{', '.join(wanted) or 'nothing'}; are 'kwargs' in the order of "
                         "'instruction_id_list'?"
                     )
-            lacking += not all(kwargs.get(key) for key in wanted)
-        return lacking
+            drawing += self._draws(where, name, kwargs)
+        return drawing
 
     def grade(
         self,
         response: str,
         *,
-        prompt: str,
         instructions: Sequence[str],
         values: Sequence[Mapping[str, Any]],
     ) -> Verdicts:
@@ -95,22 +117,48 @@ class Checkers:
 
         Args:
             response: as it was generated.
-            prompt: as the data has it, not stripped.
             instructions: ids.
             values: keyword arguments of each.
         """
-        doc = {
-            "key": 0,
-            "prompt": prompt,
-            "instruction_id_list": list(instructions),
-            "kwargs": [dict(kwargs) for kwargs in values],
-        }
+        loosened = _loosened(response)
         with _seeded():
-            results = self.process(doc, [response])
-        return Verdicts(
-            strict=tuple(map(bool, results["inst_level_strict_acc"])),
-            loose=tuple(map(bool, results["inst_level_loose_acc"])),
-        )
+            built = [
+                self._build(name, kwargs) for name, kwargs in zip(instructions, values, strict=True)
+            ]
+            return Verdicts(
+                strict=tuple(one.follows(response) for one in built),
+                loose=tuple(any(map(one.follows, loosened)) for one in built),
+            )
+
+    def _build(self, name: str, kwargs: Mapping[str, Any]) -> _Instruction:
+        checker, letter = self.registry[name](name), kwargs.get("letter")
+        if not _is_sign(letter):
+            checker.build_description(**kwargs)
+            return _Instruction(checker=checker)
+        checker.build_description(**{**kwargs, "letter": STAND_IN})
+        return _Instruction(checker=checker, sign=letter)
+
+    def _draws(self, where: str, name: str, kwargs: Mapping[str, Any]) -> bool:
+        """Build an instruction and try it, as for an answer; whether it had to draw a value."""
+        with _seeded():
+            before = random.getstate()
+            try:
+                built = self._build(name, kwargs)
+                drew = random.getstate() != before
+                built.follows(PROBE)
+            # checkers refuse a value, or fail at it, in whatever way their code happens to
+            except Exception as fault:
+                given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
+                raise InvalidData(
+                    f"{where}: '{name}' does not take {given or 'no value'}: {self._why(fault)}"
+                ) from fault
+        return drew
+
+    def _why(self, fault: Exception) -> str:
+        # languages are all that checkers look up
+        if isinstance(fault, KeyError):
+            return f"the languages are {', '.join(self.languages)}"
+        return str(fault)
 
 
 def load_checkers() -> Checkers:
@@ -126,7 +174,7 @@ def load_checkers() -> Checkers:
         )
     digest = _punkt_digest()
     import langdetect
-    from lm_eval.tasks.ifeval import instructions_registry, instructions_util, utils
+    from lm_eval.tasks.ifeval import instructions_registry, instructions_util
 
     langdetect.DetectorFactory.seed = SEED
     try:
@@ -136,7 +184,7 @@ def load_checkers() -> Checkers:
         raise DataUnavailable(_no_punkt("cannot be read")) from fault
     return Checkers(
         registry=dict(instructions_registry.INSTRUCTION_DICT),
-        process=utils.process_results,
+        languages=tuple(instructions_util.LANGUAGE_CODES),
         identity={
             "lm_eval": version("lm_eval"),
             "langdetect": f"{version('langdetect')}, seed {SEED}",
@@ -171,6 +219,19 @@ def _no_punkt(what: str) -> str:
         "nltk.downloader punkt_tab` where there is a network, and set NLTK_DATA to a folder that "
         f"holds {ENGLISH}, unpacked"
     )
+
+
+def _is_sign(letter: Any) -> bool:
+    """One character that no checker counts as a letter."""
+    return isinstance(letter, str) and len(letter) == 1 and not "a" <= letter.lower() <= "z"
+
+
+def _loosened(response: str) -> list[str]:
+    """A response without its first line, its last or both, and each without asterisks."""
+    lines = response.split("\n")
+    parts = ("\n".join(kept).strip() for kept in (lines[1:], lines[:-1], lines[1:-1]))
+    whole = [response, *parts]
+    return [*whole, *(part.replace("*", "") for part in whole)]
 
 
 @contextmanager

@@ -199,7 +199,7 @@ def test_hub_rows_are_the_official_ones(made: Callable[..., IFEval], tmp_path: P
     assert from_hub.samples()[0].metadata["values"] == ROWS[0]["kwargs"]
 
 
-def test_the_prompt_is_asked_stripped_and_checked_as_it_is(made: Callable[..., IFEval]) -> None:
+def test_the_prompt_is_asked_stripped_and_kept_as_it_is(made: Callable[..., IFEval]) -> None:
     benchmark = made()
     sample = benchmark.samples()[3]
     assert sample.question == "Repeat this. Then answer."
@@ -208,10 +208,10 @@ def test_the_prompt_is_asked_stripped_and_checked_as_it_is(made: Callable[..., I
 
 
 def test_scores_repeat_and_leave_the_random_generator_alone(made: Callable[..., IFEval]) -> None:
-    """A letter that is none makes lm-eval draw one: the row is marked, and the draw is seeded."""
+    """Without a letter lm-eval draws one: the row is marked, and the draw is seeded."""
     drawn = {
         "key": 5,
-        "prompt": "Use '!' twice",
+        "prompt": "Use it twice",
         "instruction_id_list": ["keywords:letter_frequency"],
         "kwargs": [{"letter": "", "let_frequency": 2, "let_relation": "at least"}],
     }
@@ -223,6 +223,83 @@ def test_scores_repeat_and_leave_the_random_generator_alone(made: Callable[..., 
     scores = {json.dumps(benchmark.score(sample, "abcdefgh")) for _ in range(20)}
     assert len(scores) == 1
     assert random.getstate() == before
+
+
+@pytest.mark.parametrize("letter", ["", "ab", None])
+def test_a_draw_is_one_and_the_same_in_both_modes(
+    letter: str | None, made: Callable[..., IFEval]
+) -> None:
+    """Whatever was drawn, an answer that follows strictly follows loosely."""
+    row = {"key": 5, "prompt": "Say it", "instruction_id_list": [], "kwargs": []}
+    for _ in range(8):
+        row["instruction_id_list"].append("keywords:letter_frequency")
+        row["kwargs"].append({"letter": letter, "let_frequency": 1, "let_relation": "at least"})
+    benchmark = made(row)
+    assert "8 instructions lack a value" in benchmark.data().deviations[1]
+    (sample,) = benchmark.samples()
+    for text in "abcdefghijklmnopqrstuvwxyz":
+        scores = benchmark.score(sample, f"{text} *{text}*\n{text}")
+        assert scores["instruction_strict"] == scores["instruction_loose"]
+
+
+@pytest.mark.parametrize(
+    ("letter", "answer", "followed"),
+    [
+        ("#", "##", 1.0),
+        ("#", "#x xylophone", 0.0),
+        ("x", "#x xylophone", 1.0),
+        ("É", "éÉ", 1.0),
+        ("A", "aA", 1.0),
+    ],
+)
+def test_characters_are_counted(
+    letter: str, answer: str, followed: float, made: Callable[..., IFEval]
+) -> None:
+    row = {
+        "key": 5,
+        "prompt": "Say it",
+        "instruction_id_list": ["keywords:letter_frequency"],
+        "kwargs": [{"letter": letter, "let_frequency": 2, "let_relation": "at least"}],
+    }
+    benchmark = made(row)
+    assert len(benchmark.data().deviations) == 1
+    scores = benchmark.score(benchmark.samples()[0], answer)
+    assert (scores["prompt_strict"], scores["prompt_loose"]) == (followed, followed)
+
+
+def test_thinking_is_no_part_of_an_answer(made: Callable[..., IFEval]) -> None:
+    """A comma in the thinking breaks no rule, and unfinished thinking follows none."""
+    benchmark = made(ROWS[0])
+    (sample,) = benchmark.samples()
+    for thought in ("<think>\nno commas, then\n</think>\n\n", "no commas, then\n</think>\n\n"):
+        assert benchmark.score(sample, thought + RESPONSES[1000])["prompt_strict"] == 1.0
+    unfinished = benchmark.score(sample, f"<think>\n{RESPONSES[1000]}")
+    assert set(unfinished.values()) == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("instruction", "kwargs", "sentence"),
+    [
+        ("language:response_language", {"language": "xx"}, "language='xx': the languages are en, "),
+        (
+            "length_constraints:number_words",
+            {"num_words": 9, "relation": "around"},
+            "relation='around': The supported relation .* but around is given",
+        ),
+        ("length_constraints:number_words", {"num_words": "9", "relation": "at least"}, "='9'"),
+        ("keywords:existence", {"keywords": ["c++", "("]}, "keywords="),
+        ("keywords:existence", {"keywords": 3}, "keywords=3"),
+        ("combination:repeat_prompt", {}, "no value"),
+    ],
+    ids=str,
+)
+def test_values_that_cannot_be_checked(
+    instruction: str, kwargs: dict[str, Any], sentence: str, made: Callable[..., IFEval]
+) -> None:
+    """All of them used to end a run after its answers."""
+    row = {"key": 5, "prompt": "x", "instruction_id_list": [instruction], "kwargs": [kwargs]}
+    with pytest.raises(InvalidData, match=f"line 1: '{instruction}' does not take .*{sentence}"):
+        made(row)
 
 
 def test_another_size_is_marked(made: Callable[..., IFEval]) -> None:
