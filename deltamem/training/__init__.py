@@ -10,7 +10,6 @@ from deltamem.training.episodes import (
     Episodes,
     episodes_sha,
     parse_episode,
-    read_episodes,
 )
 from deltamem.training.learner import DeltaMemLearner
 from deltamem.training.loop import TrainingConfig, train
@@ -35,7 +34,6 @@ __all__ = [
     "episodes_sha",
     "only_run",
     "parse_episode",
-    "read_episodes",
     "shard",
     "tokenise",
     "train",

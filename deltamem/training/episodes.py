@@ -1,6 +1,6 @@
 """Training examples: a part that is only written, and questions answered from what it left.
 
-JSONL, one episode per line:
+An episode as JSON:
 
     {"id": "a1", "messages": [{"role": "user", "content": "..."}, ...], "write": 3}
 
@@ -15,13 +15,11 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from deltamem.backbone import Messages
-from deltamem.errors import InvalidInput, Unavailable
 
-__all__ = ["Ask", "Episode", "Episodes", "episodes_sha", "parse_episode", "read_episodes"]
+__all__ = ["Ask", "Episode", "Episodes", "episodes_sha", "parse_episode"]
 
 ROLES = ("system", "user", "assistant")
 
@@ -56,32 +54,6 @@ class Episodes(Protocol[Item]):
 
     def __getitem__(self, index: int, /) -> Item:
         """The same item for the same ``index``, always."""
-
-
-def read_episodes(path: Path) -> list[Episode]:
-    """Read a JSONL file.
-
-    Raises:
-        Unavailable: there is no such file.
-        InvalidInput: the first bad line, with its number and what is wrong with it, and how many
-            there are.
-    """
-    if not path.is_file():
-        raise Unavailable(f"training.path={path}: there is no such file")
-    episodes, faults = [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            episodes.append(parse_episode(json.loads(line), default_id=f"line-{number}"))
-        except (ValueError, TypeError) as fault:
-            faults.append(f"line {number}: {fault}")
-    if faults:
-        more = f" (and {len(faults) - 1} more bad lines)" if len(faults) > 1 else ""
-        raise InvalidInput(f"{path}, {faults[0]}{more}")
-    if not episodes:
-        raise InvalidInput(f"{path} holds no episode")
-    return episodes
 
 
 def episodes_sha(episodes: Iterable[Episode]) -> str:

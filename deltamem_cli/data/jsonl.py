@@ -1,20 +1,21 @@
-"""Episodes from a file of the user's own, one per line (README, "Training data")."""
+"""Episodes from a file of the user's own (README, "Training data")."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from deltamem.training import read_episodes
+from deltamem.errors import InvalidInput, Unavailable
+from deltamem.training import Episode, episodes_sha, parse_episode
 from deltamem_cli.data.training_data import TrainingData, split_off
-from evaluations.datafile import sha256_of
+from evaluations.rows.text import read_json_rows
 
-__all__ = ["JsonlData"]
+__all__ = ["JsonlData", "read_episodes"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class JsonlData:
-    """Chat episodes; the last ``held_out`` lines are only evaluated on."""
+    """Chat episodes; the last ``held_out`` are only evaluated on."""
 
     path: str
     held_out: int
@@ -24,7 +25,8 @@ class JsonlData:
 
         Raises:
             Unavailable: there is no such file.
-            InvalidInput: a bad line, or too few of them.
+            InvalidData: text that is no JSON.
+            InvalidInput: a bad episode, or too few of them.
         """
         path = Path(self.path).expanduser()
         episodes = read_episodes(path)
@@ -32,5 +34,28 @@ class JsonlData:
         return TrainingData(
             episodes=episodes[:split],
             held_out=episodes[split:],
-            source={"data": path.name, "sha256": sha256_of(path), "episodes": split},
+            source={"data": path.name, "sha256": episodes_sha(episodes), "episodes": split},
         )
+
+
+def read_episodes(path: Path) -> list[Episode]:
+    """Read JSON lines, or a list of the same.
+
+    Raises:
+        Unavailable: there is no such file.
+        InvalidData: text that is no JSON; names line and character.
+        InvalidInput: the first bad episode, with where it stands and what is wrong with it, and how
+            many there are.
+    """
+    if not path.is_file():
+        raise Unavailable(f"training.data.path={path}: there is no such file")
+    episodes, faults = [], []
+    for number, (where, row) in enumerate(read_json_rows(path), 1):
+        try:
+            episodes.append(parse_episode(row, default_id=f"line-{number}"))
+        except (ValueError, TypeError) as fault:
+            faults.append(f"{where}: {fault}")
+    if faults:
+        more = f" (and {len(faults) - 1} more bad episodes)" if len(faults) > 1 else ""
+        raise InvalidInput(f"{faults[0]}{more}")
+    return episodes

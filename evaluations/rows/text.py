@@ -123,8 +123,7 @@ def read_document(path: Path, kind: type) -> Any:
 def read_json_rows(path: Path) -> Iterator[tuple[str, Any]]:
     """The rows of a file with where each stands, whatever form of JSON it has and is named for.
 
-    A row per line; a list of rows; or an object of rows by their ids. An object of anything else is
-    one row.
+    A row per line; a list of rows; an object of rows by their ids; or a single row.
 
     Raises:
         InvalidData: neither JSON nor JSON lines, or no row.
@@ -140,31 +139,25 @@ def read_json_rows(path: Path) -> Iterator[tuple[str, Any]]:
         return
     content = parse_json(text, where=str(path))
     if isinstance(content, Mapping):
-        content = _rows_by_id(content)
+        if not all(isinstance(row, Mapping) for row in content.values()):
+            yield f"{path}, line {lines[0][0]}", content
+            return
+        content = [{"id": key, **row} for key, row in content.items()]
     if not isinstance(content, list):
         raise InvalidData(f"{path} holds {kind_of(content)}, not a list of rows")
     if not content:
         raise InvalidData(f"{path} holds no row")
-    form = "line" if len(lines) == 1 and path.suffix == ".jsonl" else "row"
     for number, row in enumerate(content, 1):
-        yield f"{path}, {form} {number}", row
+        yield f"{path}, row {number}", row
 
 
 def _is_whole(line: str) -> bool:
     """Whether a line is JSON by itself, as the first line of a longer document hardly is."""
     try:
         json.loads(line)
-    except RecursionError:
-        return False
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
-
-
-def _rows_by_id(content: Mapping[str, Any]) -> list[Any]:
-    if all(isinstance(row, Mapping) for row in content.values()):
-        return [{"id": key, **row} for key, row in content.items()]
-    return [content]
 
 
 def kind_of(value: Any) -> str:

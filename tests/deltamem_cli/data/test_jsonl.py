@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deltamem import InvalidInput, Unavailable
-from deltamem.training import read_episodes
+from deltamem_cli.data.jsonl import JsonlData, read_episodes
+from evaluations.errors import InvalidData
 
 SYSTEM = {"role": "system", "content": "s"}
 TALK = [
@@ -79,15 +80,27 @@ def test_bad_lines_are_named_by_their_number(row: Any, sentence: str, tmp_path: 
 
 def test_how_many_more_are_bad(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
-    path.write_text('{"messages": []}\n\nnot json\n{"a": 1}\n')
-    with pytest.raises(InvalidInput, match=r"line 1: .* \(and 2 more bad lines\)"):
+    path.write_text('{"messages": []}\n\n{"messages": 3}\n{"a": 1}\n')
+    with pytest.raises(InvalidInput, match=r"line 1: .* \(and 2 more bad episodes\)"):
         read_episodes(path)
+    path.write_text('{"messages": []}\n\nnot json\n{"a": 1}\n')
+    with pytest.raises(InvalidData, match=r"e.jsonl, line 3, character 1: this is not JSON"):
+        read_episodes(path)
+
+
+def test_a_list_is_read_as_lines_are(tmp_path: Path) -> None:
+    rows = [{"messages": TALK}, {"messages": [SYSTEM, *TALK], "id": "b"}]
+    (tmp_path / "list.jsonl").write_text(json.dumps(rows, indent=1))
+    paths = [write(tmp_path / "lines.json", *rows), tmp_path / "list.jsonl"]
+    lines, listed = (JsonlData(path=str(path), held_out=1).load() for path in paths)
+    assert lines.episodes == listed.episodes
+    assert lines.source["sha256"] == listed.source["sha256"]
 
 
 def test_no_file_and_an_empty_one(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="there is no such file"):
         read_episodes(tmp_path / "e.jsonl")
-    with pytest.raises(InvalidInput, match="holds no episode"):
+    with pytest.raises(InvalidData, match="is empty"):
         read_episodes(write(tmp_path / "e.jsonl"))
 
 
@@ -106,14 +119,16 @@ JSON = st.recursive(
 @settings(max_examples=150, suppress_health_check=[*UNTIMED, HealthCheck.function_scoped_fixture])
 @given(row=JSON)
 @example(row={"messages": [{"messages": None}]})
+@example(row=[])
+@example(row={"x": {}, "messages": {}})
 def test_any_json_is_read_or_named(row: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "e.jsonl", row)
     try:
-        (episode,) = read_episodes(path)
-    except InvalidInput as fault:
-        assert "line 1: " in str(fault)
+        episodes = read_episodes(path)
+    except (InvalidInput, InvalidData) as fault:
+        assert "e.jsonl" in str(fault)
     else:
-        assert episode.asks
+        assert all(episode.asks for episode in episodes)
 
 
 def test_a_line_separator_inside_a_text_ends_no_line(tmp_path: Path) -> None:
