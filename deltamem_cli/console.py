@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deltamem_cli.errors import UsageError
-
 __all__ = ["Console", "Ticker"]
 
 PLAIN_SECONDS = 15.0
@@ -46,28 +44,39 @@ class Console:
             sys.stdout.write(text)
             sys.stdout.flush()
 
-    def ask(self, prompt: str) -> str | None:
+    def ask(self, prompt: str, *, line: int) -> str | None:
         """A line from whoever sits there, or from a pipe, which sees no prompt; None at its end.
 
+        Args:
+            prompt: shown where somebody sits.
+            line: number of the line, for the message.
+
         Raises:
-            UsageError: bytes that are no text.
+            InvalidData: bytes that are no UTF-8.
         """
+        from evaluations.rows.text import decode
+
         try:
-            if not self.interactive:
-                line = sys.stdin.readline()
-                return line.rstrip("\n") if line else None
-            with suppress(ImportError):
-                import readline  # noqa: F401  # line editing for input()
-            if sys.stdout.isatty():
-                return input(prompt)
-            sys.stderr.write(prompt)
-            sys.stderr.flush()
-            return input()
+            raw = self._typed(prompt) if self.interactive else sys.stdin.buffer.readline()
         except EOFError:
             self.note("")
             return None
+        if not raw:
+            return None
+        return decode(raw, where="the input", line=line).rstrip("\r\n")
+
+    def _typed(self, prompt: str) -> bytes:
+        """What a person typed before the next line feed, which is put back."""
+        with suppress(ImportError):
+            import readline  # noqa: F401  # line editing for input()
+        if not sys.stdout.isatty():
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
+            prompt = ""
+        try:
+            return f"{input(prompt)}\n".encode(errors="surrogateescape")
         except UnicodeDecodeError as fault:
-            raise UsageError(f"the input is not UTF-8: {fault.reason}") from fault
+            return bytes(fault.object)
 
     @property
     def interactive(self) -> bool:

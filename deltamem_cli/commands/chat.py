@@ -91,9 +91,11 @@ class _Session:
 
     def run(self) -> int:
         """The exit code, once there is no more input."""
+        number = 0
         while True:
+            number += 1
             try:
-                line = self.console.ask("> ")
+                line = self.console.ask("> ", line=number)
             except Stopped as stopped:
                 self.console.note("\nleft; what was not saved is gone")
                 return stopped.exit_code

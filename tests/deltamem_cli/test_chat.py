@@ -30,12 +30,17 @@ def piped(folder: Path, lines: str, *words: str) -> subprocess.CompletedProcess[
     )
 
 
+def pipe(content: bytes) -> io.TextIOWrapper:
+    """Standard input from a pipe, whatever encoding the machine has."""
+    return io.TextIOWrapper(io.BytesIO(content), encoding="ascii")
+
+
 @pytest.fixture
 def chat(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """``chat("line", …, words=[…])`` in this process, through a pipe."""
 
     def call(*lines: str, words: tuple[str, ...] = ("writer=msw",)) -> Any:
-        monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(lines)))
+        monkeypatch.setattr(sys, "stdin", pipe("\n".join(lines).encode()))
         return cli("chat", *words)
 
     return call
@@ -120,11 +125,10 @@ def test_bad_input_is_one_sentence(
 
 
 def test_bytes_that_are_no_text(cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = io.TextIOWrapper(io.BytesIO(b"Where is \xff?\n"), encoding="utf-8")
-    monkeypatch.setattr(sys, "stdin", broken)
+    monkeypatch.setattr(sys, "stdin", pipe("/help\nWo ist Jörg?\n".encode("latin-1")))
     done = cli("chat", "writer=msw")
-    assert (done.code, done.out) == (2, "")
-    assert "the input is not UTF-8" in done.err
+    assert done.code == 2
+    assert "the input, line 2, character 9: the byte 0xf6 is not UTF-8" in done.err
 
 
 class Terminal:
