@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from baselines.bm25 import BM25
 from baselines.textual import Recollection, TextualMemory
@@ -43,12 +44,12 @@ class BM25RAG(TextualMemory):
         backbone: Backbone,
         *,
         context: str = "part",
-        k: int | None = None,
+        k: Annotated[int, Ge(1)] | None = None,
         unit: str = "auto",
-        chunk_tokens: int = 512,
+        chunk_tokens: Annotated[int, Ge(1)] = 512,
         order: str = "original",
-        k1: float = 1.5,
-        b: float = 0.75,
+        k1: Annotated[float, Ge(0)] = 1.5,
+        b: Annotated[float, Interval(ge=0, le=1)] = 0.75,
         idf: str = "lucene",
         tokeniser: str = "word",
         drop_unmatched: bool = False,

@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, MinLen
 from torch import Tensor, nn
 
 from baselines.frozen import Frozen, Shown
@@ -89,9 +90,9 @@ class Context2LoraLearner:
         *,
         seed: int,
         read_length: int,
-        rank: int = 8,
-        alpha: float = 16.0,
-        targets: Sequence[str] = ATTENTION,
+        rank: Annotated[int, Ge(1)] = 8,
+        alpha: Annotated[float, Ge(0)] = 16.0,
+        targets: Annotated[Sequence[str], MinLen(1)] = ATTENTION,
     ) -> None:
         """New branches on a backbone.
 

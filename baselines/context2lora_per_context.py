@@ -17,8 +17,9 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, MinLen
 from torch import Tensor
 
 from baselines.frozen import CONTEXTS
@@ -92,12 +93,12 @@ class Context2LoraPerContext:
         backbone: Backbone,
         *,
         context: str = "none",
-        rank: int = 4,
-        alpha: float = 8.0,
-        targets: Sequence[str] = ALL_LINEAR,
+        rank: Annotated[int, Ge(1)] = 4,
+        alpha: Annotated[float, Ge(0)] = 8.0,
+        targets: Annotated[Sequence[str], MinLen(1)] = ALL_LINEAR,
         training: WriteTimeTraining | None = None,
         examples: ExampleSource | None = None,
-        seed: int = 0,
+        seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """A method over one backbone.
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from baselines.asking import ask
@@ -73,10 +74,10 @@ class KnnLm(Frozen):
         backbone: Backbone,
         *,
         context: str = "visible",
-        interpolation: float = 0.25,
-        neighbours: int = 1024,
-        effective_neighbours: float = 8.0,
-        temperature: float | None = None,
+        interpolation: Annotated[float, Interval(ge=0, le=1)] = 0.25,
+        neighbours: Annotated[int, Ge(1)] = 1024,
+        effective_neighbours: Annotated[float, Gt(0)] = 8.0,
+        temperature: Annotated[float, Gt(0)] | None = None,
     ) -> None:
         """A method over one backbone.
 

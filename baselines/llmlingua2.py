@@ -14,7 +14,9 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Interval
 
 from baselines.compressor import Compressor, load_compressor
 from baselines.textual import check_part, text_bytes
@@ -92,7 +94,7 @@ class LLMLingua2:
         context: str = "part",
         compressor: str = "microsoft/llmlingua-2-xlm-roberta-large-meetingbank",
         revision: str | None = None,
-        rate: float = 0.5,
+        rate: Annotated[float, Interval(ge=LOWEST_RATE, le=1)] = 0.5,
         force_tokens: Sequence[str] = ("\n", ".", "?", "!"),
         force_reserve_digit: bool = False,
         drop_consecutive: bool = True,

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 
 from baselines.asking import ask
 from baselines.frozen import Frozen, Shown
@@ -52,7 +53,7 @@ class MemGen(Frozen):
         weights: str | None = None,
         trigger: str = "always",
         at_prompt: bool = True,
-        max_insertions: int = 5,
+        max_insertions: Annotated[int, Ge(0)] = 5,
         every_delimiter: bool = False,
     ) -> None:
         """A method over one backbone.

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
 from baselines.memgen_places import Places
@@ -100,14 +101,14 @@ class MemGenLearner:
         self,
         backbone: Backbone,
         *,
-        seed: int,
+        seed: Annotated[int, Ge(0)],
         read_length: int,
-        rank: int = 8,
-        alpha: float = 16.0,
-        prompt_latents: int = 8,
-        inference_latents: int = 8,
+        rank: Annotated[int, Ge(1)] = 8,
+        alpha: Annotated[float, Ge(0)] = 16.0,
+        prompt_latents: Annotated[int, Ge(1)] = 8,
+        inference_latents: Annotated[int, Ge(1)] = 8,
         at_prompt: bool = True,
-        max_insertions: int = 5,
+        max_insertions: Annotated[int, Ge(0)] = 5,
         every_delimiter: bool = False,
     ) -> None:
         """New weights on a backbone.

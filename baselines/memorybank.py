@@ -15,9 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from baselines.embedder import load_embedder
@@ -61,11 +62,11 @@ class MemoryBank(TextualMemory):
         *,
         context: str = "part",
         embedder: str | None = None,
-        k: int = 6,
-        neighbour_chars: int = 200,
+        k: Annotated[int, Ge(1)] = 6,
+        neighbour_chars: Annotated[int, Ge(0)] = 200,
         segments: Segmentation | None = None,
         summaries: bool = True,
-        summary_tokens: int = 400,
+        summary_tokens: Annotated[int, Ge(1)] = 400,
         forgetting: bool = False,
         forgets: Forgetting | None = None,
         reinforce: bool = False,

@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from baselines.memorybank_forgetting import day_numbers
 from baselines.units import TokenStarts, Unit, sessions, shown, split_units, text_kind
@@ -38,9 +41,9 @@ class Segmentation:
         InvalidInput: sizes below one.
     """
 
-    day_tokens: int = 4096
+    day_tokens: Annotated[int, Ge(1)] = 4096
     """Of a day where there are no sessions."""
-    document_tokens: int = 512
+    document_tokens: Annotated[int, Ge(1)] = 512
     """Of a document where there are no turns."""
 
     def __post_init__(self) -> None:

@@ -15,6 +15,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Annotated
+
+from annotated_types import Ge, Gt
 
 from deltamem.errors import InvalidInput, check_choice
 
@@ -58,9 +61,9 @@ class Forgetting:
     """
 
     decay: str = "paper"
-    time_scale: float | None = None
+    time_scale: Annotated[float, Gt(0)] | None = None
     """τ in days; None is 1, and 5 for ``legacy``."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
 
     def __post_init__(self) -> None:
         check_choice("decay", self.decay, DECAYS)

@@ -12,8 +12,9 @@ it has 3,078,648,320 parameters on Qwen3-4B, the count behind the paper's row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Interval
 from torch import Tensor
 
 from baselines.asking import ask
@@ -36,7 +37,7 @@ class MLPMemory(Frozen):
         *,
         context: str = "visible",
         weights: str | None = None,
-        interpolation: float = 0.25,
+        interpolation: Annotated[float, Interval(ge=0, le=1)] = 0.25,
     ) -> None:
         """A method over one backbone.
 

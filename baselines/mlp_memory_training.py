@@ -12,9 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.checkpoint import checkpoint
@@ -88,16 +89,16 @@ class MLPMemoryLearner:
         self,
         backbone: Backbone,
         *,
-        seed: int,
+        seed: Annotated[int, Ge(0)],
         read_length: int,
-        depth: int | None = None,
+        depth: Annotated[int, Ge(1)] | None = None,
         layer: int = -1,
         start: str = "scratch",
-        divergence: float = 0.4,
-        positions: int = 1_000_000,
-        neighbours: int = 1024,
-        effective_neighbours: float = 8.0,
-        temperature: float | None = None,
+        divergence: Annotated[float, Interval(ge=0, le=1)] = 0.4,
+        positions: Annotated[int, Ge(1)] = 1_000_000,
+        neighbours: Annotated[int, Ge(1)] = 1024,
+        effective_neighbours: Annotated[float, Gt(0)] = 8.0,
+        temperature: Annotated[float, Gt(0)] | None = None,
     ) -> None:
         """A new student for a backbone.
 

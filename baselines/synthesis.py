@@ -11,7 +11,9 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
+
+from annotated_types import Ge
 
 from deltamem.backbone import Backbone, Messages, generate
 from deltamem.errors import InvalidInput, check_choice
@@ -66,15 +68,15 @@ class Examples:
     """``form=questions``: the recipe above. ``form=text``: the chunks themselves, as a chat."""
 
     form: str = "questions"
-    chunk_tokens: int = 2048
-    overlap: int = 200
+    chunk_tokens: Annotated[int, Ge(1)] = 2048
+    overlap: Annotated[int, Ge(0)] = 200
     """Tokens that a chunk shares with the one before it."""
-    pairs: int = 40
+    pairs: Annotated[int, Ge(1)] = 40
     """Asked for in the first round."""
-    rounds: int = 3
+    rounds: Annotated[int, Ge(1)] = 3
     """Rounds of pairs, the first included."""
-    temperature: float = 0.7
-    max_new_tokens: int = 4096
+    temperature: Annotated[float, Ge(0)] = 0.7
+    max_new_tokens: Annotated[int, Ge(1)] = 4096
     """Of one summary or one round."""
 
     def __post_init__(self) -> None:

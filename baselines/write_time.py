@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -28,13 +30,13 @@ TOKENS_AT_ONCE = 8192
 class WriteTimeTraining:
     """AdamW with warm-up and cosine on batches drawn from the rows."""
 
-    steps: int = 150
-    batch_size: int = 32
-    learning_rate: float = 5e-4
-    warmup: float = 0.1
-    clip: float = 1.0
-    dropout: float = 0.1
-    max_length: int = 2048
+    steps: Annotated[int, Ge(1)] = 150
+    batch_size: Annotated[int, Ge(1)] = 32
+    learning_rate: Annotated[float, Gt(0)] = 5e-4
+    warmup: Annotated[float, Interval(ge=0, le=1)] = 0.1
+    clip: Annotated[float, Gt(0)] = 1.0
+    dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
+    max_length: Annotated[int, Ge(1)] = 2048
     """Tokens of a row; what is beyond is not learnt."""
 
     def fit(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, MinLen
 
 from deltamem.depth import THIRDS, Layers
-from deltamem.errors import InvalidInput, check_choice
+from deltamem.errors import check_choice
+from deltamem.ranges import check_fields
 from deltamem.writers import TokenWriter, Writer
 
 __all__ = ["HEADS", "INITS", "UPDATES", "DeltaMemConfig"]
@@ -27,12 +30,12 @@ class DeltaMemConfig:
         InvalidInput: a value that is not among the choices; the message names both.
     """
 
-    rank: int = 8
+    rank: Annotated[int, Ge(1)] = 8
     """R: the state of a layer is R x R."""
-    alpha: float = 16.0
+    alpha: Annotated[float, Ge(0)] = 16.0
     """Steering is scaled by alpha / rank."""
     writer: Writer = field(default_factory=TokenWriter)
-    heads: Sequence[str] = ("q", "o")
+    heads: Annotated[Sequence[str], MinLen(1)] = ("q", "o")
     """Which projections are steered: any of q, k, v, o."""
     layers: Layers = None
     """Indices of the layers that have a memory; ``first_third``, ``middle_third``, ``last_third``;
@@ -47,11 +50,12 @@ class DeltaMemConfig:
     normalize_qk: bool = True
     init: str = "base_slice"
     """How the steering weights start: ``base_slice``, ``zero`` or ``random``."""
-    init_gain: float = 0.05
+    init_gain: Annotated[float, Ge(0)] = 0.05
     """Length of each starting column of a steering weight."""
     state_dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        check_fields(self, "memory")
         for head in self.heads:
             check_choice("heads", head, HEADS)
         object.__setattr__(self, "heads", tuple(h for h in HEADS if h in self.heads))
@@ -61,12 +65,8 @@ class DeltaMemConfig:
             check_choice("layers", self.layers, THIRDS)
         elif self.layers is not None:
             object.__setattr__(self, "layers", tuple(sorted(set(self.layers))))
-        _positive("rank", self.rank)
-        _positive("writer.num_states", self.writer.num_states)
         check_choice("update", self.update, UPDATES)
         check_choice("state_dtype", self.state_dtype, STATE_DTYPES)
-        if not self.heads:
-            raise InvalidInput(f"heads is empty; choose any of {', '.join(HEADS)}")
 
     @property
     def width(self) -> int:
@@ -88,8 +88,3 @@ class DeltaMemConfig:
         """Arithmetic of the state; float32 unless the authors' bfloat16 is asked for."""
         dtype: torch.dtype = getattr(torch, self.state_dtype)
         return dtype
-
-
-def _positive(name: str, value: int) -> None:
-    if value < 1:
-        raise InvalidInput(f"{name} is {value}; it must be at least 1")

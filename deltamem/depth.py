@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from annotated_types import Ge, MinLen
 
 from deltamem.errors import InvalidInput
 
 __all__ = ["THIRDS", "Layers", "layer_indices", "name_of_layers"]
 
-Layers = Sequence[int] | str | None
+Layers = Annotated[Sequence[Annotated[int, Ge(0)]], MinLen(1)] | str | None
 
 THIRDS = ("first_third", "middle_third", "last_third")
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 
 from deltamem.adapter import DeltaMemory
 from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
@@ -46,9 +47,9 @@ class DeltaMemMethod:
         *,
         context: str = "none",
         state_control: str = "kept",
-        window: int | None = None,
+        window: Annotated[int, Ge(1)] | None = None,
         write_answers: bool = False,
-        seed: int = 0,
+        seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """A method over one backbone and one adapter.
 

@@ -2,29 +2,46 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping
-from typing import Any, get_type_hints
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, MinLen
 
 from deltamem_cli.errors import UsageError
 
-__all__ = ["build", "check_types"]
+__all__ = ["build", "check_types", "settings_with_types"]
 
-ROOT_TYPES: dict[str, Any] = {
-    "seed": int,
-    "limit": int | None,
+Count = Annotated[int, Ge(1)]
+Amount = Annotated[int, Ge(0)]
+Words = Sequence[str]
+OF_NO_CLASS: dict[str, Any] = {
+    "seed": Amount,
+    "limit": Count | None,
     "adapter": str | None,
     "state": str | None,
     "system": str | None,
     "runs_dir": str,
     "results_dir": str | None,
-    "copy_steps": int,
+    "copy_steps": Amount,
     "live_writer": str,
-    "live_steps": int,
-    "dialogues": int,
-    "table": int | None,
+    "live_steps": Count,
+    "dialogues": Count,
+    "table": Literal[1] | None,
+    "table1.dialogues": Count,
+    "only": Annotated[Words, MinLen(1)] | str | None,
+    "seeds": Annotated[Sequence[Amount], MinLen(1)],
+    "train": Words,
+    "eval": Words,
+    "context.mode": str,
+    "control.writes": str,
+    "control.state": str,
+    "runtime.device": str,
+    "runtime.dtype": str,
+    "runtime.attention": str,
+    "runtime.batch_size": Count | Literal["auto"],
+    "steer.heads": Annotated[Words, MinLen(1)],
 }
-"""Settings that belong to no class."""
+"""Settings that belong to no class, by their whole names."""
 
 
 def build(node: Any, **live: Any) -> Any:
@@ -55,21 +72,32 @@ def check_types(config: Any) -> None:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
+    from deltamem.ranges import fault_of
+
     try:
         tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as fault:
         key = getattr(fault, "full_key", None) or "a setting"
         raise UsageError(f"{key} must be given: add {key}=VALUE") from fault
-    assert isinstance(tree, dict)
-    for key, kind in ROOT_TYPES.items():
-        if key in tree:
-            _check(key, tree[key], kind)
+    for key, value, kind in settings_with_types(tree):
+        wrong = fault_of(kind, value)
+        if wrong is not None:
+            raise UsageError(f"{key} is {value!r}{wrong}")
+
+
+def settings_with_types(tree: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Every setting of a resolved config that has a type, by its whole name."""
+    for key, kind in OF_NO_CLASS.items():
+        above, _, last = key.rpartition(".")
+        held = tree.get(above, {}) if above else tree
+        if isinstance(held, Mapping) and last in held:
+            yield key, held[last], kind
     for path, node in _targets(tree, ""):
         kinds = _argument_types(node["_target_"])
         for key, value in node.items():
             nested = isinstance(value, Mapping) and "_target_" in value
             if key in kinds and not nested:
-                _check(f"{path}{key}", value, kinds[key])
+                yield f"{path}{key}", value, kinds[key]
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -84,19 +112,6 @@ def _targets(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _argument_types(target: str) -> dict[str, Any]:
     from hydra.utils import get_object
 
-    made = get_object(target)
-    function = made.__init__ if inspect.isclass(made) else made
-    return get_type_hints(function)
+    from deltamem.ranges import field_types
 
-
-def _check(key: str, value: Any, kind: Any) -> None:
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-    if "deltamem." in repr(kind) or "evaluations." in repr(kind):
-        return
-    try:
-        adapter = TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True))
-        adapter.validate_python(value)
-    except ValidationError as fault:
-        problem = fault.errors()[0]["msg"]
-        raise UsageError(f"{key} is {value!r}: {problem[0].lower()}{problem[1:]}") from fault
+    return field_types(get_object(target))

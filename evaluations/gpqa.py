@@ -29,7 +29,9 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge
 
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.datafile import check_protocol
@@ -75,8 +77,8 @@ class GPQA(Benchmark):
         protocol: str = "benchmark",
         path: str | None = None,
         revision: str | None = None,
-        seed: int = 42,
-        max_new_tokens: int = MAX_NEW_TOKENS,
+        seed: Annotated[int, Ge(0)] = 42,
+        max_new_tokens: Annotated[int, Ge(1)] = MAX_NEW_TOKENS,
     ) -> None:
         """Settings of one evaluation.
 

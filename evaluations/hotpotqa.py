@@ -25,7 +25,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge
 
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.datafile import check_protocol
@@ -62,7 +64,7 @@ class HotpotQA(Benchmark):
         protocol: str = "benchmark",
         path: str | None = None,
         revision: str | None = None,
-        max_new_tokens: int = MAX_NEW_TOKENS,
+        max_new_tokens: Annotated[int, Ge(1)] = MAX_NEW_TOKENS,
     ) -> None:
         """Settings of one evaluation.
 

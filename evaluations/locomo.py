@@ -24,7 +24,9 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Interval, MinLen
 
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.datafile import UrlSource, check_protocol, locate, sha256_of
@@ -46,6 +48,7 @@ SOURCE = UrlSource(
 CONTENT = "441bfc13cbe2b28bb900f2cdab20d7f32f80e527d476d0b2f5c16c362dd76bdc"
 """Digest of the released rows, in whatever form of file they come."""
 
+Category = Annotated[int, Interval(ge=1, le=5)]
 CATEGORIES = {1: "multi_hop", 2: "temporal", 3: "open_domain", 4: "single_hop", 5: "adversarial"}
 COUNTS = {1: 282, 2: 321, 3: 96, 4: 841, 5: 446}
 
@@ -74,7 +77,7 @@ class Locomo(Benchmark):
         *,
         protocol: str = "benchmark",
         path: str | None = None,
-        categories: Sequence[int] = (1, 2, 3, 4, 5),
+        categories: Annotated[Sequence[Category], MinLen(1)] = (1, 2, 3, 4, 5),
     ) -> None:
         """Settings of one evaluation.
 

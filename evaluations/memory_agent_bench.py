@@ -28,7 +28,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import MinLen
 
 from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
 from evaluations.datafile import check_protocol, sha256_of
@@ -84,7 +86,7 @@ class MemoryAgentBench(Benchmark):
         protocol: str = "benchmark",
         path: str | None = None,
         revision: str | None = REVISION,
-        sources: Sequence[str] | None = None,
+        sources: Annotated[Sequence[str], MinLen(1)] | None = None,
         templates: str | None = None,
         entities: str | None = None,
     ) -> None:

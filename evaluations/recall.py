@@ -15,7 +15,9 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Interval, MinLen
 
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.dialogues import (
@@ -32,6 +34,8 @@ from evaluations.sample import Decoding, History, Sample
 __all__ = ["Recall", "training_dialogue"]
 
 PLACE = re.compile(r"\b(" + "|".join(PLACES) + r")\b")
+Facts = Annotated[int, Interval(ge=1, le=len(UNSEEN_NAMES))]
+"""Statements in a dialogue: each is about a person of its own."""
 SPLITS = {"train": 0, "validation": 1, "test": 2}
 """Each split has seeds of its own."""
 
@@ -45,12 +49,12 @@ class Recall(Benchmark):
         self,
         *,
         split: str = "test",
-        facts: Sequence[int] = (1, 2, 4, 8, 16),
-        kinds: Sequence[str] = KINDS,
-        dialogues: int = 40,
-        questions: int = 4,
-        seed: int = 0,
-        max_new_tokens: int = 24,
+        facts: Annotated[Sequence[Facts], MinLen(1)] = (1, 2, 4, 8, 16),
+        kinds: Annotated[Sequence[str], MinLen(1)] = KINDS,
+        dialogues: Annotated[int, Ge(1)] = 40,
+        questions: Annotated[int, Ge(1)] = 4,
+        seed: Annotated[int, Ge(0)] = 0,
+        max_new_tokens: Annotated[int, Ge(1)] = 24,
     ) -> None:
         """Dialogues for every kind and number of statements.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge, Interval
 
 from evaluations.errors import InvalidSetting
 
@@ -49,10 +51,10 @@ class Cut:
 class Decoding:
     """How to decode. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
 
-    max_new_tokens: int
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
+    max_new_tokens: Annotated[int, Ge(1)]
+    temperature: Annotated[float, Ge(0)] = 0.0
+    top_p: Annotated[float, Interval(gt=0, le=1)] = 1.0
+    top_k: Annotated[int, Ge(0)] = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge
 
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.errors import InvalidSetting
@@ -37,7 +39,12 @@ class Throughput(Benchmark):
     primary_metric: ClassVar[str] = "answered"
 
     def __init__(
-        self, *, tokens: int = 4096, max_new_tokens: int = 64, repeats: int = 4, seed: int = 0
+        self,
+        *,
+        tokens: Annotated[int, Ge(1)] = 4096,
+        max_new_tokens: Annotated[int, Ge(1)] = 64,
+        repeats: Annotated[int, Ge(1)] = 4,
+        seed: Annotated[int, Ge(0)] = 0,
     ) -> None:
         """Prompts of about ``tokens`` tokens; the record has the true number.
 

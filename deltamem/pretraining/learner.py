@@ -6,9 +6,10 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Gt
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ from deltamem.backbone import left_pad
 from deltamem.backbone.atomic import atomically, sync, why
 from deltamem.errors import CannotWrite, InvalidInput
 from deltamem.pretraining.curriculum import LONGEST, TokenSequence
+from deltamem.ranges import check_fields
 from deltamem.training.collate import IGNORED, TokenBatch
 from deltamem.training.objective import Objective, answer_objective
 
@@ -26,27 +28,21 @@ __all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
 class BackboneConfig:
     """Sizes of the embedded backbone (Qwen3 architecture)."""
 
-    layers: int = 4
-    width: int = 128
-    head_dim: int = 32
-    window: int = 2048
-    rope_theta: float = 100.0
+    layers: Annotated[int, Ge(1)] = 4
+    width: Annotated[int, Ge(1)] = 128
+    head_dim: Annotated[int, Ge(2)] = 32
+    window: Annotated[int, Ge(LONGEST)] = 2048
+    rope_theta: Annotated[float, Gt(1)] = 100.0
     """Low, so that nearby positions are told apart from the start."""
-    seed: int = 0
+    seed: Annotated[int, Ge(0)] = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("layers", 1), ("width", 1), ("head_dim", 2), ("window", LONGEST)):
-            if getattr(self, name) < least:
-                raise InvalidInput(
-                    f"backbone.{name} is {getattr(self, name)}; it must be at least {least}"
-                )
+        check_fields(self, "backbone")
         if self.head_dim % 2 or self.width % self.head_dim:
             raise InvalidInput(
                 f"backbone.head_dim is {self.head_dim}; it must be even and divide backbone.width, "
                 f"which is {self.width}"
             )
-        if self.rope_theta <= 1:
-            raise InvalidInput(f"backbone.rope_theta is {self.rope_theta}; it must be above 1")
 
 
 def new_backbone(config: BackboneConfig, tokenizer: Any) -> Any:

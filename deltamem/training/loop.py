@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
-from deltamem.errors import DeltaMemError, InvalidInput
+from deltamem.errors import DeltaMemError
+from deltamem.ranges import check_fields
 from deltamem.training.checkpoint import Checkpoints
 from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
@@ -38,45 +40,39 @@ NOTHING: Sequence[float] = (0.0,) * 5
 class TrainingConfig:
     """The published recipe's settings (paper, appendix); defaults are the paper's."""
 
-    epochs: int = 1
-    steps: int | None = None
+    epochs: Annotated[int, Ge(1)] = 1
+    steps: Annotated[int, Ge(1)] | None = None
     """Optimiser steps; None: as many as the epochs have."""
-    batch_size: int = 32
+    batch_size: Annotated[int, Ge(1)] = 32
     """Episodes per optimiser step."""
-    micro_batch_size: int = 4
+    micro_batch_size: Annotated[int, Ge(1)] = 4
     """Episodes per forward, those of one history counted once by a learner that writes it once;
     changes memory and speed, not the result."""
-    learning_rate: float = 2e-4
-    warmup: float = 0.1
+    learning_rate: Annotated[float, Gt(0)] = 2e-4
+    warmup: Annotated[float, Interval(ge=0, le=1)] = 0.1
     """Share of the steps over which the learning rate rises."""
-    final_learning_rate: float = 0.0
+    final_learning_rate: Annotated[float, Interval(ge=0, le=1)] = 0.0
     """Where the cosine ends, as a share of ``learning_rate``."""
-    beta2: float = 0.999
-    weight_decay: float = 0.0
-    clip: float = 1.0
+    beta2: Annotated[float, Interval(ge=0, lt=1)] = 0.999
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    clip: Annotated[float, Gt(0)] = 1.0
     """Largest norm of the gradient."""
-    gate_sparsity: float = 0.01
+    gate_sparsity: Annotated[float, Ge(0)] = 0.01
     """Weight of the term that holds the write gates near ``gate_target``; 0 is off."""
-    gate_target: float = 0.05
-    write_length: int = 8192
-    read_length: int = 512
-    evaluate_every: int = 50
+    gate_target: Annotated[float, Interval(ge=0, le=1)] = 0.05
+    write_length: Annotated[int, Ge(1)] = 8192
+    read_length: Annotated[int, Ge(1)] = 512
+    evaluate_every: Annotated[int, Ge(1)] = 50
     """Steps between evaluations on the held-out episodes."""
-    checkpoint_every: int = 50
+    checkpoint_every: Annotated[int, Ge(1)] = 50
     activation_checkpointing: bool = False
     """Make the backbone's activations again for the backward pass instead of keeping them."""
     shuffle: bool = True
     """False takes the episodes in their order, as a curriculum needs."""
-    seed: int = 42
+    seed: Annotated[int, Ge(0)] = 42
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "micro_batch_size", "write_length", "read_length"):
-            if getattr(self, name) < 1:
-                raise InvalidInput(
-                    f"training.{name} is {getattr(self, name)}; it must be at least 1"
-                )
-        if self.steps is not None and self.steps < 1:
-            raise InvalidInput(f"training.steps is {self.steps}; it must be at least 1")
+        check_fields(self, "training")
 
 
 def train(

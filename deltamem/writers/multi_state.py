@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from deltamem.writers.token import TokenWriter
 
@@ -13,4 +16,4 @@ __all__ = ["MultiStateWriter"]
 class MultiStateWriter(TokenWriter):
     """TSW with N sub-states, whose reads are concatenated before they steer."""
 
-    num_states: int = 4
+    num_states: Annotated[int, Ge(1)] = 4

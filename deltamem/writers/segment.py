@@ -28,6 +28,7 @@ class SegmentWriter(Writer):
     unit: str = "message"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.unit not in UNITS:
             raise InvalidInput(f"writer.unit is '{self.unit}'; choose one of {', '.join(UNITS)}")
 

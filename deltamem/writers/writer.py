@@ -11,8 +11,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
 
+from annotated_types import Ge
 from torch import Tensor
+
+from deltamem.ranges import check_fields
 
 __all__ = ["Projected", "WriteResult", "Writer", "mean_gate"]
 
@@ -53,8 +57,11 @@ class WriteResult:
 class Writer(ABC):
     """A writing strategy of the paper (section on TSW, SSW, MSW). Instances are values."""
 
-    num_states: int = 1
+    num_states: Annotated[int, Ge(1)] = 1
     """N, the number of parallel sub-states, each with its own projections and gates."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "writer")
 
     @property
     @abstractmethod

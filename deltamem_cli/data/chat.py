@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from deltamem.errors import InvalidInput
 from deltamem.training import Episode, episodes_sha, parse_episode
@@ -42,9 +44,9 @@ class ChatData:
     split: str
     messages_column: str | None
     """None takes ``messages``, ``conversations`` or ``conversation``, whichever is there."""
-    max_chars: int
+    max_chars: Annotated[int, Ge(1)]
     """Of the visible messages and the answer together; longer ones are rejected."""
-    held_out: int
+    held_out: Annotated[int, Ge(0)]
 
     def sources(self) -> list[HubSource]:
         """The data set on the hub.

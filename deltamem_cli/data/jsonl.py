@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
 
 from deltamem.errors import InvalidInput, Unavailable
 from deltamem.training import Episode, episodes_sha, parse_episode
@@ -18,7 +21,7 @@ class JsonlData:
     """Chat episodes; the last ``held_out`` are only evaluated on."""
 
     path: str
-    held_out: int
+    held_out: Annotated[int, Ge(0)]
 
     def load(self) -> TrainingData:
         """Read the file.

@@ -20,6 +20,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated
+
+from annotated_types import Ge
 
 from deltamem.errors import InvalidInput, check_choice
 from deltamem.training import Ask, Episode, episodes_sha
@@ -51,11 +54,11 @@ class QasperData:
     revision: str | None
     """Commit or branch of the hub's repository; the commit is what is stored."""
     split: str
-    size: int | None
+    size: Annotated[int, Ge(1)] | None
     """Episodes, the shortest ones; None takes all."""
-    max_chars: int
+    max_chars: Annotated[int, Ge(1)]
     """Of question and answer together; longer ones do not fit ``read_length`` and are rejected."""
-    seed: int
+    seed: Annotated[int, Ge(0)]
     """Of the order."""
 
     def sources(self) -> list[HubSource]:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from deltamem.errors import InvalidInput
+from annotated_types import Ge, Interval
+
 from deltamem.training import Ask, Episode
 from deltamem_cli.data.training_data import TrainingData
+from evaluations.dialogues import NAMES
 
 __all__ = ["RecallData"]
 
+Facts = Annotated[int, Interval(ge=1, le=len(NAMES))]
+"""Statements in a dialogue: each is about a person of its own."""
 HELD_OUT_SEED = 1
 """Offset of the world's seed for the held-out dialogues of the training split."""
 
@@ -18,29 +23,21 @@ HELD_OUT_SEED = 1
 class RecallData:
     """Dialogues made afresh, each with up to four of its questions."""
 
-    size: int
+    size: Annotated[int, Ge(1)]
     """Training dialogues; none is seen twice."""
-    seed: int
+    seed: Annotated[int, Ge(0)]
     """Of the world."""
-    max_facts: int
+    max_facts: Facts
     """Statements in a dialogue at most."""
-    held_out: int
+    held_out: Annotated[int, Ge(0)]
     """Dialogues that are only evaluated on, of every kind and number."""
-    easy_facts: int
+    easy_facts: Facts
     """Statements at most in the easy dialogues, which have single-hop questions only."""
-    easy_share: float
+    easy_share: Annotated[float, Interval(ge=0, le=1)]
     """Which part of the dialogues, from the first on, is easy; 0 to 1."""
 
     def load(self) -> TrainingData:
-        """The endless supply, as a sequence of ``size``.
-
-        Raises:
-            InvalidInput: ``easy_share`` outside 0 to 1.
-        """
-        if not 0.0 <= self.easy_share <= 1.0:
-            raise InvalidInput(
-                f"training.data.easy_share is {self.easy_share}; it must lie in 0 to 1"
-            )
+        """The endless supply, as a sequence of ``size``."""
         held = RecallEpisodes(
             seed=self.seed + HELD_OUT_SEED,
             size=self.held_out,

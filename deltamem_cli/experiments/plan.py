@@ -16,6 +16,7 @@ from deltamem_cli.compose import compose_each
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
 from deltamem_cli.identity import content_hash
+from deltamem_cli.instantiate import check_types
 from deltamem_cli.run_key import planned_key
 
 __all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
@@ -106,6 +107,7 @@ def make_drafts(config: Any) -> list[Draft]:
     """The cells of :func:`make_plan` without their keys."""
     from omegaconf import OmegaConf
 
+    check_types(config)
     settings = OmegaConf.to_container(config, resolve=True)
     assert isinstance(settings, dict)
     tree: Mapping[str, Any] = {str(name): value for name, value in settings.items()}

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from deltamem_cli.identity import leaves
 from deltamem_cli.tracking.trackers import RunFacts, Tracker
@@ -24,7 +26,7 @@ FOLDER = "tracking"
 class Tracking:
     """The trackers that were asked for, by the names of their yaml files; often none."""
 
-    def __init__(self, *, memory_every: int = 10, **trackers: Tracker) -> None:
+    def __init__(self, *, memory_every: Annotated[int, Ge(1)] = 10, **trackers: Tracker) -> None:
         """``memory_every``: steps between measurements of the memory; the rest is of every step."""
         self.memory_every, self.trackers = memory_every, trackers
 

@@ -57,7 +57,7 @@ def test_unknown_start_is_refused(make_model: Callable[..., Any]) -> None:
     ("settings", "sentence"),
     [
         ({"heads": ("x",)}, "heads is 'x'; choose one of q, k, v, o"),
-        ({"heads": ()}, "heads is empty"),
+        ({"heads": ()}, r"heads is \(\); it must be 1 or more values"),
         ({"rank": 0}, "rank is 0"),
         ({"update": "plain"}, "update is 'plain'"),
         ({"state_dtype": "int8"}, "state_dtype is 'int8'"),
