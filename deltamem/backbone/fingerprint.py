@@ -32,8 +32,9 @@ __all__ = ["files_fingerprint", "fingerprint"]
 OUTPUT = "lm_head.weight"
 BUFFERS = (".rotary_emb.inv_freq", ".attn.masked_bias", ".attn.bias", ".attention.masked_bias")
 """Ends of names under which old checkpoints store what is computed: no weights."""
-CHUNK = 1 << 24
-"""Numbers that are brought to one form at once."""
+CHUNK = 1 << 20
+"""Numbers that are brought to one form at once; few enough for a processor's cache."""
+LOW, HIGH = 0, 1
 THREADS = 8
 JUST_NOW = 2.0
 """Seconds within which a file may change again without its times telling."""
@@ -128,15 +129,17 @@ def _narrowest(chunks: Sequence[Tensor], dtype: torch.dtype) -> torch.dtype:
         return dtype
     if dtype == torch.float64 and not all(torch.equal(c, c.float().double()) for c in chunks):
         return dtype
-    low = (c.float().view(torch.int32) & 0xFFFF for c in chunks)
-    return torch.float32 if any(bool(bits.any()) for bits in low) else torch.bfloat16
+    fine = any(bool(_halves(chunk, LOW).any()) for chunk in chunks)
+    return torch.float32 if fine else torch.bfloat16
 
 
 def _brought_to(chunk: Tensor, kind: torch.dtype) -> Tensor:
     if chunk.dtype == kind:
         return chunk
-    wide = chunk.float()
-    if kind == torch.float32:
-        return wide
-    # the upper half of the bits, for a conversion would not keep those of a NaN
-    return (wide.view(torch.int32) >> 16).to(torch.int16)
+    # the bits of bfloat16, for a conversion would not keep those of a NaN
+    return chunk.float() if kind == torch.float32 else _halves(chunk, HIGH).contiguous()
+
+
+def _halves(chunk: Tensor, which: int) -> Tensor:
+    """Upper or lower 16 bits of numbers as float32; on little-endian machines, as torch's are."""
+    return chunk.float().view(torch.int16)[which::2]

@@ -107,7 +107,7 @@ def train(
 
     Raises:
         CannotWrite: a checkpoint cannot be written; earlier ones are untouched.
-        DeltaMemError: the loss or the gradient is not finite; names the step and the episodes.
+        DeltaMemError: a loss, the gradient or the update is not finite; names the step.
     """
     parameters = list(learner.parameters())
     optimizer = torch.optim.AdamW(
@@ -264,6 +264,11 @@ def _with_held_out(
         sums = _added(sums, learner.loss(batch), weight)
     device = next(iter(learner.parameters())).device
     loss, _, targets, exact, asks = processes.totals(sums, device=device)
+    if not math.isfinite(loss):
+        raise DeltaMemError(
+            f"step {report.step}: the loss on the held-out episodes is {loss}. The last checkpoint "
+            "is from before; try a smaller training.learning_rate"
+        )
     values = {**vars(report), "held_out_loss": loss / targets, "held_out_em": exact / asks}
     return StepReport(**values)
 

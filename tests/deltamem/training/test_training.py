@@ -341,6 +341,24 @@ def test_an_update_that_diverges_is_not_saved(last: bool, tiny: Any, tmp_path: P
     assert Checkpoints(tmp_path, key="k").latest()[0] is None
 
 
+def test_held_out_episodes_without_a_loss_stop_the_run(tiny: Any, tmp_path: Path) -> None:
+    class Overflowing(DeltaMemLearner):
+        def loss(self, batch: Any) -> Any:
+            objective = super().loss(batch)
+            grown = objective.cross_entropy * (1.0 if torch.is_grad_enabled() else torch.inf)
+            return replace(objective, cross_entropy=grown)
+
+    learner = learner_for(tiny, kind=Overflowing)
+    with pytest.raises(DeltaMemError, match="step 3: the loss on the held-out episodes is inf"):
+        train(
+            learner,
+            EPISODES[:8],
+            config(),
+            checkpoints=Checkpoints(tmp_path, key="k"),
+            held_out=EPISODES[8:],
+        )
+
+
 def test_settings_that_make_no_sense() -> None:
     with pytest.raises(InvalidInput, match=r"training.batch_size is 0"):
         config(batch_size=0)
