@@ -16,6 +16,7 @@ from deltamem.backbone.chat_template import ChatTemplate, chat_template
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering import Rendered, render, render_history
 from deltamem.backbone.template_date import TEMPLATE_DATE
+from deltamem.backbone.thinking import decode_with_tags, special_tags
 
 __all__ = ["Backbone"]
 
@@ -170,11 +171,14 @@ class Backbone:
         )
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of generated tokens, without stop and special tokens, stripped."""
+        """Text of generated tokens, without stop and special tokens but thinking's, stripped."""
         return self.decode_raw(ids).strip()
 
     def decode_raw(self, ids: Sequence[int]) -> str:
         """The same with the white space around it."""
         kept = [token for token in ids if token not in self.stop_ids]
-        text: str = self.tokenizer.decode(kept, skip_special_tokens=True)
-        return text
+        return decode_with_tags(self.tokenizer, kept, tags=self._tags)
+
+    @cached_property
+    def _tags(self) -> dict[int, str]:
+        return special_tags(self.tokenizer)

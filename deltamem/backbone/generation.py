@@ -19,6 +19,7 @@ from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.finite import check_logits
 from deltamem.backbone.inputs import DecodingLike
+from deltamem.backbone.thinking import opens_thinking
 from deltamem.errors import InvalidInput
 
 __all__ = [
@@ -30,10 +31,6 @@ __all__ = [
     "sample_token",
 ]
 
-
-THINKING = "<think>"
-THINKING_TAIL = 16
-"""Tokens that hold the tag and white space after it, also where the tag is spelt out."""
 
 NextLogits = Callable[[Tensor, Tensor, Tensor, MemoryCache], Tensor]
 """(ids (B, T), mask (B, past + T), positions (B, T), cache) -> logits of the next token (B, V)."""
@@ -164,16 +161,10 @@ def generate(
             new_tokens=len(row),
             seconds=seconds,
             finish=_finish(row, backbone.stop_ids, decoding.max_new_tokens),
-            opened_thinking=_opens_thinking(backbone, prompt),
+            opened_thinking=opens_thinking(backbone.tokenizer, prompt),
         )
         for prompt, row, count in zip(prompts, rows, prompt_tokens, strict=True)
     ]
-
-
-def _opens_thinking(backbone: Backbone, prompt: Sequence[int]) -> bool:
-    """Whether the last tokens of a prompt open a block of thinking and do not close it."""
-    tail = backbone.tokenizer.decode(prompt[-THINKING_TAIL:])
-    return bool(tail.rstrip().endswith(THINKING))
 
 
 def _finish(row: Sequence[int], stop: frozenset[int], max_new_tokens: int) -> str:
