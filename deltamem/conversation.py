@@ -28,6 +28,7 @@ from deltamem.backbone import (
     generate,
     system_turn,
 )
+from deltamem.backbone.rotation import rotated_alike
 from deltamem.errors import InvalidInput, check_choice
 from deltamem.observation import observed, write_observed
 from deltamem.state_file import Transcript, load_state, save_state
@@ -189,7 +190,11 @@ class Conversation:
                 f"the oldest {held.shown_from} messages are out of view now; the memory keeps what "
                 "was written of them"
             )
-        return held if held.cache is not None else read_again(held, self.backbone, self.memory)
+        reach = min(len(held.ids) + size + self.decoding.max_new_tokens, window)
+        read = held.cache is not None and held.cache.reach
+        if read and rotated_alike(self.backbone.model, read, [reach]):
+            return held
+        return read_again(held, self.backbone, self.memory, reach=reach)
 
     def _answer(
         self, held: Held, said: Mapping[str, str], on_text: Callable[[str], None]

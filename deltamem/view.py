@@ -63,12 +63,14 @@ def without_oldest(held: Held, backbone: Backbone, *, budget: int) -> Held:
     return held
 
 
-def read_again(held: Held, backbone: Backbone, memory: DeltaMemory) -> Held:
+def read_again(held: Held, backbone: Backbone, memory: DeltaMemory, *, reach: int) -> Held:
     """Fill a cache with what is in view, turn by turn as a conversation of these messages would.
 
     The state that this leaves behind is dropped: what was written once stays what it is.
+    ``reach``: tokens that may come to be in view, see :class:`MemoryCache`.
     """
     cache = MemoryCache(config=backbone.model.config)
+    cache.reach = [reach]
     shown = held.shown if held.ids else []
     rendered = backbone.render_history(shown)
     turns = turn_numbers(rendered, shown)

@@ -24,6 +24,11 @@ class MemoryCache(DynamicCache):
     """
 
     memory: MemoryState | None = None
+    reach: Sequence[int] | None = None
+    """Tokens that each sequence may come to have; None: as many as it has.
+
+    See :mod:`deltamem.backbone.rotation`: it decides how some models rotate all of them.
+    """
 
     def __init__(self, *args: Any, memory: MemoryState | None = None, **kwargs: Any) -> None:
         """Arguments of ``DynamicCache``; ``memory`` is the state before the first token."""
@@ -46,12 +51,14 @@ class MemoryCache(DynamicCache):
             )
         cache.__class__ = cls
         assert isinstance(cache, cls)
-        cache.memory = None
+        cache.memory = cache.reach = None
         return cache
 
     def _move(self, index: Tensor) -> None:
         if self.memory is not None:
             self.memory = self.memory.select(index)
+        if self.reach is not None:
+            self.reach = [self.reach[row] for row in index.tolist()]
 
     def reorder_cache(self, beam_idx: torch.LongTensor) -> None:
         """Follow the beams."""
@@ -63,6 +70,8 @@ class MemoryCache(DynamicCache):
         super().batch_repeat_interleave(repeats)
         if self.memory is not None:
             self.memory = self.memory.repeat(repeats)
+        if self.reach is not None:
+            self.reach = [length for length in self.reach for _ in range(repeats)]
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep the sequences ``indices``."""
@@ -72,7 +81,7 @@ class MemoryCache(DynamicCache):
     def reset(self) -> None:
         """Forget keys, values and state."""
         super().reset()
-        self.memory = None
+        self.memory = self.reach = None
 
     def crop(self, tokens_to_remove: int) -> None:
         """Refused: see the class.

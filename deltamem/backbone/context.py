@@ -15,6 +15,7 @@ from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.generation import Generation, NextLogits, generate, left_pad
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
 from deltamem.backbone.rendering import Rendered
+from deltamem.backbone.rotation import rotated_alike
 from deltamem.backbone.truncation import fit_messages
 from deltamem.errors import InvalidInput
 
@@ -105,7 +106,9 @@ class VisibleContext:
             fit_history(self.backbone, messages, h)
             for messages, h in zip(self._messages, histories, strict=True)
         ]
-        self._fill([self._render(shown) for shown in self._shown], reader or self._read_bare)
+        rendered = [self._render(shown) for shown in self._shown]
+        reach = [len(r.ids) + h.reserve for r, h in zip(rendered, histories, strict=True)]
+        self._fill(rendered, reader or self._read_bare, reach=reach)
         seconds = (time.perf_counter() - started) / len(histories)
         return [
             ReadReport(
@@ -127,6 +130,9 @@ class VisibleContext:
         next_logits: NextLogits | None = None,
     ) -> list[Generation]:
         """Answer prompts, each about the history it names, from copies of the cache.
+
+        What a history reserves decides how a model is rotated that depends on the length (see
+        :mod:`deltamem.backbone.rotation`): its questions are rotated as it was.
 
         A backbone with sliding-window layers counts padding as distance, so it is asked one
         question at a time.
@@ -153,6 +159,7 @@ class VisibleContext:
             "messages": [list(messages) for messages in self._messages],
             "shown": [list(messages) for messages in self._shown],
             "join": self._join,
+            "reach": self.cache.reach,
         }
 
     def load_state_dict(self, state: Mapping[str, Any], *, reader: Reader | None = None) -> None:
@@ -162,7 +169,8 @@ class VisibleContext:
         self._ids = [[] for _ in self._messages]
         self._mask = self._mask.new_zeros(len(self._messages), 0)
         self.cache = MemoryCache(config=self.backbone.model.config)
-        self._fill([self._render(shown) for shown in self._shown], reader or self._read_bare)
+        rendered = [self._render(shown) for shown in self._shown]
+        self._fill(rendered, reader or self._read_bare, reach=state["reach"])
 
     def shown_tokens(self, history: int) -> int:
         """Number of tokens of one history that are in view."""
@@ -193,12 +201,16 @@ class VisibleContext:
         return len(self._render(messages).ids)
 
     @torch.no_grad()
-    def _fill(self, rendered: Sequence[Rendered], reader: Reader) -> None:
+    def _fill(
+        self, rendered: Sequence[Rendered], reader: Reader, *, reach: Sequence[int] | None
+    ) -> None:
         old = self._ids
-        if any(r.ids[: len(ids)] != ids for r, ids in zip(rendered, old, strict=True)):
+        rewritten = any(r.ids[: len(ids)] != ids for r, ids in zip(rendered, old, strict=True))
+        if rewritten or not rotated_alike(self.backbone.model, self.cache.reach, reach):
             self.cache = MemoryCache(config=self.backbone.model.config)
             self._mask = self._mask[:, :0]
             old = [[] for _ in rendered]
+        self.cache.reach = reach
         fresh = [r.ids[len(ids) :] for r, ids in zip(rendered, old, strict=True)]
         self._ids = [r.ids for r in rendered]
         ids, mask = left_pad(fresh, fill=self.backbone.pad_id, device=self.backbone.device)

@@ -141,6 +141,8 @@ def generate(
     step = _model_logits(backbone.model) if next_logits is None else next_logits
     room = [max(1, backbone.window - count) for count in prompt_tokens]
     limits = [min(decoding.max_new_tokens, tokens) for tokens in room]
+    if cache.reach is None:
+        cache.reach = [count + limit for count, limit in zip(prompt_tokens, limits, strict=True)]
     rows = _decode(
         ids,
         mask,

@@ -20,6 +20,7 @@ from deltamem.backbone.placement import (
     refuse_offloaded,
 )
 from deltamem.backbone.quantization import quantization_options
+from deltamem.backbone.rotation import rotate_by_row
 from deltamem.backbone.soundness import (
     check_config,
     check_folder,
@@ -105,6 +106,7 @@ def load_backbone(
     if "device_map" not in options:
         model = cast(Any, model).to(where)
     model = model.eval().requires_grad_(False)
+    rotate_by_row(model)
     stored = weight_files(id, revision=revision)
     at = None if Path(id).is_dir() else revision
     return Backbone(
