@@ -87,7 +87,7 @@ class WrittenOnly:
         Raises:
             InvalidInput: the chat template shows earlier turns differently now.
         """
-        self._dropped.read(histories)
+        self._dropped.keep_instructions(histories)
         self._messages = [[*m, *h.written] for m, h in zip(self._messages, histories, strict=True)]
         rendered = [
             self.backbone.render_history(messages, join=h.join)

@@ -31,11 +31,9 @@ class DroppedContext:
         self._messages: list[Messages] = [()] * batch
 
     def read(self, histories: Sequence[HistoryLike]) -> list[ReadReport]:
-        """Append one piece to each history, and drop it."""
+        """Append one piece to each history, say how long it is, and drop it."""
         started = time.perf_counter()
-        self._messages = [
-            system_turn([*m, *h.messages]) for m, h in zip(self._messages, histories, strict=True)
-        ]
+        self.keep_instructions(histories)
         counts = [len(self.backbone.render_history(h.messages, join=h.join).ids) for h in histories]
         seconds = (time.perf_counter() - started) / len(histories)
         return [
@@ -47,6 +45,12 @@ class DroppedContext:
                 read_tokens=0,
             )
             for count in counts
+        ]
+
+    def keep_instructions(self, histories: Sequence[HistoryLike]) -> None:
+        """Append one piece to each history, and drop it unread."""
+        self._messages = [
+            system_turn([*m, *h.messages]) for m, h in zip(self._messages, histories, strict=True)
         ]
 
     def ask(
