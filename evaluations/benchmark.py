@@ -76,6 +76,8 @@ class Benchmark(ABC):
     """The metric that stands in tables."""
     confidential: ClassVar[bool] = False
     """Its questions must not be printed, stored or published."""
+    fills_answers: ClassVar[bool] = False
+    """Its answers are meant to have as many tokens as they may."""
 
     released: ClassVar[str | None] = None
     """``Data.content`` of the release, where it is known: other rows are a deviation."""

@@ -110,6 +110,12 @@ def make_record(
     short = sum(rows[s.sample.id]["finish"] == "window" for s in scored)
     if short:
         notes.append(f"the window of the model ended {short} of {len(scored)} answers early")
+    endless = scored and all(rows[s.sample.id]["finish"] == "length" for s in scored)
+    if endless and not benchmark.fills_answers:
+        notes.append(
+            f"all {len(scored)} answers were cut off at their limit of new tokens; none ended by "
+            "itself"
+        )
     thinking = count_thinking(rows[s.sample.id]["prediction"] for s in scored)
     if thinking["unfinished"]:
         notes.append(

@@ -37,6 +37,7 @@ class Throughput(Benchmark):
     """``repeats`` long histories with one question each."""
 
     primary_metric: ClassVar[str] = "answered"
+    fills_answers: ClassVar[bool] = True
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from deltamem.backbone.architecture import decoder_layers, empty_model
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.batching import fitting_batch
 from deltamem.backbone.cache import MemoryCache
+from deltamem.backbone.chat_template import INSTRUCTIONS_MOVED
 from deltamem.backbone.context import VisibleContext
 from deltamem.backbone.dropped import DroppedContext
 from deltamem.backbone.faults import model_faults
@@ -40,6 +41,7 @@ from deltamem.backbone.weight_files import weight_files
 from deltamem.backbone.windows import split_windows
 
 __all__ = [
+    "INSTRUCTIONS_MOVED",
     "TEMPLATE_DATE",
     "Backbone",
     "DecodingLike",

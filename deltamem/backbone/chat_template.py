@@ -15,8 +15,13 @@ from typing import Any
 from deltamem.backbone.template_date import TEMPLATE_DATE, dated_template
 from deltamem.errors import InvalidInput
 
-__all__ = ["ChatTemplate", "chat_template", "mark"]
+__all__ = ["INSTRUCTIONS_MOVED", "ChatTemplate", "chat_template", "mark"]
 
+INSTRUCTIONS_MOVED = (
+    "the chat template has no place for a system message: instructions stand at the start of the "
+    "first user turn, with a blank line after them"
+)
+"""Stamp of what was made with such a template, for a record or a card."""
 REMEMBERED = 32
 """Number of templates whose habits are kept."""
 

@@ -94,7 +94,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
                 "path": str(folder / RECORD),
             },
             described=described,
-            deviations=[*_deviations(config, backbone), *notes],
+            deviations=[*_deviations(config, backbone, benchmark), *notes],
             seconds=time.monotonic() - started,
         )
     places = [folder / RECORD]
@@ -160,12 +160,18 @@ def _longest_prompt(benchmark: Any, window: int) -> int:
     return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
 
 
-def _deviations(config: Any, backbone: Any) -> list[str]:
+def _deviations(config: Any, backbone: Any, benchmark: Any) -> list[str]:
+    from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
+
     notes = []
     if config.limit is not None:
         notes.append(f"limited to the first {config.limit} samples: not comparable")
     if backbone.quantization is not None:
         notes.append(f"the backbone's weights are quantised to {backbone.quantization}")
+    if not backbone.template.system_role:
+        names = dict.fromkeys(sample.history_id for sample in benchmark.samples())
+        if any(system_turn(benchmark.history(name).messages) for name in names):
+            notes.append(INSTRUCTIONS_MOVED)
     return notes
 
 

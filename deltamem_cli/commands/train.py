@@ -105,6 +105,7 @@ def _train(
     if run.processes.main:
         facts = {"command": f"`{_command()}`"}
         facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
+        facts |= _moved_instructions(backbone, data)
         card = {**facts, **data.facts, **_card(recipe, run.log.known())}
         learner.save(run.folder / ADAPTER, card=card)
 
@@ -203,6 +204,16 @@ def _command() -> str:
         )
     ]
     return " ".join(["deltamem train", *words])
+
+
+def _moved_instructions(backbone: Any, data: Any) -> dict[str, str]:
+    """A line of the card where episodes have instructions that the chat template has no place for."""
+    from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
+
+    if backbone.template.system_role or not data.stored:
+        return {}
+    told = (part for e in data.episodes for part in (e.written, *(ask.visible for ask in e.asks)))
+    return {"instructions": INSTRUCTIONS_MOVED} if any(map(system_turn, told)) else {}
 
 
 def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:
