@@ -1,8 +1,8 @@
 """Any chat data set of the hub, or a file of its rows: messages, or conversations of from/value.
 
-The last message has to be the assistant's: it is the target. The user's message before it is
-visible, everything before that is written; a conversation without anything before it has nothing to
-remember and is rejected. Reasons are counted.
+The last answer of the assistant is the target. The user's message before it is visible, everything
+before that is written; what the user says after it is left out, and a conversation without anything
+to remember is rejected. Both are counted, the latter by its reason.
 """
 
 from __future__ import annotations
@@ -76,8 +76,14 @@ class ChatData:
         column = self._column(rows, name)
         rejected: Counter[str] = Counter()
         episodes: list[Episode] = []
+        unanswered = 0
         for number, row in enumerate(rows, 1):
-            made = _episode(row, column, number, self.max_chars)
+            messages = _messages(row.values.get(column))
+            whole = len(messages)
+            if not isinstance(messages, str):
+                messages = _answered(messages)
+            made = _episode(row, messages, number, self.max_chars)
+            unanswered += isinstance(made, Episode) and len(messages) < whole
             if isinstance(made, Episode):
                 episodes.append(made)
             else:
@@ -90,6 +96,7 @@ class ChatData:
             "revision": data.revision,
             "rows": len(rows),
             "rejected": dict(sorted(rejected.items())),
+            "without the user's last words": unanswered,
             "episodes": split,
             "held out": self.held_out,
             "sha256": episodes_sha(episodes),
@@ -118,13 +125,20 @@ class ChatData:
         return found
 
 
-def _episode(row: Row, column: str, number: int, max_chars: int) -> Episode | str:
+def _answered(messages: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The messages up to the last one that is not the user's."""
+    last = max((i for i, m in enumerate(messages) if m["role"] != "user"), default=-1)
+    return messages[: last + 1]
+
+
+def _episode(
+    row: Row, messages: list[dict[str, str]] | str, number: int, max_chars: int
+) -> Episode | str:
     """An episode, or why the row makes none."""
-    messages = _messages(row.values.get(column))
     if isinstance(messages, str):
         return messages
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
-        return "the last message is not the assistant's"
+        return "no answer of the assistant's"
     if messages[-2]["role"] != "user":
         return "no user's message before the answer"
     if not [m for m in messages[:-2] if m["role"] != "system"]:

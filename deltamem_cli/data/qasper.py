@@ -29,7 +29,7 @@ from deltamem.training import Ask, Episode, episodes_sha
 from deltamem_cli.data.training_data import TrainingData
 from evaluations.errors import InvalidData
 from evaluations.rows.files import Row
-from evaluations.sources import HubSource, field, load_rows, refuse_repeated
+from evaluations.sources import HubSource, field, load_rows
 
 __all__ = ["QasperData"]
 
@@ -106,16 +106,20 @@ class QasperData:
         return TrainingData(episodes=episodes, held_out=(), source=facts)
 
     def _accepted(self, papers: Sequence[Row], rejected: Counter[str]) -> Iterator[Episode]:
-        """Episodes of all papers; every question that makes none is counted with its reason."""
-        seen: set[str] = set()
+        """Episodes of all papers; every question that makes none is counted with its reason.
+
+        Official files give one id to several questions; the later ones get a number behind it.
+        """
+        asked: dict[str, list[tuple[Messages, str]]] = {}
         for paper in papers:
             written = _written(paper)
             for question in _entries(paper, "qas"):
-                name = field(question, "question_id", str)
-                refuse_repeated(name, seen, question, name="question_id")
-                seen.add(name)
                 text, answer = field(question, "question", str).strip(), _answer(question)
-                reason = _fault(written, text, answer)
+                same = asked.setdefault(field(question, "question_id", str), [])
+                repeated = (written, text) in same
+                same.append((written, text))
+                name = field(question, "question_id", str) + f"-{len(same)}" * (len(same) > 1)
+                reason = "repeated" if repeated else _fault(written, text, answer)
                 if reason is None and len(text) + len(answer.text) > self.max_chars:
                     reason = f"question and answer above {self.max_chars} characters"
                 if reason is None:

@@ -128,6 +128,25 @@ def test_ties_go_by_the_id(tmp_path: Path) -> None:
     assert {e.id for e in source(path, size=2).load().episodes} == {"a", "b"}
 
 
+def test_questions_of_one_id(data_folder: Path, tmp_path: Path) -> None:
+    """The official fixture has one id for its four questions."""
+    fixture = data_folder / "real" / "qasper_sample_small.json"
+    if not fixture.is_file():
+        pytest.skip(f"QASPER's fixture is not in {data_folder}")
+    data = source(fixture).load()
+    name = "753990d0b621d390ed58f20c4d9e4f065f0dc672"
+    assert {e.id: (e.asks[0].visible[0]["content"], e.asks[0].answer) for e in data.episodes} == {
+        name: ("What is the seed lexicon?", "a vocabulary"),
+        f"{name}-2": ("Are there three?", "Yes"),
+        f"{name}-4": ("Is this extractive?", "Conclusion paragraph"),
+    }
+    assert data.source["rejected"] == {"unanswerable": 1}
+    paper = {**OFFICIAL["1911.2"], "qas": [asked("a", FREE)] * 2}
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps({"p": paper, "again": paper}))
+    assert source(path).load().source["rejected"] == {"repeated": 3}
+
+
 def test_too_few(tmp_path: Path) -> None:
     with pytest.raises(
         InvalidInput, match=r"size is 2219, and there are 4 episodes \(rejected: empty answer 1, "
@@ -177,7 +196,6 @@ def put(value: Any, *path: Any) -> Callable[[dict[str, Any]], None]:
         (put(None, "1911.1", "qas"), "row 1: 'qas' is a NoneType"),
         (put({"question": ["a"], "question_id": []}, "1911.1", "qas"), "'qas' differ in length"),
         (put(None, "1911.1", "qas", 1, "question"), "row 1, qas 2: 'question' is a NoneType"),
-        (put("free", "1911.1", "qas", 1, "question_id"), "its question_id 'free' already"),
         (put({}, *FREE_ANSWER), "qas 1, answers 2, answer: 'unanswerable' is missing"),
         (put("yes", *FREE_ANSWER, "yes_no"), "answers 2, answer: 'yes_no' is a str"),
         (put([1], *FREE_ANSWER, "extractive_spans"), "'extractive_spans' holds a int"),
