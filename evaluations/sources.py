@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ __all__ = [
     "field",
     "load_rows",
     "read_rows",
-    "refuse_repeated",
 ]
 
 MANIFEST = "manifest.json"
@@ -78,16 +77,6 @@ def load_rows(source: HubSource, *, given: str | None) -> tuple[list[Row], Data]
     if (folder / MANIFEST).is_file():
         return read_rows(folder, source)
     return _from_hub(source)
-
-
-def refuse_repeated(id: str, seen: Container[str], row: Row, *, name: str = "id") -> None:
-    """Hold a sample's id against those of the rows before.
-
-    Raises:
-        InvalidData: it stands there; ``name`` is what the format calls it.
-    """
-    if id in seen:
-        raise InvalidData(f"{row.where}: an earlier row has its {name} '{id}' already")
 
 
 def fetched_folder(source: HubSource) -> Path:

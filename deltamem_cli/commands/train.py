@@ -207,7 +207,7 @@ def _command() -> str:
 
 
 def _moved_instructions(backbone: Any, data: Any) -> dict[str, str]:
-    """A line of the card where episodes have instructions that the chat template has no place for."""
+    """A line of the card where the chat template has no place for the episodes' instructions."""
     from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
 
     if backbone.template.system_role or not data.stored:
