@@ -21,6 +21,7 @@ import torch
 
 from baselines.embedder import quietly, weights_sha
 from deltamem.backbone.hub import from_cache_or_hub
+from deltamem.backbone.soundness import check_loaded
 from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = ["Compressor", "load_compressor"]
@@ -125,7 +126,8 @@ def load_compressor(
 
     Raises:
         Unavailable: the package or the model is not here.
-        InvalidInput: a name by which the package cannot tell the kind of model, or a bad folder.
+        InvalidInput: a name by which the package cannot tell the kind of model, a bad folder, or
+            weights that are not whole.
     """
     try:
         from llmlingua import PromptCompressor
@@ -154,8 +156,11 @@ def _load(pipeline: Any, id: str, device: str, revision: str | None) -> None:
             "trust_remote_code": False,
             "revision": revision,
             "local_files_only": local_files_only,
+            "output_loading_info": True,
         }
         pipeline.load_model(id, device, options)
+        pipeline.model, info = pipeline.model
+        check_loaded(id, {**info, "unexpected_keys": ()})  # heads of what it was made from
 
     from_cache_or_hub(load, id, explain=partial(_explain, id), faults=(OSError, ValueError))
 

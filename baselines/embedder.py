@@ -21,6 +21,7 @@ from torch import Tensor
 
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.hub import reason_of
+from deltamem.backbone.soundness import check_loaded
 from deltamem.errors import InvalidInput, Unavailable
 
 __all__ = [
@@ -121,12 +122,8 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
         raise InvalidInput(
             f"the folder {path} holds no text encoder that can be loaded: {reason}"
         ) from fault
-    drawn = sorted(key for key in info["missing_keys"] if not key.startswith(POOLER))
-    if drawn:
-        raise InvalidInput(
-            f"the encoder in {path} lacks {len(drawn)} tensors, which would be drawn at random; "
-            f"the first is {drawn[0]}"
-        )
+    drawn = [key for key in info["missing_keys"] if not key.startswith(POOLER)]
+    check_loaded(str(path), {**info, "missing_keys": drawn, "unexpected_keys": ()})
     model = model.to(device).eval().requires_grad_(False)
     return Embedder(model, tokenizer, max_length=_max_length(path, model, tokenizer))
 

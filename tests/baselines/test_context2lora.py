@@ -15,6 +15,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy
 from trained_baselines import (
     EPISODES,
@@ -251,6 +252,13 @@ def test_weights_that_are_not_there_or_not_ours(tiny: Any, folder: Path, tmp_pat
     ):
         with pytest.raises(InvalidInput, match=sentence):
             Context2Lora(tiny, weights=damaged(change, bytes_too=cut))
+    for value in (float("nan"), float("inf")):
+        target = Path(damaged(lambda c: None))
+        tensors = load_file(target / "baseline.safetensors")
+        next(iter(tensors.values()))[0, 0] = value
+        save_file(tensors, target / "baseline.safetensors")
+        with pytest.raises(InvalidInput, match="weights that are not finite: their training"):
+            Context2Lora(tiny, weights=str(target))
 
 
 # --- one adapter for each history -----------------------------------------------------------

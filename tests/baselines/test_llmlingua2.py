@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from baselines.llmlingua2 import LLMLingua2, verbatim
 from deltamem import InvalidInput
@@ -241,3 +243,14 @@ def test_the_description_tells_compressors_apart(
         for name in (*names, *names)
     }
     assert len(shas) == len(names)
+
+
+def test_a_classifier_that_is_not_whole_is_refused(
+    tiny: Any, compressor: str, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(compressor, tmp_path / Path(compressor).name)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["classifier.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InvalidInput, match="lack 1 tensors .* drawn at random: classifier.weight"):
+        LLMLingua2(tiny, compressor=str(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from baselines.embedder import load_embedder
 from baselines.memorybank import MemoryBank
@@ -176,6 +178,15 @@ def test_embedders_that_are_not_here(
         load_embedder("nowhere", device="cpu")
     with pytest.raises(InvalidInput, match="holds no text encoder"):
         load_embedder(str(tmp_path), device="cpu")
+    folder = shutil.copytree(encoder_folder, tmp_path / "partial")
+    tensors = load_file(encoder_folder / "model.safetensors")
+    pooled = [name for name in tensors if name.startswith("pooler.")]
+    save_file({n: w for n, w in tensors.items() if n not in pooled}, folder / "model.safetensors")
+    assert load_embedder(str(folder), device="cpu")(["Oslo"]).shape[0] == 1
+    query = "encoder.layer.0.attention.self.query.weight"
+    save_file({n: w for n, w in tensors.items() if n != query}, folder / "model.safetensors")
+    with pytest.raises(InvalidInput, match=f"lack 1 tensors .* drawn at random: {query}"):
+        load_embedder(str(folder), device="cpu")
 
 
 def test_packaged_weights_of_another_model_are_refused(
