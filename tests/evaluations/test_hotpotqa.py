@@ -197,6 +197,60 @@ def test_another_size_is_marked(tmp_path: Path) -> None:
     )
 
 
+VALIDATION = "HotpotQA has {} questions instead of the 7,405 of the release"
+EASIER = "{} of {} questions are not of the level 'hard', as in HotpotQA's training split"
+TORN = (
+    "{} of {} questions lack a passage that their answer follows from, as in HotpotQA's fullwiki "
+    "setting"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "subset", "differences"),
+    [
+        ("hotpotqa_dev_100.json", "distractor, validation", []),
+        ("hotpotqa_train_100.json", "distractor, train", [EASIER.format(84, 100)]),
+    ],
+)
+def test_real_files_are_named_for_what_they_are(
+    name: str, subset: str, differences: list[str], data_folder: Path
+) -> None:
+    """All rows are read; only those of the validation split are stamped as such."""
+    path = data_folder / "real" / name
+    if not path.is_file():
+        pytest.skip(f"the real HotpotQA files are not in {data_folder}")
+    benchmark = loaded(path)
+    assert len(benchmark.samples()) == 100
+    assert benchmark.data().subset == benchmark.protocol()["setting"] == subset
+    assert list(benchmark.data().deviations) == [*differences, VALIDATION.format(100)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "subset", "difference"),
+    [
+        ({}, "distractor, validation", None),
+        ({"context": PASSAGES[1:]}, "fullwiki, validation", TORN.format(1, 2)),
+        ({"level": "medium"}, "distractor, train", EASIER.format(1, 2)),
+        ({"supporting_facts": None}, "passages unknown, validation", "1 of 2 questions do not say"),
+        ({"supporting_facts": []}, "passages unknown, validation", "1 of 2 questions do not say"),
+        ({"level": None}, "distractor, split unknown", "1 of 2 questions state no level"),
+    ],
+    ids=str,
+)
+def test_setting_and_split_are_told_from_the_rows(
+    changes: dict[str, Any], subset: str, difference: str | None, made: Callable[..., HotpotQA]
+) -> None:
+    """Whatever the file is called, and in either form."""
+    assert made(official(), hub(2)).data().deviations == (VALIDATION.format(2),)
+    benchmark = made(official(), official(2, **changes))
+    assert benchmark.data().subset == subset
+    *differences, size = benchmark.data().deviations
+    assert size == VALIDATION.format(2)
+    assert [text[: len(difference or "")] for text in differences] == [difference] * len(changes)
+    if changes:
+        assert benchmark.fingerprint() != made(official(), official(2)).fingerprint()
+
+
 def test_a_fetched_folder_and_no_data_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -192,6 +194,65 @@ def test_category_selection(made: Callable[..., Locomo]) -> None:
 def test_rows_of_the_wrong_shape(row: Any, sentence: str, made: Callable[..., Locomo]) -> None:
     with pytest.raises(InvalidData, match=sentence):
         made(row)
+
+
+def spoilt(place: str, value: Any) -> dict[str, Any]:
+    """A conversation in which one field, named as in a message, holds something else."""
+    row: Any = conversation()
+    *path, last = [int(k) if k.isdigit() else k for k in re.findall(r"\w+", place)]
+    at = row
+    for key in path:
+        at = at[key]
+    at[last] = value
+    return dict(row)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        ("conversation.session_1[0].speaker", None, "is null; text is expected"),
+        ("conversation.session_1[0].speaker", " ", "is blank"),
+        ("conversation.session_1[1].text", None, "is null; text is expected"),
+        ("conversation.session_1[1].text", ["a"], "is a list; text is expected"),
+        ("conversation.session_1[1]", "Hi", "is text (Hi); an object is expected"),
+        ("conversation.session_1", "Hi", "is text (Hi); a list is expected"),
+        ("conversation.session_1_date_time", 5, "is a number (5); text is expected"),
+        ("conversation", [], "is a list; an object is expected"),
+        ("qa[0].answer", ["kite"], "is a list; text or a number is expected"),
+        ("qa[0].answer", {"a": 1}, "is an object; text or a number is expected"),
+        ("qa[0].answer", True, "is true or false; text or a number is expected"),
+        ("qa[0].answer", math.nan, "is a number (nan); text or a number is expected"),
+        ("qa[0].category", True, "is true or false; a whole number is expected"),
+        ("qa[0].category", "1", "is text (1); a whole number is expected"),
+        ("qa[0].question", None, "is null; text is expected"),
+        ("qa[0].evidence", "D1:2", "is text (D1:2); a list is expected"),
+        ("qa[4].adversarial_answer", [], "is a list; text or a number is expected"),
+        ("sample_id", None, "is null; text or a number is expected"),
+    ],
+    ids=str,
+)
+def test_a_field_that_does_not_fit(
+    place: str, value: Any, said: str, made: Callable[..., Locomo], tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidData) as fault:
+        made(spoilt(place, value))
+    assert str(fault.value) == f"{tmp_path / 'locomo.json'}, row 1: '{place}' {said}"
+
+
+def test_what_the_release_and_tables_hold(made: Callable[..., Locomo]) -> None:
+    """A session may have a date alone, a table has nulls for what a row lacks."""
+    row = conversation(session_4=None, session_4_date_time=None, session_5_date_time="5 May")
+    row["conversation"]["session_1"][0].update(blip_caption=None, img_url=None, query=None)
+    row["qa"][3].update(answer=7.5, adversarial_answer=None, evidence=None)
+    benchmark = made({**row, "event_summary": None})
+    assert contents(benchmark) == contents(made())
+    assert benchmark.samples()[3].references == ("7.5",)
+    assert benchmark.samples()[3].metadata["evidence"] == []
+
+
+def test_sessions_with_one_number(made: Callable[..., Locomo]) -> None:
+    with pytest.raises(InvalidData, match="row 1: 'conversation' has session 1 twice"):
+        made(conversation(session_01=[]))
 
 
 def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
