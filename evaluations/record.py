@@ -6,7 +6,6 @@ and never reaches a table.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from evaluations.losses import loss_notes
 from evaluations.metrics.statistics import Metric
 from evaluations.origins import origins_of
 from evaluations.provenance import peak_memory_mb, timestamp
+from evaluations.rows.text import read_document
 from evaluations.thinking import count_thinking
 
 __all__ = ["RECORD", "Record", "make_record", "read_record"]
@@ -198,9 +198,8 @@ def read_record(path: Path) -> Record:
         InvalidData: not a record, or a damaged one.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return Record(**content)
-    except (OSError, ValueError, TypeError) as fault:
+        return Record(**read_document(path, dict))
+    except (ValueError, TypeError) as fault:
         raise InvalidData(
             f"{path} is not a whole record ({fault}): run the same `deltamem eval` again, it goes "
             "on from the stored samples"

@@ -85,7 +85,8 @@ def _provenance(stored: StoredRecord) -> list[str]:
     commit = " and ".join(c[:10] for c in each(known.get("git_commit"))) or "unknown"
     data = known.get("data", {})
     digest = data.get("sha256")
-    source = [data.get("source"), data.get("revision"), digest and f"sha256 {digest[:10]}"]
+    named = [data.get(name) for name in ("source", "subset", "revision")]
+    source = [*named, digest and f"sha256 {digest[:10]}"]
     return [
         record.cell,
         record.date,

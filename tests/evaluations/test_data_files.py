@@ -222,3 +222,4 @@ def test_any_row_is_read_or_named(name: str, data: st.DataObject, tmp_path: Path
     for sample in benchmark.samples():
         benchmark.history(sample.history_id)
         benchmark.decoding(sample)
+        benchmark.score(sample, "A: Bo, a red kite")
