@@ -11,19 +11,19 @@ Groups are the categories, by number and count: 1 multi-hop 282, 2 temporal 321,
 4 single-hop 841, 5 adversarial 446. ``f1`` is the token F1 over Porter stems of categories 1-4,
 weighted by questions; category 1 is scored per comma part of the reference, in category 3 the
 reference ends at the first ";". Category 5 is apart (``adversarial``): 1 where the answer says that
-the conversation does not tell.
+the conversation does not tell (:mod:`evaluations.metrics.not_told`).
 
-``protocol=benchmark``: chronological history, greedy. ``protocol=paper``: sessions newest first and
-sampled answers (T 0.4, top-p 0.9, top-k 10), as behind the paper's tables. The data is CC BY-NC 4.0
-and not a part of this project.
+``protocol=benchmark``: chronological history, greedy. ``protocol=paper``: sessions newest first,
+sampled answers (T 0.4, top-p 0.9, top-k 10) and the authors' scorer, as behind the paper's tables.
+The data is CC BY-NC 4.0 and not a part of this project.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval, MinLen
@@ -31,6 +31,7 @@ from annotated_types import Interval, MinLen
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.datafile import UrlSource, check_protocol, locate, sha256_of
 from evaluations.errors import InvalidSetting
+from evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told
 from evaluations.metrics.text import best_part_f1, stem_tokens, token_f1
 from evaluations.rows.files import read_file
 from evaluations.rows.locomo import Conversation, Session, Turn, read_conversation
@@ -62,8 +63,6 @@ QUESTION = (
 )
 DATE_HINT = " Use the date of the conversation to give an approximate date."
 CHOICE_HINT = " Choose (a) {a} or (b) {b}, and answer with (a) or (b)."
-NOT_TOLD = "No information available"
-NOT_TOLD_SIGNS = ("no information available", "not mentioned")
 
 
 class Locomo(Benchmark):
@@ -152,12 +151,14 @@ class Locomo(Benchmark):
         line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
         category, reference = sample.metadata["category"], sample.references[0]
         if category == 5:
-            return {"adversarial": float(_says_not_told(line, sample.metadata["not_told_letter"]))}
+            options, protocol = sample.metadata["letters"], "paper" if self._paper else "benchmark"
+            return {"adversarial": float(not_told(line, options, protocol=protocol))}
+        tokens = partial(stem_tokens, decompose=self._paper)
         if category == 1:
-            return {"f1": best_part_f1(line, reference)}
+            return {"f1": best_part_f1(line, reference, tokens=tokens)}
         if category == 3:
             reference = reference.split(";")[0]
-        return {"f1": token_f1(stem_tokens(line), stem_tokens(reference))}
+        return {"f1": token_f1(tokens(line), tokens(reference))}
 
     def protocol(self) -> Mapping[str, Any]:
         """Templates, category map with counts, order, cut, decoding and metrics."""
@@ -170,8 +171,10 @@ class Locomo(Benchmark):
             "categories": {CATEGORIES[c]: self._counts[c] for c in self.categories},
             "decoding": vars(self.decoding(self._samples[0])),
             "metrics": {
-                "f1": "porter-stem token F1; category 1 per comma part, category 3 up to ';'",
-                "adversarial": "says that there is no information",
+                "f1": "porter-stem token F1"
+                + (" after NFD" if self._paper else "")
+                + "; category 1 per comma part, category 3 up to ';'",
+                "adversarial": NOT_TOLD_RULES["paper" if self._paper else "benchmark"],
             },
         }
 
@@ -208,8 +211,9 @@ def _questions(conversation: Conversation) -> Iterator[Sample]:
         identity = f"{conversation.sample_id}-{number}"
         options: tuple[str, ...] = ()
         if row.category == 5:
-            other = row.answer or row.adversarial_answer or ""
-            question, metadata["not_told_letter"] = _with_choice(identity, question, other)
+            # the gold answer, which two questions have beside their trap, is no wrong option
+            other = row.adversarial_answer or row.answer or ""
+            question, metadata["letters"] = _with_choice(identity, question, other)
             reference, options = NOT_TOLD, (NOT_TOLD, other)
         elif row.category == 2:
             question += DATE_HINT
@@ -226,15 +230,8 @@ def _questions(conversation: Conversation) -> Iterator[Sample]:
         )
 
 
-def _with_choice(key: str, question: str, other: str) -> tuple[str, str]:
-    """Category 5: the question with both options, and the letter of the right one."""
+def _with_choice(key: str, question: str, other: str) -> tuple[str, dict[str, str]]:
+    """Category 5: the question with both options, and each option by its letter."""
     first = hashlib.sha256(f"{key} options".encode()).digest()[0] % 2 == 0
     a, b = (NOT_TOLD, other) if first else (other, NOT_TOLD)
-    return question + CHOICE_HINT.format(a=a, b=b), "a" if first else "b"
-
-
-def _says_not_told(line: str, letter: str) -> bool:
-    """The option's letter, or words to its effect."""
-    text = line.lower()
-    chosen = re.match(r"\(?([ab])\)?(?![a-z])", text)
-    return any(sign in text for sign in NOT_TOLD_SIGNS) or bool(chosen and chosen[1] == letter)
+    return question + CHOICE_HINT.format(a=a, b=b), {"a": a, "b": b}

@@ -14,6 +14,7 @@ import pytest
 
 from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.locomo import COUNTS, SOURCE, Locomo
+from evaluations.metrics.not_told import NOT_TOLD
 
 
 def conversation(**changes: Any) -> dict[str, Any]:
@@ -142,17 +143,57 @@ def test_scores_by_hand(
     assert benchmark.score(benchmark.samples()[number], prediction) == pytest.approx(scores)
 
 
-def test_adversarial_letters(made: Callable[..., Locomo]) -> None:
-    benchmark = made()
+@pytest.mark.parametrize("protocol", ["benchmark", "paper"])
+def test_adversarial_letters(protocol: str, made: Callable[..., Locomo]) -> None:
+    benchmark = made(protocol=protocol)
     trap = benchmark.samples()[4]
-    right = trap.metadata["not_told_letter"]
-    wrong = {"a": "b", "b": "a"}[right]
-    assert f"({right}) No information available" in trap.question
-    assert f"({wrong}) blue kite" in trap.question
-    for text in (f"({right})", right, f"{right})", f"({right.upper()}) No"):
-        assert benchmark.score(trap, text) == {"adversarial": 1.0}
-    for text in (f"({wrong})", "blue", "apple", "Both"):
+    letters = trap.metadata["letters"]
+    assert set(letters.values()) == {"No information available", "blue kite"}
+    for letter, words in letters.items():
+        assert f"({letter}) {words}" in trap.question
+        for text in (f"({letter})", letter, f"**({letter})**", f"The answer is ({letter.upper()})"):
+            right = float(words != "blue kite")
+            assert benchmark.score(trap, text) == {"adversarial": right}
+    for text in ("blue", "A blue kite", "apple", "Both"):
         assert benchmark.score(trap, text) == {"adversarial": 0.0}
+
+
+def test_the_trap_is_shown_and_never_the_gold_answer(made: Callable[..., Locomo]) -> None:
+    """Two released questions have both: "No" is right there, and "Yes" is what misleads."""
+    both = {"question": "Hers?", "adversarial_answer": "Yes", "answer": "No", "category": 5}
+    for protocol in ("benchmark", "paper"):
+        (trap,) = made({**conversation(), "qa": [both]}, protocol=protocol).samples()
+        assert sorted(trap.metadata["letters"].values()) == ["No information available", "Yes"]
+
+
+@pytest.mark.parametrize("protocol", ["benchmark", "paper"])
+def test_no_released_trap_scores(protocol: str, locomo_file: Path) -> None:
+    """Word for word, and with an article or its letter in front; but two say "Not mentioned"."""
+    benchmark = Locomo(path=str(locomo_file), protocol=protocol, categories=[5])
+    benchmark.load()
+    agreeing = []
+    for sample in benchmark.samples():
+        ((letter, trap),) = [
+            option for option in sample.metadata["letters"].items() if option[1] != NOT_TOLD
+        ]
+        forms = (trap, f"A {trap}", f"({letter}) {trap}", f"**({letter})**", f"({letter})", letter)
+        scores = {benchmark.score(sample, form)["adversarial"] for form in forms}
+        if scores != {0.0}:
+            agreeing.append(trap)
+        (right,) = set("ab") - {letter}
+        for form in (right, f"({right})", f"**({right})**", f"Answer: ({right})", NOT_TOLD):
+            assert benchmark.score(sample, form) == {"adversarial": 1.0}
+    assert agreeing == ["Not mentioned", "Not mentioned"]
+
+
+def test_accents_are_taken_apart_in_the_paper_alone(made: Callable[..., Locomo]) -> None:
+    """LoCoMo's scorer leaves them; the authors' takes them apart."""
+    row = {"question": "Where?", "answer": "Ceann Sib\u00e9al", "category": 4}
+    for protocol, f1 in (("benchmark", 0.5), ("paper", 1.0)):
+        benchmark = made({**conversation(), "qa": [row]}, protocol=protocol)
+        (sample,) = benchmark.samples()
+        assert benchmark.score(sample, "Ceann Sibe\u0301al") == {"f1": f1}
+        assert benchmark.score(sample, "Ceann Sib\u00e9al") == {"f1": 1.0}
 
 
 def test_another_file_is_marked(made: Callable[..., Locomo]) -> None:

@@ -16,13 +16,18 @@ from evaluations.metrics.text import best_part_f1, stem_tokens, token_f1
         ("1,000 runners", ["1000", "runner"]),
         ("U.S.A.", ["usa"]),
         ("an apple and the pears", ["appl", "pear"]),
-        ("Café", ["cafe\u0301"]),
+        ("Café", ["café"]),
+        ("cafe\u0301 a\u0301", ["cafe\u0301", "a\u0301"]),
         ("", []),
         ("the", []),
     ],
 )
 def test_normalisation(text: str, tokens: list[str]) -> None:
     assert stem_tokens(text) == tokens
+
+
+def test_the_authors_take_accents_apart() -> None:
+    assert stem_tokens("Café á", decompose=True) == ["cafe\u0301", "a\u0301"]
 
 
 def test_f1_by_hand() -> None:
