@@ -6,14 +6,14 @@ check and the sample.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
-
 from evaluations.benchmark import Benchmark
+from evaluations.gold import can_tell, given_away
+from evaluations.leaves import differing, leaves, same_first_row
 from evaluations.method import MemoryMethod
 from evaluations.runner import QUESTION_TOKENS
 from evaluations.sample import History, Sample, prompt_of
@@ -23,6 +23,10 @@ __all__ = ["CHECKS", "PAIRED", "Finding", "audit"]
 SAME_STATE = 1e-4
 """Largest difference of a state that was written alone or in a batch, relative to its largest
 entry: sums in another order, float32 over thousands of tokens."""
+ANSWER_TOKENS = 32
+"""New tokens of an answer at most: where two answers differ, they mostly do by then."""
+MOST_NAMED = 8
+"""Samples of one check over all samples that are named one by one."""
 LONGEST_QUOTE = 40
 """Characters of an answer in a finding."""
 
@@ -31,10 +35,10 @@ CHECKS = {
     "repeat": "asking a question twice gives one answer and changes nothing",
     "order": "answers do not depend on what was asked before",
     "neighbours": "answers and states do not depend on what shares the batch",
-    "tokens": "every token of the history is written or shown, and none twice",
+    "tokens": "every token of the history is taken in or said to be cut, and none twice",
     "restore": "a state that was saved and loaded gives the same answers",
     "writes": "a memory that questions may write to has taken something in",
-    "gold": "no reference occurs in what the benchmark adds to a question",
+    "gold": "what the benchmark adds to a question does not give its reference away",
 }
 PAIRED = ("neighbours", "restore")
 """Checks that compare one sample with the next: a single sample is not checked."""
@@ -56,6 +60,7 @@ def audit(
     *,
     count_tokens: Callable[[History], int],
     seed: int = 0,
+    answer_tokens: int = ANSWER_TOKENS,
 ) -> list[Finding]:
     """Run all checks on a few samples.
 
@@ -65,11 +70,12 @@ def audit(
         samples: at least two, of two histories where the benchmark has them.
         count_tokens: length of a history, counted independently of the method.
         seed: of the run.
+        answer_tokens: new tokens of an answer at most.
 
     Returns:
         What is wrong, in the order of :data:`CHECKS`; empty when nothing is.
     """
-    asked = _Asker(benchmark, method, seed)
+    asked = _Asker(benchmark, method, seed=seed, tokens=answer_tokens)
     found: list[Finding] = []
     found += _check_reset(asked, samples)
     found += _check_repeat(asked, samples)
@@ -85,8 +91,10 @@ def audit(
 class _Asker:
     """Writes and asks the way the runner does."""
 
-    def __init__(self, benchmark: Benchmark, method: MemoryMethod, seed: int) -> None:
-        self.benchmark, self.method, self.seed = benchmark, method, seed
+    def __init__(
+        self, benchmark: Benchmark, method: MemoryMethod, *, seed: int, tokens: int
+    ) -> None:
+        self.benchmark, self.method, self.seed, self.tokens = benchmark, method, seed, tokens
 
     def write(self, *samples: Sample) -> Sequence[Any]:
         self.method.reset(len(samples))
@@ -115,7 +123,8 @@ class _Asker:
             for i, sample in enumerate(samples)
         ]
         decoding = self.benchmark.decoding(samples[0])
-        return self.method.answer(prompts, decoding)
+        tokens = min(decoding.max_new_tokens, self.tokens)
+        return self.method.answer(prompts, replace(decoding, max_new_tokens=tokens))
 
     def alone(self, sample: Sample) -> str:
         self.write(sample)
@@ -123,26 +132,27 @@ class _Asker:
 
 
 def _check_reset(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
+    asked.method.reset(1)
+    empty = leaves(asked.method.state_dict())
     for sample in samples[:2]:
         asked.write(sample)
         asked.ask(sample)
         asked.method.reset(1)
-        for name, values in _arrays(asked.method.state_dict()):
-            if np.any(values):
-                yield Finding(check="reset", sample=sample.id, what=f"{name} is not zero")
-                break
+        name = differing(empty, leaves(asked.method.state_dict()))
+        if name is not None:
+            what = f"{name} is not what it was before anything was written"
+            yield Finding(check="reset", sample=sample.id, what=what)
 
 
 def _check_repeat(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
     for sample in samples:
         asked.write(sample)
-        before = _copies(asked.method.state_dict())
+        before = leaves(asked.method.state_dict())
         first, second = asked.ask(sample)[0], asked.ask(sample)[0]
         if first != second:
             what = f"{asked.quote(first)}, then {asked.quote(second)}"
             yield Finding(check="repeat", sample=sample.id, what=what)
-        after = _copies(asked.method.state_dict())
-        if not _equal(before, after, tolerance=0.0):
+        if differing(before, leaves(asked.method.state_dict())) is not None:
             yield Finding(check="repeat", sample=sample.id, what="answering changed the state")
 
 
@@ -159,16 +169,15 @@ def _check_order(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
 def _check_neighbours(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
     for first, second in pairwise(samples):
         single = asked.alone(first)
-        alone = _copies(asked.method.state_dict())
+        alone = leaves(asked.method.state_dict())
         asked.write(first, second)
-        both = _copies(asked.method.state_dict())
+        both = leaves(asked.method.state_dict())
         together = asked.ask(first, second)[0]
         if together != single:
             one, other = asked.quote(single), asked.quote(together)
             what = f"{one} alone, {other} beside {second.id}"
             yield Finding(check="neighbours", sample=first.id, what=what)
-        row = {name: values[:1] for name, values in both.items()}
-        if not _equal(alone, row, tolerance=SAME_STATE):
+        if not same_first_row(alone, both, tolerance=SAME_STATE):
             what = f"its state differs when it is written beside {second.id}"
             yield Finding(check="neighbours", sample=first.id, what=what)
 
@@ -182,9 +191,10 @@ def _check_tokens(
         if report.original_tokens != expected:
             what = f"the history has {expected} tokens, the method saw {report.original_tokens}"
             yield Finding(check="tokens", sample=sample.id, what=what)
-        kept = report.shown_tokens or report.written_tokens
-        if report.cut_side is None and kept not in (0, expected):
-            what = f"{kept} of {expected} tokens were kept, and no cut was reported"
+        taken, lost = report.read_tokens, report.cut_tokens
+        nothing = not (taken or report.shown_tokens or report.written_tokens)
+        if not nothing and taken not in (expected, expected - lost):
+            what = f"{taken} of {expected} tokens were taken in, and {lost} were said to be cut"
             yield Finding(check="tokens", sample=sample.id, what=what)
 
 
@@ -216,38 +226,10 @@ def _check_writes(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]
 
 
 def _check_gold(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
-    """Benchmarks whose questions show their options say so with ``metadata["options"]``."""
-    for sample in samples:
-        own = str(sample.metadata.get("asked", ""))
-        added = sample.question.replace(own, "") if own else sample.question
-        shown = {str(option) for option in sample.metadata.get("options", ())}
-        for reference in sample.references:
-            if reference and reference not in shown and reference.lower() in added.lower():
-                what = f"the prompt holds the reference {asked.quote(reference)}"
-                yield Finding(check="gold", sample=sample.id, what=what)
-                break
-
-
-def _arrays(state: Any, path: str = "state") -> Iterator[tuple[str, Any]]:
-    """All tensors in a state, as numpy arrays, with where they stand."""
-    if isinstance(state, Mapping):
-        for key, value in state.items():
-            yield from _arrays(value, f"{path}.{key}")
-    elif hasattr(state, "detach"):
-        yield path, state.detach().float().cpu().numpy()
-
-
-def _copies(state: Any) -> dict[str, Any]:
-    return {name: values.copy() for name, values in _arrays(state)}
-
-
-def _equal(one: Mapping[str, Any], other: Mapping[str, Any], *, tolerance: float) -> bool:
-    if one.keys() != other.keys():
-        return False
-    for name, values in one.items():
-        scale = max(float(np.abs(values).max(initial=0.0)), 1.0)
-        if values.shape != other[name].shape:
-            return False
-        if float(np.abs(values - other[name]).max(initial=0.0)) > tolerance * scale:
-            return False
-    return True
+    sure = can_tell(asked.benchmark, samples)
+    found = list(given_away(asked.benchmark, samples)) if sure else []
+    for number, (sample, reference) in enumerate(found[:MOST_NAMED], 1):
+        what = f"the prompt holds the reference {asked.quote(reference)}"
+        if number == MOST_NAMED < len(found):
+            what += f", and so do those of {len(found) - number} more"
+        yield Finding(check="gold", sample=sample.id, what=what)

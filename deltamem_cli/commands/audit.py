@@ -32,6 +32,7 @@ def audit(overrides: Sequence[str], *, console: Console, samples: int | None) ->
 def _audit(config: Any, console: Console, samples: int) -> int:
     from evaluations.audit import CHECKS, PAIRED
     from evaluations.audit import audit as run_audit
+    from evaluations.gold import can_tell
 
     check_types(config)
     benchmark = build(config.bench)
@@ -53,6 +54,11 @@ def _audit(config: Any, console: Console, samples: int) -> int:
     if len(few) < 2:
         verdicts |= dict.fromkeys(PAIRED, "----")
         console.note(f"note: one history alone: not checked are {' and '.join(PAIRED)}")
+    if not can_tell(benchmark, few):
+        verdicts["gold"] = "----"
+        console.note(
+            "note: all samples have one reference, which the prompt has: not checked is gold"
+        )
     verdicts |= dict.fromkeys((finding.check for finding in found), "FAIL")
     console.json(
         {

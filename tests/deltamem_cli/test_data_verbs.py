@@ -329,6 +329,24 @@ def test_the_bare_backbone_passes_the_audit(
     assert ("one history alone: not checked are neighbours and restore" in done.err) == bool(alone)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("method=bm25_rag", *FEW),
+        ("method=knnlm", "context=none", *FEW),
+        ("method=context2lora_per_context", "method.examples.form=text",
+         "method.training.steps=1", "bench.dialogues=1", "bench.facts=[2]"),
+    ],
+    ids=lambda words: words[0],
+)  # fmt: skip
+def test_methods_that_keep_text_or_tokens_pass_the_audit(
+    words: tuple[str, ...], cli: Callable[..., Any]
+) -> None:
+    done = cli("audit", *words, "--limit", "2")
+    assert done.code == 0, done.out
+    assert [line.split()[:2] for line in done.out.splitlines()] == [["pass", c] for c in CHECKS]
+
+
 def test_a_trained_memory_passes_the_audit(cli: Callable[..., Any]) -> None:
     assert cli("train", "writer=tsw", *TRAINED, "training.data.max_facts=2").code == 0
     for context in ("none", "visible"):
