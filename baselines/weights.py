@@ -23,7 +23,7 @@ from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.finite import first_not_finite
 from deltamem.errors import InvalidInput, Unavailable
 
-__all__ = ["Weights", "load_weights", "save_weights", "stored_sha"]
+__all__ = ["SETTINGS", "Weights", "load_weights", "save_weights", "stored_origin", "stored_sha"]
 
 SETTINGS = "baseline.json"
 WEIGHTS = "baseline.safetensors"
@@ -154,6 +154,19 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
             f"and the backbone is {backbone.name} (weights {backbone.fingerprint[:12]})"
         )
     return Weights(folder=path, settings=settings, tensors=_tensors(path))
+
+
+def stored_origin(folder: Path) -> tuple[str, Mapping[str, Any]]:
+    """The method that made the weights of a folder, and the backbone that they belong to.
+
+    Raises:
+        InvalidInput: settings that cannot be read.
+    """
+    try:
+        content = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return str(content["method"]), dict(content["backbone"])
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise InvalidInput(f"{folder} is damaged or holds something else: {fault!r}") from fault
 
 
 def stored_sha(folder: Path) -> str:

@@ -24,6 +24,7 @@ from deltamem.backbone import Backbone
 from deltamem.backbone.atomic import atomically
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.finite import first_not_finite
+from deltamem.config import DeltaMemConfig
 from deltamem.errors import InvalidInput, Unavailable
 from deltamem.model_card import model_card
 from deltamem.published import (
@@ -43,6 +44,7 @@ __all__ = [
     "read_adapter",
     "save_adapter",
     "save_published_adapter",
+    "stored_config",
     "stored_origin",
     "stored_sha",
 ]
@@ -126,6 +128,16 @@ def read_adapter(folder: Path, model: Any) -> DeltaMemory:
     return _with_weights(folder, DeltaMemory(_read_config(folder)[0], model))
 
 
+def stored_config(folder: Path) -> DeltaMemConfig:
+    """The configuration of an adapter, without its weights.
+
+    Raises:
+        Unavailable: no adapter there.
+        InvalidInput: a configuration that cannot be read.
+    """
+    return _read_config(folder)[0]
+
+
 def stored_origin(folder: Path) -> dict[str, str | None] | None:
     """The :attr:`Backbone.origin` of what an adapter was trained on; None where nothing says it.
 
@@ -144,8 +156,11 @@ def stored_sha(folder: Path) -> str:
         Unavailable: no adapter there.
         InvalidInput: damaged files.
     """
-    weights = _read_weights(folder)
-    return tensors_sha({parameter_name(name): weight for name, weight in weights.items()})
+    off = {f"delta_{head}_proj" for head in "qkvo"} - {
+        f"delta_{head}_proj" for head in stored_config(folder).heads
+    }
+    named = {parameter_name(name): w for name, w in _read_weights(folder).items()}
+    return tensors_sha({name: w for name, w in named.items() if name.split(".")[-1] not in off})
 
 
 def _write_config(folder: Path, keys: Mapping[str, Any]) -> None:
@@ -154,7 +169,7 @@ def _write_config(folder: Path, keys: Mapping[str, Any]) -> None:
         part.write_text(text + "\n", encoding="utf-8")
 
 
-def _read_config(folder: Path) -> tuple[Any, Mapping[str, Any] | None]:
+def _read_config(folder: Path) -> tuple[DeltaMemConfig, Mapping[str, Any] | None]:
     path = folder / CONFIG
     if not path.is_file():
         raise Unavailable(f"no adapter in {folder}: {CONFIG} is missing; train one or name another")
@@ -200,7 +215,8 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
             weights = load_file(ours)
         else:
             stored = torch.load(theirs, map_location="cpu", weights_only=True)
-            weights = {name: w for name, w in stored.items() if isinstance(w, Tensor)}
+            # the release is in bfloat16, which float32 holds to the last bit
+            weights = {name: w.float() for name, w in stored.items() if isinstance(w, Tensor)}
     except (
         SafetensorError,
         pickle.UnpicklingError,

@@ -9,10 +9,12 @@ from pathlib import Path
 from deltamem.backbone.hub import from_cache_or_hub, hub_faults, quiet_hub
 from deltamem.errors import Unavailable
 
-__all__ = ["HUB_ID", "adapter_folder"]
+__all__ = ["HUB_COMMIT", "HUB_ID", "adapter_folder", "pinned_source"]
 
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 """``OWNER/NAME``."""
+HUB_COMMIT = re.compile(HUB_ID.pattern + "@[0-9a-f]{40}")
+"""``OWNER/NAME@COMMIT``."""
 FILES = ("delta_mem_config.json", "delta_mem_adapter.*", "baseline.*", "README.md")
 
 
@@ -41,6 +43,18 @@ def adapter_folder(name: str) -> Path:
     explain = partial(_explain, name)
     with quiet_hub():
         return Path(from_cache_or_hub(load, repository, explain=explain, faults=hub_faults()))
+
+
+def pinned_source(name: str, folder: Path) -> str:
+    """``OWNER/NAME@COMMIT`` of a repository that lies in ``folder``; of a folder its own path.
+
+    Args:
+        name: what :func:`adapter_folder` was given.
+        folder: what it returned; the hub's cache names snapshots by their commits.
+    """
+    if Path(name).expanduser().is_dir():
+        return str(folder)
+    return f"{name.partition('@')[0]}@{folder.name}"
 
 
 def _explain(name: str, fault: Exception) -> Exception:

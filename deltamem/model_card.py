@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from deltamem.adapter import DeltaMemory
     from deltamem.backbone import Backbone
 
-__all__ = ["LOADING", "how_to_load", "loading_call", "model_card", "stated_sha", "with_section"]
+__all__ = [
+    "EMBEDDED",
+    "LOADING",
+    "how_to_load",
+    "loading_call",
+    "model_card",
+    "stated_sha",
+    "with_section",
+]
 
 LOADING = "Loading"
 EMBEDDED = "tiny"

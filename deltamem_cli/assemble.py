@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from deltamem_cli.chosen_weights import Chosen, choose_adapter, choose_weights
 from deltamem_cli.compose import choices, config_folder, method_settings, options
 from deltamem_cli.errors import UsageError
 from deltamem_cli.identity import control_name
@@ -22,7 +22,6 @@ __all__ = [
     "load_model",
     "model_source",
     "prompt_options",
-    "trained_folders",
     "writer_name",
 ]
 
@@ -49,8 +48,13 @@ def context_mode(config: Any) -> str:
     return str(config.context.mode)
 
 
-def assemble_method(config: Any, backbone: Any) -> Any:
-    """The method of ``config.method`` on a backbone, with its adapter where it needs one.
+def assemble_method(config: Any, backbone: Any, *, chosen: Chosen | None = None) -> Any:
+    """The method of ``config.method`` on a backbone, with its weights where it has some.
+
+    Args:
+        config: composed.
+        backbone: loaded.
+        chosen: its weights; None chooses them.
 
     Raises:
         UsageError: a control that this method has no use for.
@@ -68,7 +72,7 @@ def assemble_method(config: Any, backbone: Any) -> Any:
         return build(
             arguments,
             backbone=backbone,
-            memory=load_memory(config, backbone),
+            memory=load_memory(config, backbone, chosen=chosen),
             context=context,
             state_control=str(control.state),
             seed=int(config.seed),
@@ -78,13 +82,10 @@ def assemble_method(config: Any, backbone: Any) -> Any:
             f"control={control_name(config)} changes what a δ-mem state holds, and method="
             f"{choices()['method']} has none; use method=delta_mem or control=none"
         )
+    chosen = chosen or choose_weights(config, fingerprint=backbone.fingerprint)
     if "learner" in config.method:
-        return build(arguments, backbone=backbone, context=context, weights=_weights(config))
-    if config.adapter is not None:
-        raise UsageError(
-            f"adapter={config.adapter} was given, and method={choices()['method']} has no weights "
-            "to load; leave it out"
-        )
+        weights = None if chosen is None else str(chosen.folder)
+        return build(arguments, backbone=backbone, context=context, weights=weights)
     return build(arguments, backbone=backbone, context=context)
 
 
@@ -155,58 +156,25 @@ def prompt_options(config: Any) -> dict[str, Any]:
     }
 
 
-def load_memory(config: Any, backbone: Any) -> Any:
-    """The adapter that was named, else the newest trained one, else a released one.
+def load_memory(config: Any, backbone: Any, *, chosen: Chosen | None = None) -> Any:
+    """The adapter that was named, else the one that fits; see :func:`choose_adapter`.
 
     Raises:
         Unavailable: there is none.
-        UsageError: the adapter's writer is not the one that was asked for.
+        UsageError: several fit, or the adapter's writer is not the one that was asked for.
     """
     from deltamem import load_adapter
-    from deltamem.adapter_source import adapter_folder
-    from deltamem.errors import Unavailable
 
-    model, writer = choices()["model"], choices()["writer"]
-    if config.adapter is not None:
-        memory = load_adapter(adapter_folder(str(config.adapter)), backbone)
-        wanted = build(config.writer)
-        if _writer_was_asked_for() and memory.config.writer != wanted:
-            raise UsageError(
-                f"writer={writer} was asked for, and the adapter {config.adapter} writes by "
-                f"{memory.config.writer.granularity} into {memory.config.writer.num_states} "
-                "state(s); leave writer= out"
-            )
-        return memory
-    trained = trained_folders(config, part=writer)
-    if trained:
-        return load_adapter(trained[-1], backbone)
-    released = config.model.get("adapters", {}).get(writer)
-    if released is not None:
-        return load_adapter(adapter_folder(str(released)), backbone)
-    raise Unavailable(
-        f"there is no adapter for model={model} writer={writer}: train one with `deltamem train "
-        f"model={model} writer={writer}`, or name one with adapter=FOLDER"
-    )
-
-
-def _weights(config: Any) -> str | None:
-    """Weights of a trained baseline: those that were named, else the newest trained here."""
-    if config.adapter is not None:
-        return str(config.adapter)
-    trained = trained_folders(config, part=choices()["method"])
-    return str(trained[-1]) if trained else None
-
-
-def trained_folders(config: Any, *, part: str) -> list[Path]:
-    """Weights that finished training here, oldest first.
-
-    Args:
-        config: with the model and the folder of runs.
-        part: the writer of a δ-mem adapter, the name of another method.
-    """
-    pattern = f"train__{choices()['model']}__{part}__*/adapter/README.md"
-    found = [path.parent for path in Path(config.runs_dir).glob(pattern)]
-    return sorted(found, key=lambda path: (path / "README.md").stat().st_mtime)
+    chosen = chosen or choose_adapter(config, fingerprint=backbone.fingerprint)
+    memory = load_adapter(chosen.folder, backbone)
+    asked_for = config.adapter is not None and _writer_was_asked_for()
+    if asked_for and memory.config.writer != build(config.writer):
+        raise UsageError(
+            f"writer={choices()['writer']} was asked for, and the adapter {chosen.source} writes "
+            f"by {memory.config.writer.granularity} into {memory.config.writer.num_states} "
+            "state(s); leave writer= out"
+        )
+    return memory
 
 
 def writer_name(described: Mapping[str, Any]) -> str:

@@ -65,13 +65,13 @@ def _bare_backbone() -> str:
 
 
 def _adapter(record: Record) -> list[str]:
-    """The adapter that was named; a record knows a released one, and of a folder only its name."""
+    """The adapter that was named or released; of a folder a record knows no more than its name."""
     named = record.config.get("adapter")
-    if named is None:
-        return []
+    known = record.provenance.get("weights") or {}
     released = record.config.get("model", {}).get("adapters", {}).get(record.writer)
-    known = named == released
-    return ["adapter=${model.adapters." + str(record.writer) + "}" if known else UNKNOWN]
+    if known.get("chosen") == "released" or (named is not None and named == released):
+        return ["adapter=${model.adapters." + str(record.writer) + "}"]
+    return [] if named is None else [UNKNOWN]
 
 
 @lru_cache(maxsize=64)

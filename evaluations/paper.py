@@ -7,7 +7,7 @@ A table is rows by columns. A row says which records are its counterpart (model,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +83,22 @@ class Table:
     """Every column of the paper by its name: an average may be over columns of another table."""
     experiment: str | None = None
     """The experiment that produces our counterpart."""
+    released: Mapping[str, str] = field(default_factory=dict)
+    """A row of that experiment that runs a released adapter -> the row that is printed of it."""
 
     def row(self, name: str) -> Row:
         """One row by its name."""
         return next(row for row in self.rows if row.name == name)
+
+    def with_released(self) -> Table:
+        """The same table with a row for each released adapter, for runs of the authors' weights."""
+        rows, cells = list(self.rows), dict(self.cells)
+        for name, printed in self.released.items():
+            rows.append(replace(self.row(printed), name=name))
+            for (row, column), cell in self.cells.items():
+                if row == printed:
+                    cells[name, column] = replace(cell, row=name)
+        return replace(self, rows=rows, cells=cells)
 
     def source(self, row: str, column: str) -> str:
         """The row whose cell enters an average: the reference's where the row's own is blank."""
@@ -213,6 +225,7 @@ def _table(
         average_of=tuple(entry.get("average_of", ())),
         measured_by=columns,
         experiment=entry.get("experiment"),
+        released=dict(entry.get("released", {})),
     )
 
 

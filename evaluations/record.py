@@ -90,6 +90,7 @@ def make_record(
     described: Mapping[str, Any],
     deviations: Sequence[str],
     seconds: float,
+    weights: Mapping[str, Any] | None = None,
 ) -> Record:
     """Aggregate a run.
 
@@ -102,6 +103,7 @@ def make_record(
         described: what the method says of itself.
         deviations: of the run; those of the data are added.
         seconds: wall time of this process's part.
+        weights: where the trained weights of the method come from; None where it has none.
     """
     finite = [s for s in scored if all(math.isfinite(v) for v in s.scores.values())]
     metrics = {name: _metric(m) for name, m in benchmark.metrics(finite).items()} if finite else {}
@@ -141,6 +143,7 @@ def make_record(
         provenance={
             "data": asdict(data),
             "method": {**described, **origins.numerics},
+            "weights": None if weights is None else dict(weights),
             **origins.environment,
         },
         date=timestamp(),

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from deltamem_cli.assemble import assemble_method, load_model
+from deltamem_cli.chosen_weights import choose_weights
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
+from deltamem_cli.headline import announce_evaluation
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["audit"]
@@ -40,9 +42,13 @@ def _audit(config: Any, console: Console, samples: int) -> int:
     if not benchmark.samples():
         raise UsageError("with these settings the benchmark asks nothing, so nothing is audited")
     backbone = load_model(config)
-    method = assemble_method(config, backbone)
-    chosen = {s.history_id: s for s in reversed(benchmark.samples())}
-    few = list(reversed(chosen.values()))[:samples]
+    chosen = choose_weights(config, fingerprint=backbone.fingerprint)
+    method = assemble_method(config, backbone, chosen=chosen)
+    first = {s.history_id: s for s in reversed(benchmark.samples())}
+    few = list(reversed(first.values()))[:samples]
+    announce_evaluation(
+        console, config, backbone, described=method.describe(), chosen=chosen, samples=len(few)
+    )
     found = run_audit(
         benchmark,
         method,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.assemble import context_mode, load_memory, load_model
+from deltamem_cli.chosen_weights import choose_adapter
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
 from deltamem_cli.denormals import flushed_denormals
@@ -48,7 +49,8 @@ def _chat(config: Any, console: Console) -> int:
 
     check_types(config)
     backbone = load_model(config)
-    memory = load_memory(config, backbone)
+    chosen = choose_adapter(config, fingerprint=backbone.fingerprint)
+    memory = load_memory(config, backbone, chosen=chosen)
     conversation = Conversation(
         backbone,
         memory,
@@ -62,9 +64,11 @@ def _chat(config: Any, console: Console) -> int:
         session.load(config.state)
     writes = f"{memory.config.writer.granularity}, {memory.config.writer.num_states} state(s)"
     console.note(
-        f"{backbone.name} with adapter {memory.sha[:12]} ({writes}), context="
+        f"{backbone.name} with adapter {memory.sha[:12]} ({writes}) from {chosen.source}, context="
         f"{conversation.context}; /help lists the commands"
     )
+    for note in chosen.notes:
+        console.note(note)
     try:
         with flushed_denormals():
             return session.run()

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from deltamem_cli.assemble import empty_model_of, model_source, trained_folders
+from deltamem_cli.assemble import empty_model_of, model_source
+from deltamem_cli.chosen_weights import choose_weights
 from deltamem_cli.commands.list_methods import trained_parameters
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
@@ -175,21 +176,17 @@ def _weights(config: Any, found: Findings) -> None:
     needs = config.method.needs_adapter or "learner" in config.method
     if not needs:
         return
-    model, writer, method = (choices()[group] for group in ("model", "writer", "method"))
-    part = writer if config.method.needs_adapter else method
-    released = config.model.get("adapters", {}).get(part)
-    named = config.adapter or released
-    if named is not None:
-        from deltamem.adapter_source import adapter_folder
-        from deltamem.errors import Unavailable
+    from deltamem.errors import DeltaMemError
 
-        try:
-            adapter_folder(str(named))
-        except Unavailable as fault:
-            found.missing.append(str(fault))
-    elif not trained_folders(config, part=part):
-        what = f"writer={writer}" if config.method.needs_adapter else f"method={method}"
-        found.missing.append(f"trained weights: `deltamem train model={model} {what}`")
+    try:
+        chosen = choose_weights(config, fingerprint=None)
+    except (DeltaMemError, UsageError) as fault:
+        found.missing.append(str(fault))
+        return
+    if chosen is None:
+        part = "writer" if config.method.needs_adapter else "method"
+        words = " ".join(f"{group}={choices()[group]}" for group in ("model", part))
+        found.missing.append(f"trained weights: `deltamem train {words}`")
 
 
 def _trackers(config: Any, found: Findings) -> None:

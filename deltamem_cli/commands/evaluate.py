@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.assemble import assemble_method, context_mode, load_model, writer_name
+from deltamem_cli.chosen_weights import choose_weights
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console
 from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import UsageError
+from deltamem_cli.headline import announce_evaluation, sha_of
 from deltamem_cli.identity import control_name, plain, without_machine
 from deltamem_cli.instantiate import build, check_types
 from deltamem_cli.run_key import run_key
@@ -65,8 +67,12 @@ def evaluate_config(config: Any, console: Console) -> Record:
     expected = len(plan_samples(benchmark, config.limit))
     reset_peak_memory()
     backbone = load_model(config)
-    method = assemble_method(config, backbone)
+    chosen = choose_weights(config, fingerprint=backbone.fingerprint)
+    method = assemble_method(config, backbone, chosen=chosen)
     described = {**backbone.identity, **method.describe()}
+    announce_evaluation(
+        console, config, backbone, described=described, chosen=chosen, samples=expected
+    )
     key = run_key(config, "eval", benchmark.fingerprint(), described, backbone.numerics)
     identity = _identity(config, described, key)
     folder = Path(config.runs_dir) / identity["cell"]
@@ -94,6 +100,7 @@ def evaluate_config(config: Any, console: Console) -> Record:
                 "path": str(folder / RECORD),
             },
             described=described,
+            weights=None if chosen is None else chosen.recorded(sha_of(described)),
             deviations=[*_deviations(config, backbone, benchmark), *notes],
             seconds=time.monotonic() - started,
         )

@@ -83,7 +83,7 @@ def _table(paper: Paper, name: str | None) -> Table:
             "`deltamem list methods model=qwen3-4b` and `deltamem ablate experiment=efficiency` "
             "have ours"
         )
-    return table
+    return table.with_released()
 
 
 def _is_score(table: Table, column: str) -> bool:

@@ -13,6 +13,7 @@ from deltamem_cli.commands.training_run import LOG, TrainingRun
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
+from deltamem_cli.headline import announce_training
 from deltamem_cli.identity import deciding, plain
 from deltamem_cli.instantiate import build, check_types
 from deltamem_cli.launching import fit_out
@@ -66,6 +67,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     data = assemble_data(config, recipe)
     backbone = load_model(config)
     learner = assemble_learner(config, backbone, recipe)
+    announce_training(console, config, backbone, recipe=recipe, data=data)
     key = run_key(config, "train", backbone.identity, backbone.numerics, data.source)
     folder = _folder(config, key)
     if (folder / ADAPTER / "README.md").is_file():

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deltamem_cli.chosen_weights import named_weights
 from deltamem_cli.compose import compose_each, method_settings
 from deltamem_cli.experiments.jobs import Outcome
 from deltamem_cli.experiments.plan import DEFAULT_METHOD, Cell, Plan
@@ -106,10 +107,14 @@ class _Judge:
         return measure(run, column), "", outcome.path
 
     def _weights_sha(self, cell: Cell) -> str | None:
-        if cell.train_key is None:
+        """Of what was trained for a cell, else of the adapter that its words name."""
+        if cell.train_key is not None:
+            folder = self.outcomes[cell.train_key].path
+            assert folder is not None  # or its evaluation would have no record
+        elif (chosen := named_weights(self.configs[cell.evaluate])) is not None:
+            folder = str(chosen.folder)
+        else:
             return None
-        folder = self.outcomes[cell.train_key].path
-        assert folder is not None  # or its evaluation would have no record
         return self._sha(value_of(cell.evaluate, "method") or DEFAULT_METHOD, folder)
 
 

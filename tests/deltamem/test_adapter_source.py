@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from hub_server import Hub, Repository
 
 from deltamem import load_adapter, save_published_adapter
-from deltamem.adapter_source import adapter_folder
+from deltamem.adapter_files import stored_sha
+from deltamem.adapter_source import adapter_folder, pinned_source
 from deltamem.errors import Unavailable
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -72,3 +74,20 @@ def test_the_authors_release_is_fetched_by_id(hub: Hub, tiny: Any, tmp_path: Pat
     asked = len(hub.asked)
     assert adapter_folder(f"{name}@{sha}") == fetched
     assert len(hub.asked) == asked
+
+
+def test_the_commit_of_a_repository_is_known(hub_cache: Path) -> None:
+    for name in ("someone/memory", "someone/memory@main", f"someone/memory@{SHA}"):
+        assert pinned_source(name, adapter_folder(name)) == f"someone/memory@{SHA}"
+    assert pinned_source(str(SHIPPED), SHIPPED) == str(SHIPPED)
+
+
+def test_the_sha_of_a_release_in_bfloat16_is_that_of_what_is_loaded(
+    tiny: Any, tmp_path: Path
+) -> None:
+    folder = save_published_adapter(load_adapter(SHIPPED, tiny), tmp_path, backbone=tiny)
+    file = folder / "delta_mem_adapter.pt"
+    weights = torch.load(file, weights_only=True)
+    assert any(not w.any() for w in weights.values())  # of projections that are not steered
+    torch.save({name: w.bfloat16() for name, w in weights.items()}, file)
+    assert stored_sha(folder) == load_adapter(folder, tiny).sha

@@ -122,11 +122,36 @@ def test_only_what_a_cell_needs_is_planned(cli: Callable[..., Any]) -> None:
 
     assert labels("frozen/locomo") == {"frozen / locomo"}
     assert labels("tsw/hotpotqa_f1") == {"tsw", "tsw / hotpotqa"}
+    assert labels("tsw-released/gpqa") == {"tsw-released / gpqa"}
     benchmarks = {"ifeval", "hotpotqa", "gpqa", "mab", "locomo"}
     text = {"mab", "locomo"}
     assert labels("memorybank/average") == {f"memorybank / {b}" for b in text} | {
         f"frozen / {b}" for b in benchmarks - text
     }
+
+
+def test_a_released_adapter_is_judged_by_its_row_and_nothing_is_trained(tmp_path: Path) -> None:
+    words = ["experiment=table1", "scale=tiny", "only=[tsw-released]", "results_dir=null"]
+    plan, _, _ = plan_of([*words, f"runs_dir={tmp_path}"])
+    outcomes = run_missing(jobs_of(plan.cells), words, runs=tmp_path, results=None, console=QUIET)
+    table = replace(printed(100.0), released={"tsw-released": "tsw"}).with_released()
+    place = ("tsw-released", "recall")
+
+    def judged(told: dict[str, Outcome]) -> tuple[Verdict, str]:
+        (one,) = judge_table(table, plan, told, places=[place])
+        return one.judgement.verdict, one.judgement.why
+
+    (cell,) = plan.cells
+    assert cell.train is None
+    assert judged(outcomes)[0] is Verdict.MATCH
+    other = [*cell.evaluate, "adapter=${model.adapters.msw}", f"runs_dir={tmp_path}/other"]
+    other = [w for w in other if w not in ("adapter=${model.adapters.tsw}", "writer=tsw")]
+    words = [*other, "results_dir=null"]
+    record = run_config("eval", partial(evaluate_config, console=QUIET), words)
+    swapped = {cell.key: replace(outcomes[cell.key], path=record.path)}
+    said, why = judged(swapped)
+    assert said is Verdict.INVALID
+    assert "the weights are" in why
 
 
 @pytest.mark.parametrize(

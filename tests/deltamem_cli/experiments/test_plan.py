@@ -49,6 +49,9 @@ def test_the_papers_scale_composes_and_has_every_row_and_column_of_its_table(
                 assert f"writer={settings['writer']}" in cell.evaluate
             if cell.train is not None and "heads" in settings and experiment == "heads":
                 assert f"steer={settings['heads']}" in cell.train
+    released = {row for row in made.rows if row in table.released}
+    assert released == set(table.released)
+    assert all(cell.train is None for cell in made.cells if cell.row in released)
     averaged = {n for n in table.average_of for row in table.rows if (row.name, n) in table.cells}
     assert averaged <= {n for n, c in table.measured_by.items() if c.bench}
 
@@ -64,7 +67,7 @@ def test_experiments_share_what_is_the_same() -> None:
     }
     assert len(same) == 1
     every = {cell.key for made in tables.values() for cell in made.cells}
-    assert len(every) == 10 + 6 + 4 - 2
+    assert len(every) == 11 + 6 + 4 - 2
 
 
 def test_a_key_is_what_a_cell_holds_and_not_where_it_goes() -> None:
