@@ -25,7 +25,6 @@ __all__ = [
     "MANIFEST",
     "HubSource",
     "fetched_folder",
-    "field",
     "load_rows",
     "read_rows",
 ]
@@ -166,21 +165,3 @@ def _unavailable(source: HubSource, fault: Exception) -> str:
         f"{source.id} is not on this machine and cannot be fetched ({why}): run `deltamem fetch` "
         f"where there is a network, or give a copy with {bench}"
     )
-
-
-def field(row: Row, name: str, kind: Any) -> Any:
-    """A field of a row that has to be there.
-
-    Args:
-        row: of the data set.
-        name: of the field.
-        kind: a type, or a union of types.
-
-    Raises:
-        InvalidData: it is missing or of another kind; names the file and the line.
-    """
-    value = row.values.get(name)
-    if not isinstance(value, kind):
-        found = "is missing" if name not in row.values else f"is a {type(value).__name__}"
-        raise InvalidData(f"{row.where}: '{name}' {found}")
-    return value

@@ -19,17 +19,19 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated
 
 from annotated_types import Ge
 
 from deltamem.errors import InvalidInput, check_choice
 from deltamem.training import Ask, Episode, episodes_sha
+from deltamem_cli.data.qasper_rows import Answer, Paper, Question
 from deltamem_cli.data.training_data import TrainingData
 from evaluations.errors import InvalidData
 from evaluations.rows.files import Row
-from evaluations.sources import HubSource, field, load_rows
+from evaluations.rows.schema import check
+from evaluations.sources import HubSource, load_rows
 
 __all__ = ["QasperData"]
 
@@ -111,14 +113,15 @@ class QasperData:
         Official files give one id to several questions; the later ones get a number behind it.
         """
         asked: dict[str, list[tuple[Messages, str]]] = {}
-        for paper in papers:
+        for row in papers:
+            paper = check(Paper, row)
             written = _written(paper)
-            for question in _entries(paper, "qas"):
-                text, answer = field(question, "question", str).strip(), _answer(question)
-                same = asked.setdefault(field(question, "question_id", str), [])
+            for question in paper.qas:
+                text, answer = question.question.strip(), _answer(question)
+                same = asked.setdefault(question.question_id, [])
                 repeated = (written, text) in same
                 same.append((written, text))
-                name = field(question, "question_id", str) + f"-{len(same)}" * (len(same) > 1)
+                name = question.question_id + f"-{len(same)}" * (len(same) > 1)
                 reason = "repeated" if repeated else _fault(written, text, answer)
                 if reason is None and len(text) + len(answer.text) > self.max_chars:
                     reason = f"question and answer above {self.max_chars} characters"
@@ -165,25 +168,24 @@ def _fault(written: Messages, question: str, answer: _Answer) -> str | None:
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
-def _written(paper: Row) -> list[dict[str, str]]:
+def _written(paper: Paper) -> list[dict[str, str]]:
     """Messages: title and abstract, then a paragraph each."""
-    head = [field(paper, name, str).strip() for name in ("title", "abstract")]
     texts: list[str] = []
-    for section in _entries(paper, "full_text"):
-        name = field(section, "section_name", str | None) or ""
-        paragraphs = _strings(section, "paragraphs")
-        texts += [JOIN.join(p for p in (name.strip(), paragraphs[0]) if p)] if paragraphs else []
+    for section in paper.full_text:
+        name = (section.section_name or "").strip()
+        paragraphs = _filled(section.paragraphs)
+        texts += [JOIN.join(p for p in (name, paragraphs[0]) if p)] if paragraphs else []
         texts += paragraphs[1:]
     if not texts:
         return []
-    texts.insert(0, JOIN.join(part for part in head if part))
+    texts.insert(0, JOIN.join(_filled([paper.title, paper.abstract])))
     return [{"role": "user", "content": text} for text in texts if text]
 
 
-def _answer(question: Row) -> _Answer:
+def _answer(question: Question) -> _Answer:
     """The first annotator's who found one: free form, else the spans, else yes or no."""
-    answers = [_inner(entry, "answer") for entry in _entries(question, "answers")]
-    answerable = [a for a in answers if not field(a, "unanswerable", bool)]
+    answers = [annotation.answer for annotation in question.answers]
+    answerable = [answer for answer in answers if not answer.unanswerable]
     texts = [_said(answer) for answer in answerable]
     return _Answer(
         text=next((text for text in texts if text), ""),
@@ -192,43 +194,15 @@ def _answer(question: Row) -> _Answer:
     )
 
 
-def _said(answer: Row) -> str:
-    free = field(answer, "free_form_answer", str).strip()
-    spans = SPANS.join(_strings(answer, "extractive_spans"))
-    yes = field(answer, "yes_no", bool | None)
-    return free or spans or {True: "Yes", False: "No", None: ""}[yes]
+def _said(answer: Answer) -> str:
+    spans = SPANS.join(_filled(answer.extractive_spans))
+    yes = {True: "Yes", False: "No", None: ""}[answer.yes_no]
+    return answer.free_form_answer.strip() or spans or yes
 
 
-def _entries(row: Row, name: str) -> list[Row]:
-    """The entries of a field: a list of them (official), or an object of lists (the hub's)."""
-    value = field(row, name, list | Mapping)
-    if isinstance(value, Mapping):
-        columns = {key: column for key, column in value.items() if isinstance(column, list)}
-        if len({len(column) for column in columns.values()}) > 1:
-            raise InvalidData(f"{row.where}: the lists of '{name}' differ in length")
-        value = [
-            dict(zip(columns, entry, strict=True)) for entry in zip(*columns.values(), strict=True)
-        ]
-    entries = []
-    for number, entry in enumerate(value, 1):
-        where = f"{row.where}, {name} {number}"
-        if not isinstance(entry, Mapping):
-            raise InvalidData(f"{where} is a {type(entry).__name__}, not an object")
-        entries.append(replace(row, where=where, values=entry))
-    return entries
-
-
-def _inner(row: Row, name: str) -> Row:
-    return replace(row, where=f"{row.where}, {name}", values=field(row, name, Mapping))
-
-
-def _strings(row: Row, name: str) -> list[str]:
-    """The texts of a list, stripped, without empty ones."""
-    values = field(row, name, list)
-    for value in values:
-        if not isinstance(value, str):
-            raise InvalidData(f"{row.where}: '{name}' holds a {type(value).__name__}, not texts")
-    return [value.strip() for value in values if value.strip()]
+def _filled(texts: Sequence[str]) -> list[str]:
+    """Texts, stripped, without empty ones."""
+    return [text.strip() for text in texts if text.strip()]
 
 
 def _chars(episode: Episode) -> int:

@@ -24,6 +24,7 @@ Part = TypeVar("Part")
 
 UNFIT = "unfit"
 KINDS = {
+    "bool_type": "true or false",
     "list_type": "a list",
     "tuple_type": "a pair",
     "dict_type": "an object",

@@ -188,18 +188,36 @@ def put(value: Any, *path: Any) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (put([], "1911.2", "title"), "row 2: 'title' is a list"),
-        (put("text", "1911.1", "full_text"), "row 1: 'full_text' is a str"),
-        (put("text", "1911.1", "full_text", 0), "row 1, full_text 1 is a str, not an object"),
-        (put(3, "1911.1", "full_text", 1, "section_name"), "full_text 2: 'section_name' is a int"),
-        (put([None], "1911.1", "full_text", 1, "paragraphs"), "'paragraphs' holds a NoneType"),
-        (put(None, "1911.1", "qas"), "row 1: 'qas' is a NoneType"),
-        (put({"question": ["a"], "question_id": []}, "1911.1", "qas"), "'qas' differ in length"),
-        (put(None, "1911.1", "qas", 1, "question"), "row 1, qas 2: 'question' is a NoneType"),
-        (put({}, *FREE_ANSWER), "qas 1, answers 2, answer: 'unanswerable' is missing"),
-        (put("yes", *FREE_ANSWER, "yes_no"), "answers 2, answer: 'yes_no' is a str"),
-        (put([1], *FREE_ANSWER, "extractive_spans"), "'extractive_spans' holds a int"),
-        (put(None, *FREE_ANSWER[:-1]), "qas 1, answers 2 is a NoneType"),
+        (put([], "1911.2", "title"), "row 2: 'title' is a list; text is expected"),
+        (
+            put("text", "1911.1", "full_text"),
+            "row 1: 'full_text' is text (text); a list is expected",
+        ),
+        (
+            put("text", "1911.1", "full_text", 0),
+            "row 1: 'full_text[0]' is text (text); an object is expected",
+        ),
+        (
+            put(3, "1911.1", "full_text", 1, "section_name"),
+            "'full_text[1].section_name' is a number (3)",
+        ),
+        (
+            put([None], "1911.1", "full_text", 1, "paragraphs"),
+            "'full_text[1].paragraphs[0]' is null",
+        ),
+        (put(None, "1911.1", "qas"), "row 1: 'qas' is null; a list is expected"),
+        (
+            put({"question": ["a"], "question_id": []}, "1911.1", "qas"),
+            "'qas' has lists that differ in length",
+        ),
+        (put(None, "1911.1", "qas", 1, "question"), "row 1: 'qas[1].question' is null; text"),
+        (put({}, *FREE_ANSWER), "'qas[0].answers[1].answer.unanswerable' is missing (and 2 more"),
+        (
+            put("yes", *FREE_ANSWER, "yes_no"),
+            "answer.yes_no' is text (yes); true or false is expected",
+        ),
+        (put([1], *FREE_ANSWER, "extractive_spans"), "answer.extractive_spans[0]' is a number (1)"),
+        (put(None, *FREE_ANSWER[:-1]), "'qas[0].answers[1]' is null; an object is expected"),
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )
