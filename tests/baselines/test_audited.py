@@ -270,3 +270,21 @@ def test_where_all_have_one_reference_nothing_can_be_told(tmp_path: Path) -> Non
     few = first_of_histories(clean, 2)
     assert can_tell(clean, few)
     assert not can_tell(leaky, few)
+
+
+@pytest.mark.parametrize("made", BENCHMARKS, ids=lambda made: made.__name__)
+def test_what_is_asked_stands_in_the_question(
+    made: Callable[[Path], Benchmark],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once, so that the rest is directions; options that are listed stand there too."""
+    if made is ifeval:
+        monkeypatch.setenv("NLTK_DATA", str(request.getfixturevalue("nltk_data")))
+    benchmark = made(tmp_path)
+    benchmark.load()
+    for sample in benchmark.samples():
+        assert sample.asked
+        assert sample.question.count(sample.asked) == 1
+        assert all(option in sample.question for option in sample.options)
