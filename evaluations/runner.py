@@ -114,6 +114,9 @@ class _Loop:
     ) -> None:
         self.benchmark, self.method, self.store = benchmark, method, store
         self.plan, self.on_note = plan, on_note
+        asked = groupby(plan_samples(benchmark, plan.limit), key=lambda sample: sample.history_id)
+        # those answered before as well: they decide what room a history leaves
+        self.members = {history_id: list(members) for history_id, members in asked}
         self.order = list(dict.fromkeys(sample.history_id for sample in benchmark.samples()))
         self.writes = self.asks = plan.batch_size
 
@@ -123,8 +126,13 @@ class _Loop:
             self._halve(self.run_groups, groups)
             return
         histories = [
-            run_history(self.benchmark, g.samples, writes=self.plan.writes, order=self.order)
-            for g in groups
+            run_history(
+                self.benchmark,
+                self.members[group.history_id],
+                writes=self.plan.writes,
+                order=self.order,
+            )
+            for group in groups
         ]
         self.method.reset(len(groups))
         try:

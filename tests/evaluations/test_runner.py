@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from toys import Letters, Parrot
@@ -11,7 +13,7 @@ from toys import Letters, Parrot
 from deltamem.errors import NotFinite
 from evaluations.errors import EvaluationError, InvalidData, InvalidSetting
 from evaluations.runner import LONG_HISTORY_CHARS, Plan, run
-from evaluations.sample import sample_seed
+from evaluations.sample import Decoding, Sample, sample_seed
 from evaluations.store import SampleStore, read_samples
 
 
@@ -155,6 +157,40 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
     method = Parrot()
     evaluate(tmp_path, method)
     assert method.log == ["reset 1"]
+
+
+class Wordy(Letters):
+    """The first question of a history is far longer than the others, and so is its answer."""
+
+    def samples(self) -> list[Sample]:
+        return [
+            replace(s, question=s.question + "?" * 2000) if s.id.endswith("-0") else s
+            for s in super().samples()
+        ]
+
+    def decoding(self, sample: Sample) -> Decoding:
+        return Decoding(max_new_tokens=400 if sample.id.endswith("-0") else 4)
+
+
+class Measuring(Parrot):
+    """Writes down what room every history leaves."""
+
+    def write(self, histories: Any) -> Any:
+        self.log.append(f"reserves {sorted({h.reserve for h in histories})}")
+        return super().write(histories)
+
+
+def test_a_history_leaves_the_same_room_when_a_run_goes_on(tmp_path: Path) -> None:
+    """Its room decides what is cut from view; the longest question may be answered already."""
+    benchmark, first, then = Wordy(histories=1), Measuring(), Measuring()
+    evaluate(tmp_path, first, benchmark)
+    file = tmp_path / "samples.jsonl"
+    rows = [line for line in file.read_text().splitlines() if json.loads(line)["id"] == "0-0"]
+    file.write_text("\n".join(rows) + "\n")
+    evaluate(tmp_path, then, benchmark)
+    wanted = f"reserves [{len(benchmark.samples()[0].question) + 400}]"
+    assert [log for log in first.log + then.log if log.startswith("reserves")] == [wanted] * 2
+    assert "answer 2" in then.log
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60])
