@@ -6,7 +6,6 @@ through ``GlobalHydra``; nothing else in the project touches Hydra's internals.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from deltamem_cli.errors import UsageError
+from deltamem_cli.override_faults import explain, refers_to_nothing, without_option
+from deltamem_cli.paths import expand_paths, home
 
 __all__ = [
     "about",
@@ -97,10 +98,11 @@ def run_config(
     with _hydra(name) as engine:
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
         words = list(overrides)
-        _compose(engine, name, words, mode)
+        composed = _compose(engine, name, words, mode)
         if show is not None:
             engine.show_cfg(name, words, show, package=None, resolve=False)
             return None
+        _resolved(composed)
         words.append(f"hydra.mode={mode.name}")
         if multirun:
             return _sweep(engine, name, task, words)
@@ -114,11 +116,10 @@ def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Any]:
         UsageError: an override that does not parse, or names what does not exist.
     """
     from hydra.types import RunMode
-    from omegaconf import OmegaConf
 
     with _hydra(name) as engine:
         whole = [_compose(engine, name, list(words), RunMode.RUN) for words in requests]
-    return [OmegaConf.masked_copy(c, [key for key in c if key != "hydra"]) for c in whole]
+    return [_resolved(config) for config in whole]
 
 
 @contextmanager
@@ -148,15 +149,37 @@ def _compose(engine: Any, name: str, words: list[str], mode: Any) -> Any:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
+    for word in words:  # Hydra takes both, and runs what is there without them
+        group, _, value = word.partition("=")
+        if group in groups() and value.startswith(("{", "[]")):
+            raise UsageError(without_option(word, options(group)))
     try:
         return engine.compose_config(name, words, mode, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as fault:
-        raise UsageError(_explain(fault, engine, name, words)) from fault
+        raise _explained(fault, engine, name, words) from fault
     except ValueError as fault:  # what Hydra says of `GROUP=null`
-        word = next((word for word in words if word.endswith("=null")), None)
-        if word is None:
+        unset = next((word for word in words if word.endswith("=null")), None)
+        if unset is None:
             raise
-        raise UsageError(_without_option(word)) from fault
+        raise UsageError(without_option(unset, options(unset.partition("=")[0]))) from fault
+
+
+def _resolved(config: Any) -> Any:
+    """A composed config without Hydra's part, home folders written out.
+
+    Raises:
+        UsageError: a setting refers to another one, or to a variable, that does not exist.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    try:
+        OmegaConf.to_container(own, resolve=True)
+    except OmegaConfBaseException as fault:
+        raise UsageError(refers_to_nothing(fault)) from fault
+    expand_paths(own)
+    return own
 
 
 @dataclass(frozen=True)
@@ -180,6 +203,7 @@ class _Job:
 
     def __call__(self, config: Any) -> _Outcome:
         try:
+            expand_paths(config)
             return _Outcome(value=self.task(config))
         except Exception as fault:
             if getattr(fault, "exit_code", None) is None:
@@ -194,7 +218,7 @@ def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str])
     try:
         batches = engine.multirun(name, _Job(task), words)
     except (ConfigCompositionException, OverrideParseException) as fault:
-        raise UsageError(_explain(fault, engine, name, words)) from fault
+        raise _explained(fault, engine, name, words) from fault
     return [job.return_value.get() for batch in batches for job in batch]
 
 
@@ -223,49 +247,21 @@ def _register_resolvers() -> None:
         return protocol == "paper" and context == "visible" and writes != "nothing"
 
     OmegaConf.register_new_resolver("answers_write", answers_write, replace=True)
+    OmegaConf.register_new_resolver("home", home, replace=True)
     OmegaConf.register_new_resolver("package", package, replace=True)
     OmegaConf.register_new_resolver("recipe_of", recipe_of, replace=True)
     OmegaConf.register_new_resolver("pinned", pinned, replace=True)
 
 
-def _explain(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> str:
-    """Hydra's exceptions in one sentence, with the choices or the nearest name."""
-    from hydra.errors import MissingConfigException, OverrideParseException
-    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
-
-    if isinstance(fault, OverrideParseException):
-        return _unreadable(fault.override, fault.message.splitlines()[0])
-    if isinstance(fault, MissingConfigException):
-        group, _, bad = (fault.missing_cfg_file or "").rpartition("/")
-        # Hydra has no options to show where one of a list is missing
-        known = fault.options if fault.options is not None else options(group)
-        return f"no {group} '{bad}'{_nearest(bad, known)}; choose one of " + ", ".join(
-            sorted(known)
+def _explained(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> UsageError:
+    return UsageError(
+        explain(
+            fault,
+            words,
+            choices={group: options(group) for group in groups()},
+            known=lambda: _known(engine, name, words),
         )
-    if "Ambiguous value" in str(fault):
-        word = next((w for w in words if "," in w), "a setting")
-        return f"{word} names several values: sweep over them with --multirun (eval and train)"
-    cause = fault.__cause__ or fault
-    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
-        bad = str(cause.full_key or cause.key)
-        return f"there is no setting '{bad}'{_nearest(bad, _known(engine, name, words))}"
-    return (str(fault).strip().splitlines() or [repr(fault)])[0]
-
-
-def _nearest(bad: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(bad, known, n=2, cutoff=0.6)
-    return f" (did you mean {' or '.join(repr(n) for n in near)}?)" if near else ""
-
-
-def _without_option(word: str) -> str:
-    group = word.partition("=")[0]
-    return f"{word} leaves {group} without a choice; choose one of {', '.join(options(group))}"
-
-
-def _unreadable(word: str, reason: str) -> str:
-    held = next((group for group in groups() if word in options(group)), None)
-    hint = f" (did you mean '{held}={word}'?)" if held else ": settings look like key=value"
-    return f"cannot read the override '{word}'{hint if '=' not in word else f': {reason}'}"
+    )
 
 
 def _known(engine: Any, name: str, words: Sequence[str]) -> list[str]:

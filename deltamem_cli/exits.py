@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from deltamem_cli.console import Console
+from deltamem_cli.errors import USAGE
 
 __all__ = ["Stopped", "end_with", "exit_with"]
 
@@ -58,15 +59,25 @@ def exit_with(app: Callable[[], Any]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as fault:
-        code, signalled = getattr(fault, "exit_code", None), _behind(fault)
+        (sentence, code), signalled = _said(fault), _behind(fault)
         if code is not None:
-            Console().error(str(fault))
+            Console().error(sentence)
         if signalled is not None:
             return _say(signalled)
         if code is None:
             raise
-        return int(code)
+        return code
     return 0
+
+
+def _said(fault: Exception) -> tuple[str, int | None]:
+    """A fault as a sentence with its exit code; without one where it is this program's."""
+    code: int | None = getattr(fault, "exit_code", None)
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the working folder is gone: go to one that is there", USAGE
+    return str(fault), code
 
 
 def _behind(end: BaseException) -> Stopped | None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from deltamem_cli.compose import option, options
+from deltamem_cli.overrides import bare
 
 __all__ = [
     "PLACES",
@@ -20,7 +20,7 @@ __all__ = [
     "deciding",
     "leaves",
     "plain",
-    "without_machine",
+    "public_words",
 ]
 
 PLACES = ("runs_dir", "results_dir", "limit", "tracker", "hydra")
@@ -41,6 +41,19 @@ def deciding(words: Iterable[str]) -> list[str]:
     return [word for word in words if re.split(r"[=./]", word.lstrip("+~"))[0] not in PLACES]
 
 
+def public_words(words: Iterable[str]) -> list[str]:
+    """What was typed, for a card: without places, and of a path of one machine its last part."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser = OverridesParser.create()
+    said = []
+    for word in deciding(words):
+        value = parser.parse_override(word).value()
+        public = _without_folders(value)
+        said.append(word if public == value else f"{word.partition('=')[0]}={bare(public)}")
+    return said
+
+
 def control_name(config: Any) -> str:
     """The option of ``control=`` with the parts of a config; the parts where none has them."""
     parts = {str(name): value for name, value in config.control.items()}
@@ -57,13 +70,6 @@ def _without_folders(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_folders(v) for v in value]
     return Path(value).name if isinstance(value, str) and value.startswith(("/", "~")) else value
-
-
-def without_machine(path: Path) -> str:
-    """A path below the working folder as it is from there; of another its last two parts."""
-    here = Path.cwd()
-    whole = Path(os.path.normpath(here / path))
-    return str(whole.relative_to(here) if whole.is_relative_to(here) else Path(*whole.parts[-2:]))
 
 
 def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

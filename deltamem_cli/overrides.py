@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["literal", "quoted"]
+__all__ = ["bare", "literal", "quoted"]
 
 
 def literal(value: Any) -> str:
@@ -22,6 +22,12 @@ def literal(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(literal, value)) + "]"
     return repr(value)
+
+
+def bare(value: Any) -> str:
+    """A plain value, without quotes where Hydra reads a text as it is."""
+    is_plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w.@-]*", value, re.ASCII)
+    return str(value) if is_plain else literal(value)
 
 
 def quoted(text: str) -> str:

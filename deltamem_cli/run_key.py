@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from deltamem_cli.identity import content_hash, leaves
+from deltamem_cli.paths import CONTENT
 
 __all__ = [
-    "CONTENT",
     "DESCRIBING",
     "OF_THE_WEIGHTS",
     "RESOLVED",
@@ -26,19 +26,6 @@ __all__ = [
 
 WHERE = ("runs_dir", "results_dir", "hydra", "tracker", "runtime.batch_size")
 """Where things go, who is told, and how many are worked on side by side."""
-CONTENT = (
-    "adapter",
-    "bench.entities",
-    "bench.path",
-    "bench.templates",
-    "data.path",
-    "method.compressor",
-    "method.embedder",
-    "model.adapters",
-    "model.id",
-    "training.data.path",
-)
-"""Names of files and of weights: the fingerprint of what they hold is hashed instead."""
 RESOLVED = (
     *(
         f"{part}.{name}"

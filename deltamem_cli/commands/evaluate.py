@@ -14,8 +14,9 @@ from deltamem_cli.console import Console
 from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import UsageError
 from deltamem_cli.headline import announce_evaluation, sha_of
-from deltamem_cli.identity import control_name, plain, without_machine
+from deltamem_cli.identity import control_name, plain
 from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.paths import without_machine
 from deltamem_cli.run_key import run_key
 
 if TYPE_CHECKING:

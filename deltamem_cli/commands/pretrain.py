@@ -8,7 +8,7 @@ from typing import Any
 
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
-from deltamem_cli.identity import config_hash, deciding, plain
+from deltamem_cli.identity import config_hash, plain, public_words
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["pretrain"]
@@ -75,7 +75,7 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
 def _card(config: Any, learner: Any, words: Sequence[str]) -> dict[str, Any]:
     """What the model folder says of how it was made."""
     return {
-        "command": f"`{' '.join(['deltamem pretrain', *deciding(words)])}`",
+        "command": f"`{' '.join(['deltamem pretrain', *public_words(words)])}`",
         "parameters": f"{sum(p.numel() for p in learner.parameters()):,}",
         "vocabulary": f"{len(learner.tokenizer):,}",
         "steps": f"{config.training.steps:,} of {config.training.batch_size} sequences",

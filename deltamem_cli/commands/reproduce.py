@@ -61,9 +61,11 @@ def reproduce(words: Sequence[str], *, console: Console, dry_run: bool) -> int:
 
 def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """What is ours, and what goes to Hydra."""
-    own = {
-        w.partition("=")[0]: w.partition("=")[2] for w in words if w.startswith(("table=", "cell="))
-    }
+    own: dict[str, str] = {}
+    for name, _, value in (w.partition("=") for w in words if w.startswith(("table=", "cell="))):
+        if not value or name in own:
+            raise UsageError(f"give {name}= once, with a name behind it: {name}={value}")
+        own[name] = value
     rest = [w for w in words if not w.startswith(("table=", "cell="))]
     for word in rest:
         if word.startswith(("experiment=", "only=")):

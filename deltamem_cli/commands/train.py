@@ -14,7 +14,7 @@ from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.headline import announce_training
-from deltamem_cli.identity import deciding, plain
+from deltamem_cli.identity import plain, public_words
 from deltamem_cli.instantiate import build, check_types
 from deltamem_cli.launching import fit_out
 from deltamem_cli.run_key import run_key
@@ -199,13 +199,7 @@ def _command() -> str:
     """What was typed, without what only says where things go, and of a path its last part."""
     from hydra.core.hydra_config import HydraConfig
 
-    words = [
-        f"{key}{sign}{Path(value).name if value.startswith('/') else value}"
-        for key, sign, value in (
-            word.partition("=") for word in deciding(HydraConfig.get().overrides.task)
-        )
-    ]
-    return " ".join(["deltamem train", *words])
+    return " ".join(["deltamem train", *public_words(HydraConfig.get().overrides.task)])
 
 
 def _moved_instructions(backbone: Any, data: Any) -> dict[str, str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from annotated_types import Ge
@@ -92,7 +93,7 @@ class ChatData:
             raise InvalidInput(f"{name}: none of {len(rows)} rows can be used ({_said(rejected)})")
         split = split_off(episodes, self.held_out, name=name)
         facts = {
-            "data": f"{self.id}, {self.split}" if self.path is None else data.source,
+            "data": f"{self.id}, {self.split}" if self.path is None else Path(self.path).name,
             "revision": data.revision,
             "rows": len(rows),
             "rejected": dict(sorted(rejected.items())),
