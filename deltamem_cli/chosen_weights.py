@@ -13,8 +13,8 @@ from typing import Any
 
 from deltamem_cli.compose import choices
 from deltamem_cli.errors import UsageError
-from deltamem_cli.identity import without_machine
 from deltamem_cli.instantiate import build
+from deltamem_cli.paths import without_machine
 
 __all__ = ["Chosen", "choose_adapter", "choose_weights", "named_weights"]
 

@@ -161,6 +161,8 @@ def test_a_released_adapter_is_judged_by_its_row_and_nothing_is_trained(tmp_path
         (["table=7"], "the paper has no table '7'"),
         (["table=figure4"], "table=figure4 is not judged"),
         (["table=1", "cell=tws"], "table1 has no printed number at cell=tws; rows are frozen"),
+        (["table=1", "cell="], "give cell= once, with a name behind it: cell="),
+        (["table=1", "cell=tsw", "cell=ssw"], "give cell= once, with a name behind it: cell=ssw"),
         (["table=1", "cell=memorybank/gpqa"], "no printed number at cell=memorybank/gpqa"),
         (["table=1", "experiment=heads"], "takes table= and cell= for that"),
     ],
