@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from deltamem_cli.assemble import empty_model_of, model_source
+from deltamem_cli.assemble import assemble_data, empty_model_of, model_source
 from deltamem_cli.chosen_weights import choose_weights
 from deltamem_cli.commands.list_methods import trained_parameters
 from deltamem_cli.compose import choices, run_config
@@ -17,13 +17,13 @@ from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.experiments.dry_run import duration
 from deltamem_cli.experiments.estimate import DEFAULT_FACTOR, machine_rates, work_of
+from deltamem_cli.experiments.fitting import shortage
+from deltamem_cli.experiments.memory import longest_episode, need_of
 from deltamem_cli.instantiate import build, check_types
 
 __all__ = ["KINDS", "doctor"]
 
 KINDS = ("eval", "train")
-KEPT_ACTIVATIONS = 16
-"""Numbers of the hidden width that a layer keeps for the backward pass of one token, about."""
 MIB = 2.0**20
 
 
@@ -216,22 +216,29 @@ def _work(config: Any, kind: str, empty: Any, found: Findings) -> None:
     if seconds is not None and work.parameters is not None:
         bare = f"{DEFAULT_FACTOR:g} x what the arithmetic and memory of this machine allow"
         found.facts["time"] = f"about {duration(DEFAULT_FACTOR * seconds)} ({bare})"
-        found.facts["memory"] = _memory(
-            config, kind, empty, work.parameters * rates.bytes_per_weight
+    if empty is not None:
+        _memory(config, kind, empty, found)
+
+
+def _memory(config: Any, kind: str, empty: Any, found: Findings) -> None:
+    """The weights, what a training keeps with its longest episode, and whether both fit."""
+    longest, trained, recipe = None, 0, None
+    if kind == "train":
+        recipe = build({key: node for key, node in config.training.items() if key != "data"})
+        longest = longest_episode(config, assemble_data(config, recipe).episodes, recipe)
+        trained = trained_parameters(config, empty)
+    need = need_of(config, empty, trained=trained, longest=longest)
+    text = f"{need.weights / MIB:,.0f} MiB of weights"
+    if longest is None or recipe is None:
+        text += ", and the cache of what is in view"
+    else:
+        counted = "" if longest.from_tokenizer else ", from characters"
+        text += (
+            f", about {need.working / MIB:,.0f} MiB to train on with {recipe.micro_batch_size} of "
+            f"the longest episodes side by side ({longest.written:,} tokens written, {longest.asks}"
+            f" x {longest.read:,} read{counted})"
         )
-
-
-def _memory(config: Any, kind: str, empty: Any, weights: int) -> str:
-    """The weights, and in training what is kept for the backward pass."""
-    text = f"{weights / MIB:,.0f} MiB of weights"
-    if kind == "eval":
-        return f"{text}, and the cache of what is in view"
-    model = empty.config.get_text_config()
-    recipe = config.training
-    tokens = recipe.micro_batch_size * (recipe.get("write_length", 8192) + 512)
-    kept = 1 if recipe.get("activation_checkpointing", False) else KEPT_ACTIVATIONS
-    size = tokens * model.num_hidden_layers * model.hidden_size * kept * 4 / MIB
-    return (
-        f"{text}, about {size:,.0f} MiB of activations with {recipe.micro_batch_size} of the "
-        "longest episodes side by side"
-    )
+    found.facts["memory"] = text
+    sentence, _ = shortage(config, empty, longest)
+    if sentence is not None:
+        found.missing.append(f"memory: {sentence}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from deltamem_cli.compose import run_config
 from deltamem_cli.console import Console
+from deltamem_cli.experiments.fitting import one_sentence_without_memory
 from deltamem_cli.identity import config_hash, plain, public_words
 from deltamem_cli.instantiate import build, check_types
 
@@ -51,7 +52,7 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     )
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     tracking_run = tracking.run(folder, key=key, settings=plain(config), on_note=console.note)
-    with checkpoints.going_on(), only_run(folder):
+    with checkpoints.going_on(), only_run(folder), one_sentence_without_memory(config):
         with tracking_run as tracked, console.progress("pretrain") as tick:
 
             def on_step(report: StepReport) -> None:

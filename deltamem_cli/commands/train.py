@@ -13,6 +13,7 @@ from deltamem_cli.commands.training_run import LOG, TrainingRun
 from deltamem_cli.compose import choices, run_config
 from deltamem_cli.console import Console, Ticker
 from deltamem_cli.denormals import flushed_denormals
+from deltamem_cli.experiments.fitting import check_memory, one_sentence_without_memory
 from deltamem_cli.headline import announce_training
 from deltamem_cli.identity import plain, public_words
 from deltamem_cli.instantiate import build, check_types
@@ -65,7 +66,10 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
     tracking = build(config.tracker)
     recipe = build({k: v for k, v in config.training.items() if k != "data"})
     data = assemble_data(config, recipe)
-    backbone = load_model(config)
+    if processes.count == 1:
+        check_memory(config, data.episodes, recipe, console)
+    with one_sentence_without_memory(config):
+        backbone = load_model(config)
     learner = assemble_learner(config, backbone, recipe)
     announce_training(console, config, backbone, recipe=recipe, data=data)
     key = run_key(config, "train", backbone.identity, backbone.numerics, data.source)
@@ -75,7 +79,7 @@ def train_config(config: Any, console: Console) -> dict[str, Any]:
         return _summary(folder)
     run = TrainingRun(folder=folder, key=key, settings=_deciding(config), processes=processes)
     device = next(iter(learner.parameters())).device
-    with run.checkpoints.going_on(), run.alone(device):
+    with run.checkpoints.going_on(), run.alone(device), one_sentence_without_memory(config):
         live = {"backbone": backbone, "tracking": tracking, "console": console}
         _train(run, learner, data, recipe, config=config, **live)
     processes.wait()

@@ -37,7 +37,7 @@ def test_the_papers_sizes_without_its_weights(cli: Callable[..., Any]) -> None:
     assert facts(done)["backbone"] == "4,022,468,096 parameters"
     assert facts(done)["trained"].startswith("4,866,336 parameters (0.12 %")
     assert "GiB" not in facts(done)["memory"]
-    (missing,) = json.loads(done.out)["missing"]
+    missing, *_ = json.loads(done.out)["missing"]  # and memory, on a small machine
     assert missing.startswith("the weights of Qwen/Qwen3-4B-Instruct-2507: `hf download")
 
 
