@@ -206,7 +206,8 @@ class _Job:
             expand_paths(config)
             return _Outcome(value=self.task(config))
         except Exception as fault:
-            if getattr(fault, "exit_code", None) is None:
+            gone = isinstance(fault, BrokenPipeError)  # whoever read our output
+            if getattr(fault, "exit_code", None) is None and not gone:
                 raise
             return _Outcome(fault=fault)
 

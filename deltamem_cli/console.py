@@ -86,7 +86,9 @@ class Console:
     def json(self, content: Mapping[str, Any]) -> None:
         """What the verb was asked for, for a program: one document."""
         if self.as_json:
-            sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+            spelt = not (sys.stdout.encoding or "").lower().startswith("utf")
+            text = json.dumps(content, indent=2, ensure_ascii=spelt, default=str)
+            sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
     def note(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -14,6 +15,8 @@ from deltamem_cli.errors import USAGE
 
 __all__ = ["Stopped", "end_with", "exit_with"]
 
+UNHEARD = 128 + signal.SIGPIPE
+"""What shells have for a program whose reader has gone."""
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -28,6 +31,7 @@ class Stopped(KeyboardInterrupt):
 
 def end_with(app: Callable[[], Any]) -> NoReturn:
     """:func:`exit_with`, and end the process; a signal that comes then has nothing to stop."""
+    _print_in_any_encoding()
     try:
         code = exit_with(app)
         for number in SIGNALS:
@@ -48,16 +52,11 @@ def exit_with(app: Callable[[], Any]) -> int:
     try:
         app()
     except SystemExit as end:
-        stopped = _behind(end)
-        if stopped is not None:
-            return _say(stopped)
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        return _code_of(end)
     except Stopped as stopped:
         return _say(stopped)
     except BrokenPipeError:
-        # whoever read our output has gone; that is not an error
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _end_unheard()
     except Exception as fault:
         (sentence, code), signalled = _said(fault), _behind(fault)
         if code is not None:
@@ -82,13 +81,41 @@ def _said(fault: Exception) -> tuple[str, int | None]:
 
 def _behind(end: BaseException) -> Stopped | None:
     """The signal that Typer turned into an exit, or that broke something else on its way."""
-    behind: list[BaseException | None] = [end]
-    for fault in behind:
-        if isinstance(fault, Stopped):
-            return fault
-        if fault is not None:
-            behind += [f for f in (fault.__cause__, fault.__context__) if f not in behind]
-    return None
+    return next((fault for fault in _chain(end) if isinstance(fault, Stopped)), None)
+
+
+def _code_of(end: SystemExit) -> int:
+    """Typer makes exits of its own of signals, and of output that nobody reads."""
+    stopped = _behind(end)
+    if stopped is not None:
+        return _say(stopped)
+    if any(isinstance(fault, BrokenPipeError) for fault in _chain(end)):
+        return _end_unheard()
+    return end.code if isinstance(end.code, int) else int(end.code is not None)
+
+
+def _chain(end: BaseException) -> list[BaseException]:
+    chain = [end]
+    for fault in chain:
+        before = (fault.__cause__, fault.__context__)
+        chain += [f for f in before if f is not None and f not in chain]
+    return chain
+
+
+def _end_unheard() -> int:
+    """As SIGPIPE ends a program whose reader has gone, without a word; `head` is no fault."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    return UNHEARD
+
+
+def _print_in_any_encoding() -> None:
+    """A letter that the terminal's encoding lacks is spelt out by its number."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _say(stopped: Stopped) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 from evaluations.benchmark import Data
 from evaluations.datafile import cache_folder, sha256_of
 from evaluations.errors import DataUnavailable, InvalidData
+from evaluations.offline import NO_NETWORK, quiet_datasets
 from evaluations.rows.files import SUFFIXES, Row, read_file
 from evaluations.rows.text import read_document
 
@@ -125,16 +126,17 @@ def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
 
     rows: list[Row] = []
     revision = source.revision
-    try:
-        for split in source.splits:
-            data = load_dataset(source.id, source.config, split=split, revision=source.revision)
-            revision = _commit(data) or revision
-            rows += [
-                Row(where=f"{source.id}, {split}, row {i + 1}", split=split, values=values)
-                for i, values in enumerate(data)
-            ]
-    except (OSError, ValueError, RuntimeError) as fault:
-        raise DataUnavailable(_unavailable(source, fault)) from fault
+    with quiet_datasets() as online:
+        try:
+            for split in source.splits:
+                data = load_dataset(source.id, source.config, split=split, revision=source.revision)
+                revision = _commit(data) or revision
+                rows += [
+                    Row(where=f"{source.id}, {split}, row {i + 1}", split=split, values=values)
+                    for i, values in enumerate(data)
+                ]
+        except (OSError, ValueError, RuntimeError) as fault:
+            raise DataUnavailable(_unavailable(source, fault, online=online)) from fault
     digest = hashlib.sha256()
     for row in rows:
         text = json.dumps(row.values, sort_keys=True, ensure_ascii=False, default=str)
@@ -151,7 +153,7 @@ def _commit(data: Any) -> str | None:
     return None
 
 
-def _unavailable(source: HubSource, fault: Exception) -> str:
+def _unavailable(source: HubSource, fault: Exception, *, online: bool) -> str:
     bench = f"{source.setting}=FILE"
     if source.gated or "is a gated dataset" in str(fault):
         return (
@@ -160,7 +162,8 @@ def _unavailable(source: HubSource, fault: Exception) -> str:
             f"fetch`; or give a copy with {bench}"
         )
     offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
-    why = "HF_HUB_OFFLINE is set" if offline else str(fault).strip().splitlines()[0]
+    said = str(fault).strip().splitlines()[0] if online else NO_NETWORK
+    why = "HF_HUB_OFFLINE is set" if offline else said
     return (
         f"{source.id} is not on this machine and cannot be fetched ({why}): run `deltamem fetch` "
         f"where there is a network, or give a copy with {bench}"

@@ -1,0 +1,79 @@
+"""Where the output goes: encodings that lack letters, readers that leave, a hub that is away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+SHOW = ("show", "bench.dialogues=1", "bench.facts=[1,2]")
+COMMAND = (sys.executable, "-m", "deltamem_cli")
+
+
+def environment(**changes: str) -> dict[str, str]:
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **changes}
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
+@pytest.mark.parametrize(
+    "words", [("--help",), ("train", "--help"), SHOW, (*SHOW, "--json")], ids=" ".join
+)
+def test_an_encoding_that_lacks_our_letters(
+    words: tuple[str, ...], encoding: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, *words],
+        cwd=tmp_path,
+        env=environment(PYTHONIOENCODING=encoding),
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode(encoding)
+    if "--json" in words:
+        assert json.loads(text)["samples"]
+    elif words == ("--help",):
+        assert "\\u03b4-mem" in text
+
+
+@pytest.mark.parametrize("words", [SHOW, ("list",), ("show", "training=recall"), ("--help",)])
+def test_a_reader_that_leaves_ends_it_quietly(words: tuple[str, ...], tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # gone before the first letter, so that every write meets a closed pipe
+    try:
+        done = subprocess.run(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert done.stderr == ""
+
+
+def test_a_hub_that_is_away_is_known_at_once(tmp_path: Path) -> None:
+    words = ("show", "training=qasper_8192")
+    away = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [*COMMAND, *words],
+        cwd=tmp_path,
+        env=environment(**away, HF_HOME=str(tmp_path), DELTAMEM_DATA=str(tmp_path)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 4
+    assert done.stderr == (
+        "error: allenai/qasper is not on this machine and cannot be fetched (the hub does not "
+        "answer): run `deltamem fetch` where there is a network, or give a copy with "
+        "training.data.path=FILE\n"
+    )
