@@ -20,9 +20,9 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Interval
 
-from baselines.bm25 import BM25
-from baselines.textual import Recollection, TextualMemory
-from baselines.units import UNITS, Unit, shown, split_units, text_kind
+from baselines.retrieval.bm25 import BM25
+from baselines.retrieval.textual import Recollection, TextualMemory
+from baselines.retrieval.units import UNITS, Unit, shown, split_units, text_kind
 from deltamem.backbone import Backbone, Messages
 from deltamem.errors import InvalidInput, check_choice
 
@@ -60,12 +60,12 @@ class BM25RAG(TextualMemory):
             backbone: answers.
             context: ``part`` or ``auto``.
             k: units shown at most; None for the default of their kind.
-            unit: ``auto``, or a kind of :mod:`baselines.units`.
+            unit: ``auto``, or a kind of :mod:`baselines.retrieval.units`.
             chunk_tokens: the size of chunks, in tokens of the backbone.
             order: in the prompt, ``original`` or by ``rank``.
-            k1: see :mod:`baselines.bm25`.
-            b: see :mod:`baselines.bm25`.
-            idf: see :mod:`baselines.bm25`.
+            k1: see :mod:`baselines.retrieval.bm25`.
+            b: see :mod:`baselines.retrieval.bm25`.
+            idf: see :mod:`baselines.retrieval.bm25`.
             tokeniser: ``word`` (letters and digits, case folded) or ``whitespace`` (as it is).
             drop_unmatched: leave out units of score zero, which have no term of the question.
 

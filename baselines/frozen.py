@@ -15,7 +15,7 @@ from deltamem.backbone import (
     PromptLike,
     VisibleContext,
 )
-from deltamem.backbone.context import ReadReport
+from deltamem.backbone.contexts.visible import ReadReport
 from deltamem.errors import check_choice
 
 __all__ = ["Frozen", "Shown"]

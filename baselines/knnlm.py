@@ -18,11 +18,11 @@ import torch
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
-from baselines.asking import ask
 from baselines.frozen import Frozen, Shown
-from baselines.hidden_states import mlp_inputs
-from baselines.interpolation import check_interpolation, look, mix
-from baselines.neighbours import Datastore, check_neighbours, temperature_for
+from baselines.next_token.asking import ask
+from baselines.next_token.hidden_states import mlp_inputs
+from baselines.next_token.interpolation import check_interpolation, look, mix
+from baselines.next_token.neighbours import Datastore, check_neighbours, temperature_for
 from deltamem.backbone import (
     Backbone,
     DecodingLike,
@@ -87,7 +87,7 @@ class KnnLm(Frozen):
             interpolation: share of the neighbours in the mixture, lambda.
             neighbours: positions that are looked up at most; never more than a quarter of all.
             effective_neighbours: at what number of neighbours the temperature is set, see
-                :func:`baselines.neighbours.temperature_for`.
+                :func:`baselines.next_token.neighbours.temperature_for`.
             temperature: of the distances; None sets it by the number above.
 
         Raises:

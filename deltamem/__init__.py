@@ -9,13 +9,13 @@ with memory.attach(backbone.model) as attached:
 
 from __future__ import annotations
 
-from deltamem.adapter import DeltaMemory
-from deltamem.adapter_files import load_adapter, save_adapter, save_published_adapter
-from deltamem.adapter_source import adapter_folder
-from deltamem.attach import Attachment, attach
+from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.adapter.files import load_adapter, save_adapter, save_published_adapter
+from deltamem.adapter.source import adapter_folder
+from deltamem.attachment.attach import Attachment, attach
 from deltamem.backbone import Backbone, MemoryCache, load_backbone, load_tiny
-from deltamem.config import DeltaMemConfig
 from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem.layers.config import DeltaMemConfig
 from deltamem.state import MemoryState
 
 __all__ = [

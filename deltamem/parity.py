@@ -20,12 +20,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from deltamem.adapter import DeltaMemory
-from deltamem.adapter_files import load_adapter
-from deltamem.attach import Attachment
+from deltamem.adapter.authors_format import tensor_name
+from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.adapter.files import load_adapter
+from deltamem.attachment.attach import Attachment
 from deltamem.backbone import Backbone, fingerprint, pretrained_model
 from deltamem.errors import InvalidInput, Unavailable
-from deltamem.published import tensor_name
 from deltamem.state import MemoryState
 
 __all__ = ["ATTENTIONS", "TOLERANCE", "CaseResult", "run_case", "run_folder"]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
-from deltamem_cli.console import Console
 from deltamem_cli.errors import USAGE
+from deltamem_cli.screen.console import Console
 
 __all__ = ["Stopped", "end_with", "exit_with"]
 

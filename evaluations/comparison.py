@@ -9,8 +9,8 @@ from typing import Any
 
 from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.metrics.paired import Paired, compare_scores, holm
-from evaluations.record import RECORD, Record, read_record
-from evaluations.store import read_samples
+from evaluations.records.record import RECORD, Record, read_record
+from evaluations.records.store import read_samples
 
 __all__ = [
     "WITHHELD",

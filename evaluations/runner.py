@@ -10,11 +10,11 @@ from typing import Any, Protocol
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
 from evaluations.errors import EvaluationError, InvalidSetting
-from evaluations.losses import loss_fields
 from evaluations.memory_limits import free_memory, out_of_memory
 from evaluations.method import Answer, MemoryMethod, WriteReport
+from evaluations.records.losses import loss_fields
+from evaluations.records.store import SampleStore
 from evaluations.sample import Decoding, History, Sample, prompt_of
-from evaluations.store import SampleStore
 from evaluations.thinking import whole
 
 __all__ = ["Plan", "Progress", "plan_samples", "run", "run_history"]

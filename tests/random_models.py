@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from deltamem_cli.timing.decode_cuda import QWEN3_4B
+from deltamem_cli.speed.decode.cuda import QWEN3_4B
 
 FAMILIES = ("qwen3", "smollm3", "llama", "gemma3", "mistral")
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from deltamem import DeltaMemConfig
-from deltamem.layer import LayerMemory
-from deltamem.steps import SingleStep
+from deltamem.delta_rule.single_token import SingleStep
+from deltamem.layers.memory_layer import LayerMemory
 from deltamem.writers import MultiStateWriter
 
 SAME = 2e-6

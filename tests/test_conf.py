@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from deltamem_cli.compose import config_folder, options, run_config
 from deltamem_cli.errors import UsageError
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.settings.compose import config_folder, options, run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 GROUPS = {
     "train": ("model", "writer", "steer", "training", "runtime", "tracker"),
@@ -67,7 +67,7 @@ def test_the_recipe_follows_the_backbone(model: str) -> None:
 def test_the_users_own_command_has_the_papers_recipe() -> None:
     training = compose("train", "model=qwen3-4b", "writer=ssw").training
     assert (training.learning_rate, training.micro_batch_size) == (2e-4, 1)
-    assert training.data._target_ == "deltamem_cli.data.QasperData"
+    assert training.data._target_ == "deltamem_cli.training_data.QasperData"
 
 
 def test_a_sweep_over_backbones_has_the_recipe_of_each(in_folder: Path) -> None:

@@ -13,12 +13,12 @@ from omegaconf import OmegaConf
 from test_conf import CASES, NEEDED, compose
 
 from deltamem import DeltaMemConfig, InvalidInput
-from deltamem.ranges import fault_of, range_of
 from deltamem.training import TrainingConfig
 from deltamem.writers import MultiStateWriter
+from deltamem_base.ranges import fault_of, range_of
 from deltamem_cli.errors import UsageError
-from deltamem_cli.identity import leaves
-from deltamem_cli.instantiate import check_types, settings_with_types
+from deltamem_cli.settings.identity import leaves
+from deltamem_cli.settings.instantiate import check_types, settings_with_types
 
 ANY_NUMBER = ("memory.beta_bias_init", "method.learner.layer")
 """Any finite number will do: a bias, and a layer counted from either end."""

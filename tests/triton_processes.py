@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from deltamem.delta_rule.fused import has_triton
+from deltamem.delta_rule.many_tokens.fused import has_triton
 
 SIZES = ("span", "time", "states", "rank", "length", "chunks")
 """Names of the kernels' numbers; whatever else they are given points to tensors."""

@@ -6,24 +6,26 @@ with the KV cache.
 
 from __future__ import annotations
 
-from deltamem.backbone.architecture import decoder_layers, empty_model
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.batching import fitting_batch
 from deltamem.backbone.cache import MemoryCache
-from deltamem.backbone.chat_template import INSTRUCTIONS_MOVED
-from deltamem.backbone.context import VisibleContext
-from deltamem.backbone.dropped import DroppedContext
-from deltamem.backbone.faults import model_faults
-from deltamem.backbone.fingerprint import fingerprint
-from deltamem.backbone.generation import (
+from deltamem.backbone.contexts.dropped import DroppedContext
+from deltamem.backbone.contexts.truncation import fit_messages
+from deltamem.backbone.contexts.visible import VisibleContext
+from deltamem.backbone.contexts.windows import split_windows
+from deltamem.backbone.generation.generation import (
     Generation,
     NextLogits,
     check_decoding,
     generate,
     left_pad,
 )
+from deltamem.backbone.generation.streaming import TextStream
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
-from deltamem.backbone.loading import (
+from deltamem.backbone.loading.architecture import decoder_layers, empty_model
+from deltamem.backbone.loading.examination import model_faults
+from deltamem.backbone.loading.fingerprint import fingerprint
+from deltamem.backbone.loading.load import (
     load_backbone,
     load_config,
     load_tiny,
@@ -31,14 +33,12 @@ from deltamem.backbone.loading import (
     pretrained_model,
     tiny_folder,
 )
+from deltamem.backbone.loading.soundness import window_of
+from deltamem.backbone.loading.weight_files import weight_files
 from deltamem.backbone.recomputation import checkpoint_activations
-from deltamem.backbone.rendering import Rendered, render, render_history
-from deltamem.backbone.soundness import window_of
-from deltamem.backbone.streaming import TextStream
-from deltamem.backbone.template_date import TEMPLATE_DATE
-from deltamem.backbone.truncation import fit_messages
-from deltamem.backbone.weight_files import weight_files
-from deltamem.backbone.windows import split_windows
+from deltamem.backbone.rendering.chat_template import INSTRUCTIONS_MOVED
+from deltamem.backbone.rendering.rendering import Rendered, render, render_history
+from deltamem.backbone.rendering.template_date import TEMPLATE_DATE
 
 __all__ = [
     "INSTRUCTIONS_MOVED",

@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from deltamem.backbone.chat_template import ChatTemplate, chat_template
+from deltamem.backbone.generation.thinking import decode_with_tags, special_tags
 from deltamem.backbone.inputs import Messages
-from deltamem.backbone.rendering import Rendered, render, render_history
-from deltamem.backbone.template_date import TEMPLATE_DATE
-from deltamem.backbone.thinking import decode_with_tags, special_tags
+from deltamem.backbone.rendering.chat_template import ChatTemplate, chat_template
+from deltamem.backbone.rendering.rendering import Rendered, render, render_history
+from deltamem.backbone.rendering.template_date import TEMPLATE_DATE
 
 __all__ = ["Backbone"]
 
@@ -49,7 +49,7 @@ class Backbone:
     window: int
     """Tokens that it can attend to."""
     fingerprint: str
-    """Hash of all weights, see :mod:`deltamem.backbone.fingerprint`."""
+    """Hash of all weights, see :mod:`deltamem.backbone.loading.fingerprint`."""
     template_kwargs: Mapping[str, Any] = field(default_factory=dict)
     template_date: str = TEMPLATE_DATE
     """The day that chat templates take for today."""
@@ -150,7 +150,7 @@ class Backbone:
         join: str | None = None,
         add_generation_prompt: bool = False,
     ) -> Rendered:
-        """Tokens of ``messages``; see :func:`deltamem.backbone.rendering.render`."""
+        """Tokens of ``messages``; see :func:`deltamem.backbone.rendering.rendering.render`."""
         return render(
             self.tokenizer,
             messages,
@@ -161,7 +161,7 @@ class Backbone:
         )
 
     def render_history(self, messages: Messages, *, join: str | None = None) -> Rendered:
-        """Tokens of what came before a question; see :mod:`deltamem.backbone.rendering`."""
+        """Tokens of what came before a question; see :mod:`deltamem.backbone.rendering.rendering`."""
         return render_history(
             self.tokenizer,
             messages,

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from deltamem.delta_rule.choice import chosen_form
-from deltamem.delta_rule.chunked import delta_rule_chunked
-from deltamem.delta_rule.compiled import delta_rule_compiled, has_compiled
-from deltamem.delta_rule.fused import delta_rule_fused, has_triton
+from deltamem.delta_rule.many_tokens.chunked import delta_rule_chunked
+from deltamem.delta_rule.many_tokens.compiled import delta_rule_compiled, has_compiled
+from deltamem.delta_rule.many_tokens.fused import delta_rule_fused, has_triton
+from deltamem.delta_rule.many_tokens.one_or_none import delta_rule_step, read_state
 from deltamem.delta_rule.naive import delta_rule_naive
-from deltamem.delta_rule.step import delta_rule_step, read_state
 from deltamem.errors import check_choice
 
 __all__ = [

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from deltamem.errors import Unavailable
-from deltamem.user_cache import user_cache
+from deltamem_base.user_cache import user_cache
 
 __all__ = ["can_load", "compiler", "load_library"]
 

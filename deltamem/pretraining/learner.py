@@ -17,9 +17,9 @@ from deltamem.backbone import left_pad
 from deltamem.backbone.atomic import atomically, sync, why
 from deltamem.errors import CannotWrite, InvalidInput
 from deltamem.pretraining.curriculum import LONGEST, TokenSequence
-from deltamem.ranges import check_fields
 from deltamem.training.collate import IGNORED, TokenBatch
 from deltamem.training.objective import Objective, answer_objective
+from deltamem_base.ranges import check_fields
 
 __all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
 

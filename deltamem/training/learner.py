@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-from deltamem.adapter import DeltaMemory
-from deltamem.adapter_files import save_adapter
-from deltamem.attach import Attachment
+from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.adapter.files import save_adapter
+from deltamem.attachment.attach import Attachment
 from deltamem.backbone import Backbone
 from deltamem.training.collate import Batch, EncodedEpisode, collate, encode
 from deltamem.training.episodes import Episode

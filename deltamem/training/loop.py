@@ -18,7 +18,6 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from deltamem.errors import DeltaMemError
-from deltamem.ranges import check_fields
 from deltamem.training.checkpoint import Checkpoints
 from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
@@ -27,6 +26,7 @@ from deltamem.training.objective import Objective
 from deltamem.training.processes import Processes
 from deltamem.training.report import StepReport
 from deltamem.training.resuming import Resuming
+from deltamem_base.ranges import check_fields
 
 __all__ = ["TrainingConfig", "train"]
 

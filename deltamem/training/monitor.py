@@ -14,9 +14,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from deltamem.adapter import DeltaMemory
+from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.errors import InvalidInput
-from deltamem.layer import LayerMemory
+from deltamem.layers.memory_layer import LayerMemory
 from deltamem.training.processes import Processes
 from deltamem.writers.writer import WriteResult
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from deltamem.attach import Attachment
+from deltamem.attachment.attach import Attachment
 from deltamem.training.collate import IGNORED, Batch
 
 __all__ = ["Objective", "answer_loss", "answer_objective"]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deltamem.backbone.finite import first_not_finite
+from deltamem.backbone.generation.finite import first_not_finite
 from deltamem.errors import DeltaMemError
 from deltamem.training.checkpoint import Checkpoint, Checkpoints
 from deltamem.training.learner import Learner

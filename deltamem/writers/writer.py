@@ -16,7 +16,7 @@ from typing import Annotated
 from annotated_types import Ge
 from torch import Tensor
 
-from deltamem.ranges import check_fields
+from deltamem_base.ranges import check_fields
 
 __all__ = ["Projected", "WriteResult", "Writer", "mean_gate"]
 

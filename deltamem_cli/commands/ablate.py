@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.compose import about, choices, options, run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import OK, PARTIAL, UsageError
 from deltamem_cli.experiments import Outcome, Plan, make_plan, run_missing
 from deltamem_cli.experiments.dry_run import forecast, forecast_table
@@ -15,6 +13,8 @@ from deltamem_cli.experiments.jobs import Job, jobs_of
 from deltamem_cli.experiments.plan import Draft, make_drafts
 from deltamem_cli.experiments.table import draw, experiment_table, records_of
 from deltamem_cli.experiments.words import as_overrides
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import about, choices, options, run_config
 
 __all__ = ["ablate", "drafts_of", "plan_of", "show_forecast"]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltamem_cli.assemble import assemble_method, load_model
-from deltamem_cli.chosen_weights import choose_weights
-from deltamem_cli.compose import run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
-from deltamem_cli.headline import announce_evaluation
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.runs.build import assemble_method, load_model
+from deltamem_cli.runs.chosen_weights import choose_weights
+from deltamem_cli.runs.headline import announce_evaluation
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 __all__ = ["audit"]
 
@@ -32,9 +32,9 @@ def audit(overrides: Sequence[str], *, console: Console, samples: int | None) ->
 
 
 def _audit(config: Any, console: Console, samples: int) -> int:
-    from evaluations.audit import CHECKS, PAIRED
-    from evaluations.audit import audit as run_audit
-    from evaluations.gold import can_tell
+    from evaluations.audit.audit import CHECKS, PAIRED
+    from evaluations.audit.audit import audit as run_audit
+    from evaluations.audit.gold import can_tell
 
     check_types(config)
     benchmark = build(config.bench)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib import import_module
 
-from deltamem_cli.console import Console
-from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import UsageError
-from deltamem_cli.timing.alternate import Figure, LeftOut
+from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.screen.console import Console
+from deltamem_cli.speed.alternate import Figure, LeftOut
 
 __all__ = ["SUITES", "bench", "show_figures"]
 
@@ -18,7 +18,7 @@ SUITES = {
     "decode": "tokens per second with a memory, against the bare model",
     "eval": "one history and many questions: written once, asked side by side",
 }
-"""What there is to measure: modules of deltamem_cli.timing, each with ``figures(tick)``."""
+"""What there is to measure: modules of deltamem_cli.speed, each with ``figures(tick)``."""
 
 
 def bench(what: str | None, *, console: Console) -> None:
@@ -34,7 +34,7 @@ def bench(what: str | None, *, console: Console) -> None:
         return
     if what not in SUITES:
         raise UsageError(f"nothing to measure by '{what}'; choose one of {', '.join(SUITES)}")
-    module = import_module(f"deltamem_cli.timing.{what}")
+    module = import_module(f"deltamem_cli.speed.{what}")
     with flushed_denormals(), console.progress(f"bench {what}") as tick:
         show_figures(module.figures(tick), console=console)
 

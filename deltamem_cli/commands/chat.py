@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.assemble import context_mode, load_memory, load_model
-from deltamem_cli.chosen_weights import choose_adapter
-from deltamem_cli.compose import run_config
-from deltamem_cli.console import Console
-from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import OK, UsageError
 from deltamem_cli.exits import Stopped
-from deltamem_cli.instantiate import build, check_types
-from deltamem_cli.memory_tables import state_table, turn_table
+from deltamem_cli.runs.build import context_mode, load_memory, load_model
+from deltamem_cli.runs.chosen_weights import choose_adapter
+from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.memory_tables import state_table, turn_table
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 if TYPE_CHECKING:
-    from deltamem.conversation import Conversation
+    from deltamem.conversation.conversation import Conversation
 
 __all__ = ["chat"]
 
@@ -45,7 +45,7 @@ def chat(overrides: Sequence[str], *, console: Console, show: str | None) -> int
 
 
 def _chat(config: Any, console: Console) -> int:
-    from deltamem.conversation import Conversation
+    from deltamem.conversation.conversation import Conversation
 
     check_types(config)
     backbone = load_model(config)
@@ -163,7 +163,7 @@ class _Session:
         self.console.note(f"context {word}")
 
     def _memory(self, rest: str) -> None:
-        from deltamem.inspection import state_numbers
+        from deltamem.memory.inspection import state_numbers
 
         held = self.conversation.held
         self.console.result(

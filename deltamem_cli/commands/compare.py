@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.console import Console
+from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
     from evaluations.comparison import Comparison, Flip, Line

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.commands.demo_table import EVALUATION, demo_table, memory_words
 from deltamem_cli.commands.evaluate import evaluate_config
 from deltamem_cli.commands.train import train_config
-from deltamem_cli.compose import options, run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
-from deltamem_cli.instantiate import check_types
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import options, run_config
+from deltamem_cli.settings.instantiate import check_types
 
 if TYPE_CHECKING:
-    from evaluations.record import Record
+    from evaluations.records.record import Record
     from evaluations.reporting import Table
 
 __all__ = ["demo"]
@@ -79,7 +79,7 @@ def _train_live(settings: Any, console: Console) -> Path:
 
 def _rows(live: Path, live_writer: str) -> list[Row]:
     """The reference with and without the dialogue in view, then the memory, then its controls."""
-    from evaluations.figures import STYLES
+    from evaluations.figures.curves import STYLES
 
     rows = [
         Row(
@@ -112,7 +112,7 @@ def _evaluate(row: Row, settings: Any, console: Console) -> Record:
 
 
 def _show(rows: Sequence[Row], records: Sequence[Record], folder: Path, console: Console) -> None:
-    from evaluations.figures import draw_by_number
+    from evaluations.figures.curves import draw_by_number
     from evaluations.reporting import markdown
     from evaluations.whole_files import write_text
 

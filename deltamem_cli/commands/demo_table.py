@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.commands.evaluate import evaluate_config
 from deltamem_cli.commands.train import train_config
-from deltamem_cli.compose import method_settings, options, run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import method_settings, options, run_config
 
 if TYPE_CHECKING:
-    from evaluations.record import Record
+    from evaluations.records.record import Record
     from evaluations.reporting import Table
 
 __all__ = ["EVALUATION", "demo_table", "memory_words"]

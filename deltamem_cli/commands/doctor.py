@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from deltamem_cli.assemble import assemble_data, empty_model_of, model_source
-from deltamem_cli.chosen_weights import choose_weights
 from deltamem_cli.commands.list_methods import trained_parameters
-from deltamem_cli.compose import choices, run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.experiments.dry_run import duration
 from deltamem_cli.experiments.estimate import DEFAULT_FACTOR, machine_rates, work_of
-from deltamem_cli.experiments.fitting import shortage
-from deltamem_cli.experiments.memory import longest_episode, need_of
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.runs.build import assemble_data, empty_model_of, model_source
+from deltamem_cli.runs.chosen_weights import choose_weights
+from deltamem_cli.runs.device_memory import longest_episode, need_of
+from deltamem_cli.runs.fitting import shortage
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 __all__ = ["KINDS", "doctor"]
 
@@ -94,13 +94,13 @@ def _machine(config: Any, found: Findings) -> None:
     """Versions, device and the back ends that would be chosen."""
     import torch
 
-    from deltamem.backbone.placement import find_device
+    from deltamem.backbone.loading.placement import find_device
     from deltamem.delta_rule import VARIABLE
     from deltamem.delta_rule.choice import chosen_form
     from deltamem.delta_rule.compiling import compiler
-    from deltamem.delta_rule.fused import has_triton
-    from deltamem.steps import step_form
-    from evaluations.provenance import versions
+    from deltamem.delta_rule.many_tokens.fused import has_triton
+    from deltamem.delta_rule.single_token import step_form
+    from evaluations.records.provenance import versions
 
     device = find_device(str(config.runtime.device))
     known, names = versions(), ("deltamem", "torch", "transformers")

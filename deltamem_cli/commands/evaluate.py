@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.assemble import assemble_method, context_mode, load_model, writer_name
-from deltamem_cli.chosen_weights import choose_weights
-from deltamem_cli.compose import choices, run_config
-from deltamem_cli.console import Console
-from deltamem_cli.denormals import flushed_denormals
 from deltamem_cli.errors import UsageError
-from deltamem_cli.headline import announce_evaluation, sha_of
-from deltamem_cli.identity import control_name, plain
-from deltamem_cli.instantiate import build, check_types
-from deltamem_cli.paths import without_machine
-from deltamem_cli.run_key import run_key
+from deltamem_cli.runs.build import assemble_method, context_mode, load_model, writer_name
+from deltamem_cli.runs.chosen_weights import choose_weights
+from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.headline import announce_evaluation, sha_of
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.identity import control_name, plain
+from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.paths import without_machine
+from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
-    from evaluations.record import Record
+    from evaluations.records.record import Record
 
 __all__ = ["evaluate", "evaluate_config"]
 
@@ -57,10 +57,10 @@ def evaluate(
 
 def evaluate_config(config: Any, console: Console) -> Record:
     """Run one composed evaluation, going on from what is stored, and write its record."""
-    from evaluations.provenance import reset_peak_memory
-    from evaluations.record import RECORD, make_record
+    from evaluations.records.provenance import reset_peak_memory
+    from evaluations.records.record import RECORD, make_record
+    from evaluations.records.store import SampleStore
     from evaluations.runner import Plan, plan_samples, run
-    from evaluations.store import SampleStore
 
     check_types(config)
     benchmark = build(config.bench)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltamem_cli.compose import compose_each, options, run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import MISSING, OK, UsageError
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import compose_each, options, run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 __all__ = ["fetch", "fetch_needed"]
 
@@ -91,8 +91,8 @@ def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
 
 
 def _fetch_one(name: str, source: Any, console: Console) -> dict[str, Any]:
+    from evaluations.data.fetch import fetch as fetch_source
     from evaluations.errors import DataUnavailable
-    from evaluations.fetch import fetch as fetch_source
 
     console.note(f"{name}: {getattr(source, 'licence', '') or 'no licence stated'}")
     try:

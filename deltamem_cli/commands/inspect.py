@@ -8,24 +8,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.assemble import assemble_method, load_model
-from deltamem_cli.compose import method_settings
-from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
-from deltamem_cli.instantiate import build, check_types
-from deltamem_cli.memory_tables import (
+from deltamem_cli.runs.build import assemble_method, load_model
+from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.memory_tables import (
     difference_table,
     state_map,
     state_table,
     turn_maps,
     turn_table,
 )
-from deltamem_cli.rebuild import rebuild
+from deltamem_cli.settings.compose import method_settings
+from deltamem_cli.settings.from_record import rebuild
+from deltamem_cli.settings.instantiate import build, check_types
 
 if TYPE_CHECKING:
-    from deltamem.inspection import TurnNumbers
-    from deltamem.state_file import SavedState
-    from evaluations.record import Record
+    from deltamem.memory.inspection import TurnNumbers
+    from deltamem.memory.state_file import SavedState
+    from evaluations.records.record import Record
 
 __all__ = ["inspect", "turns_of_run"]
 
@@ -72,7 +72,7 @@ def _inspect_run(
     what: Path, settings: Sequence[str], console: Console, *, history: str | None, out: Path | None
 ) -> None:
     from evaluations.comparison import read_run
-    from evaluations.heatmaps import draw_heatmaps
+    from evaluations.figures.heatmaps import draw_heatmaps
 
     record = read_run(what).record
     name, turns = turns_of_run(record, settings, history=history)
@@ -157,9 +157,9 @@ def _same(what: str, found: str, stored: str) -> None:
 
 
 def _inspect_state(what: Path, console: Console, *, out: Path | None) -> None:
-    from deltamem.inspection import state_numbers
-    from deltamem.state_file import read_state
-    from evaluations.heatmaps import draw_heatmaps
+    from deltamem.memory.inspection import state_numbers
+    from deltamem.memory.state_file import read_state
+    from evaluations.figures.heatmaps import draw_heatmaps
 
     saved = read_state(what)
     numbers = state_numbers(saved.state)
@@ -207,9 +207,9 @@ def _told(saved: SavedState) -> dict[str, Any]:
 
 def _compare_states(a: Path, b: Path, console: Console, *, out: Path | None) -> None:
     from deltamem import MemoryState
-    from deltamem.inspection import difference
-    from deltamem.state_file import read_state
-    from evaluations.heatmaps import draw_heatmaps
+    from deltamem.memory.inspection import difference
+    from deltamem.memory.state_file import read_state
+    from evaluations.figures.heatmaps import draw_heatmaps
 
     one, other = read_state(a).state, read_state(b).state
     apart = difference(one, other)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deltamem_cli.commands.list_methods import list_methods
-from deltamem_cli.compose import about, options
-from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import about, options
 
 __all__ = ["GROUPS", "list_choices"]
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from deltamem_cli.assemble import empty_model_of
-from deltamem_cli.compose import options, run_config
-from deltamem_cli.console import Console
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.runs.build import empty_model_of
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import options, run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 __all__ = ["list_methods", "trained_parameters"]
 

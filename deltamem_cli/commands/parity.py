@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltamem_cli.console import Console
 from deltamem_cli.errors import OK, VERDICT_NOT_MET
+from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
     from deltamem.parity import CaseResult

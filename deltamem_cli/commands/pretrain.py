@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.compose import run_config
-from deltamem_cli.console import Console
-from deltamem_cli.experiments.fitting import one_sentence_without_memory
-from deltamem_cli.identity import config_hash, plain, public_words
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.runs.fitting import one_sentence_without_memory
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.identity import config_hash, plain, public_words
+from deltamem_cli.settings.instantiate import build, check_types
 
 __all__ = ["pretrain"]
 
@@ -28,7 +28,7 @@ def pretrain(overrides: Sequence[str], *, console: Console, show: str | None) ->
 def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     from deltamem.pretraining import BackboneLearner, Curriculum, build_tokenizer, new_backbone
     from deltamem.training import Checkpoints, StepReport, only_run, train
-    from deltamem_cli.world import RecallWorld, tokenizer_texts
+    from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
 
     check_types(config)
     tracking = build(config.tracker)

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.adapter_backbone import named_backbone
-from deltamem_cli.adapter_card import published_card
-from deltamem_cli.adapter_check import ADAPTER, card_of, checked_sha, left_out, whole_folder
-from deltamem_cli.adapter_records import adapter_records
-from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
+from deltamem_cli.publishing.backbone import named_backbone
+from deltamem_cli.publishing.card import published_card
+from deltamem_cli.publishing.check import ADAPTER, card_of, checked_sha, left_out, whole_folder
+from deltamem_cli.publishing.records import adapter_records
+from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
-    from deltamem.publishing import Published
+    from deltamem.adapter.upload import Published
 
 __all__ = ["Target", "push"]
 
@@ -57,7 +57,7 @@ def push(
         InvalidInput: a damaged adapter, or no name of a repository.
         Unavailable: no token, no network, or no right to write there.
     """
-    from deltamem.publishing import check_repository, publish
+    from deltamem.adapter.upload import check_repository, publish
 
     check_repository(target.repository)
     folder = whole_folder(adapter)
@@ -99,7 +99,7 @@ def _prepare(
     folder: Path, target: Target, named: Sequence[Path], console: Console
 ) -> tuple[_Files, list[str]]:
     """The files with their card, and the cells whose records are on it."""
-    from deltamem.adapter_files import CARD, CONFIG, WEIGHTS, stored_origin
+    from deltamem.adapter.files import CARD, CONFIG, WEIGHTS, stored_origin
 
     origin = stored_origin(folder)
     if origin is None or not origin.get("name"):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
+from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
     from evaluations.reporting import Report
@@ -48,9 +48,9 @@ def report(
     Raises:
         UsageError: a folder that is not there, no record in any, or an unknown format.
     """
-    from deltamem_cli.missing_runs import eval_command
     from deltamem_cli.published_numbers import paper_file
-    from evaluations.paper import Paper
+    from deltamem_cli.runs.missing_runs import eval_command
+    from evaluations.paper.numbers import Paper
     from evaluations.reporting import SampleReader, attribute, collect, make_report
     from evaluations.reporting.as_json import json_content
     from evaluations.whole_files import write_text

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.commands.ablate import drafts_of, plan_of, show_forecast
 from deltamem_cli.commands.fetch import fetch_needed
-from deltamem_cli.console import Console
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.experiments import Plan, run_missing
 from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import Judged, judge_table
 from deltamem_cli.experiments.words import as_overrides
-from deltamem_cli.overrides import quoted
 from deltamem_cli.published_numbers import paper_file
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.grammar import quoted
 
 if TYPE_CHECKING:
-    from evaluations.paper import Paper, Table
+    from evaluations.paper.numbers import Paper, Table
 
 __all__ = ["reproduce"]
 
@@ -39,7 +39,7 @@ def reproduce(words: Sequence[str], *, console: Console, dry_run: bool) -> int:
     Raises:
         UsageError: no such table or cell, or a table whose numbers depend on the machine.
     """
-    from evaluations.paper import Paper
+    from evaluations.paper.numbers import Paper
 
     own, settings = _split(as_overrides(words))
     table = _table(Paper.read(paper_file()), own.get("table"))

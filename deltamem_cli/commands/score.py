@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.compose import run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 if TYPE_CHECKING:
     from evaluations.benchmark import Benchmark
-    from evaluations.record import Record
+    from evaluations.records.record import Record
 
 __all__ = ["score"]
 
@@ -31,9 +31,9 @@ def score(run: Path, overrides: Sequence[str], *, console: Console) -> None:
         DataUnavailable: no such folder, or one without a record.
         UsageError: settings of something other than the run's benchmark.
     """
-    from evaluations.record import RECORD
-    from evaluations.rescore import rescore
-    from evaluations.store import read_samples
+    from evaluations.records.record import RECORD
+    from evaluations.records.rescore import rescore
+    from evaluations.records.store import read_samples
     from evaluations.whole_files import write_json
 
     record = _record(run)
@@ -56,7 +56,7 @@ def score(run: Path, overrides: Sequence[str], *, console: Console) -> None:
 
 def _record(run: Path) -> Record:
     from evaluations.errors import DataUnavailable, InvalidData
-    from evaluations.record import RECORD, read_record
+    from evaluations.records.record import RECORD, read_record
 
     if not run.is_dir():
         raise DataUnavailable(

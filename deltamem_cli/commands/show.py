@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from deltamem_cli.assemble import context_mode, model_source, prompt_options
 from deltamem_cli.commands.show_training import show_training
-from deltamem_cli.compose import choices, run_config
-from deltamem_cli.console import Console
 from deltamem_cli.errors import UsageError
-from deltamem_cli.excerpt import LONGEST, excerpt
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.runs.build import context_mode, model_source, prompt_options
+from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.excerpt import LONGEST, excerpt
+from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 __all__ = ["show"]
 

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.assemble import assemble_data
-from deltamem_cli.compose import run_config
-from deltamem_cli.console import Console
-from deltamem_cli.excerpt import excerpt
-from deltamem_cli.instantiate import build, check_types
+from deltamem_cli.runs.build import assemble_data
+from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.excerpt import excerpt
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.instantiate import build, check_types
 
 if TYPE_CHECKING:
     from deltamem.training import Episode

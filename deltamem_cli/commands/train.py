@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.assemble import assemble_data, assemble_learner, load_model
-from deltamem_cli.commands.training_run import LOG, TrainingRun
-from deltamem_cli.compose import choices, run_config
-from deltamem_cli.console import Console, Ticker
-from deltamem_cli.denormals import flushed_denormals
-from deltamem_cli.experiments.fitting import check_memory, one_sentence_without_memory
-from deltamem_cli.headline import announce_training
-from deltamem_cli.identity import plain, public_words
-from deltamem_cli.instantiate import build, check_types
-from deltamem_cli.launching import fit_out
-from deltamem_cli.run_key import run_key
+from deltamem_cli.runs.build import assemble_data, assemble_learner, load_model
+from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.fitting import check_memory, one_sentence_without_memory
+from deltamem_cli.runs.headline import announce_training
+from deltamem_cli.runs.launching import fit_out
+from deltamem_cli.runs.training_run import LOG, TrainingRun
+from deltamem_cli.screen.console import Console, Ticker
+from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.identity import plain, public_words
+from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
     from deltamem.training import StepLog, StepReport, TrainingConfig

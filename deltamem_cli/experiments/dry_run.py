@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.compose import compose_each
 from deltamem_cli.experiments.estimate import Work, factor_of, machine_rates, work_of
 from deltamem_cli.experiments.jobs import Job, finished
-from deltamem_cli.identity import content_hash, plain
-from deltamem_cli.run_key import contents
+from deltamem_cli.settings.compose import compose_each
+from deltamem_cli.settings.identity import content_hash, plain
+from deltamem_cli.settings.run_key import contents
 
 __all__ = ["Forecast", "duration", "forecast", "forecast_table"]
 
@@ -98,7 +98,7 @@ def _work(kind: str, config: Any) -> tuple[Work | None, str | None]:
 
 def _took(outcome: Any, job: Job) -> float | None:
     """Seconds of a finished evaluation; trainings log rates, not totals."""
-    from evaluations.record import read_record
+    from evaluations.records.record import read_record
 
     if outcome is None or outcome.path is None or job.kind != "eval":
         return None

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from deltamem_cli.assemble import assemble_data, empty_model_of
-from deltamem_cli.instantiate import build
+from deltamem_cli.runs.build import assemble_data, empty_model_of
+from deltamem_cli.settings.instantiate import build
 
 __all__ = ["DEFAULT_FACTOR", "Rates", "Work", "factor_of", "machine_rates", "work_of"]
 

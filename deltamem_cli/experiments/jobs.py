@@ -14,10 +14,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.compose import run_config
-from deltamem_cli.console import Console
 from deltamem_cli.experiments.plan import Cell
 from deltamem_cli.experiments.words import Words, merged
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import run_config
 
 __all__ = ["Job", "Outcome", "finished", "jobs_of", "run_missing"]
 
@@ -66,7 +66,7 @@ def jobs_of(cells: Iterable[Cell]) -> list[Job]:
 def finished(job: Job, runs: Path) -> Outcome | None:
     """The outcome of a job that ended well before, and whose result is still there."""
     from evaluations.errors import InvalidData
-    from evaluations.record import read_record
+    from evaluations.records.record import read_record
 
     try:
         entry = json.loads(_entry(job.key, runs).read_text(encoding="utf-8"))

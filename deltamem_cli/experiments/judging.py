@@ -8,17 +8,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltamem_cli.chosen_weights import named_weights
-from deltamem_cli.compose import compose_each, method_settings
 from deltamem_cli.experiments.jobs import Outcome
 from deltamem_cli.experiments.plan import DEFAULT_METHOD, Cell, Plan
 from deltamem_cli.experiments.words import value_of
-from deltamem_cli.identity import plain
+from deltamem_cli.runs.chosen_weights import named_weights
+from deltamem_cli.settings.compose import compose_each, method_settings
+from deltamem_cli.settings.identity import plain
 
 if TYPE_CHECKING:
     from evaluations.comparison import Run
-    from evaluations.paper import Column, Published, Table
-    from evaluations.verdict import Judgement, Measured
+    from evaluations.paper.numbers import Column, Published, Table
+    from evaluations.paper.verdict import Judgement, Measured
 
 __all__ = ["Judged", "judge_table"]
 
@@ -58,7 +58,7 @@ class _Judge:
 
     def score(self, row: str, column: Column, printed: float) -> tuple[Judgement, str | None]:
         """The verdict on one benchmark's number."""
-        from evaluations.verdict import decide
+        from evaluations.paper.verdict import decide
 
         measured, why, path = self.measured(row, column)
         if measured is None:
@@ -67,7 +67,7 @@ class _Judge:
 
     def mean(self, row: str, printed: float) -> tuple[Judgement, None]:
         """The verdict on an average, blank cells filled by our own reference row."""
-        from evaluations.verdict import average, decide
+        from evaluations.paper.verdict import average, decide
 
         parts = []
         for name in self.table.average_of:
@@ -85,7 +85,7 @@ class _Judge:
 
     def _measured(self, row: str, column: Column) -> tuple[Measured | None, str, str | None]:
         """Our mean, or why there is none that counts, and the record's path."""
-        from evaluations.verdict import Expected, faults_of, measure
+        from evaluations.paper.verdict import Expected, faults_of, measure
 
         cell = self.cell_for(row, column)
         if cell is None:
@@ -132,9 +132,9 @@ def _read(record: str) -> Run | str:
 def _stored_sha(method: str, folder: str) -> str:
     """Of the weights that a training of a method left."""
     if method_settings(method).needs_adapter:
-        from deltamem.adapter_files import stored_sha
+        from deltamem.adapter.files import stored_sha
     else:
-        from baselines.weights import stored_sha
+        from baselines.trained.weights import stored_sha
     return stored_sha(Path(folder))
 
 
@@ -159,6 +159,6 @@ def judge_table(
 
 
 def _invalid(why: str) -> Judgement:
-    from evaluations.verdict import Judgement, Verdict
+    from evaluations.paper.verdict import Judgement, Verdict
 
     return Judgement(verdict=Verdict.INVALID, why=why)

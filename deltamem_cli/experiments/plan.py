@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deltamem_cli.assemble import is_trained
-from deltamem_cli.compose import compose_each
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
-from deltamem_cli.identity import content_hash
-from deltamem_cli.instantiate import check_types
-from deltamem_cli.run_key import planned_key
+from deltamem_cli.runs.build import is_trained
+from deltamem_cli.settings.compose import compose_each
+from deltamem_cli.settings.identity import content_hash
+from deltamem_cli.settings.instantiate import check_types
+from deltamem_cli.settings.run_key import planned_key
 
 __all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from deltamem_cli.overrides import quoted
+from deltamem_cli.settings.grammar import quoted
 
 __all__ = ["as_overrides", "merged", "replaced", "value_of"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 import typer
 
 if TYPE_CHECKING:
-    from deltamem_cli.console import Console
+    from deltamem_cli.screen.console import Console
 
 __all__ = ["Cfg", "DryRun", "Json", "Multirun", "Overrides", "Quiet", "Verbose", "make_console"]
 
@@ -36,6 +36,6 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")]
 
 def make_console(*, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Console:
     """How loud a verb is; nothing heavy is imported before it is called."""
-    from deltamem_cli.console import Console
+    from deltamem_cli.screen.console import Console
 
     return Console(quiet=quiet, verbose=verbose, as_json=as_json)

@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from evaluations.origins import each
-from evaluations.record import Record
+from evaluations.records.origins import each
+from evaluations.records.record import Record
 from evaluations.reporting.as_json import finite
 from evaluations.reporting.costs import COSTS
 from evaluations.reporting.tables import Report

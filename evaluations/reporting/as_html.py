@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from evaluations.errors import InvalidData
+from evaluations.figures.inline_svg import inline_svg
+from evaluations.figures.plots import draw_all
 from evaluations.reporting.as_json import json_content
 from evaluations.reporting.attribution import Attribution
 from evaluations.reporting.collection import SampleReader, StoredRecord
 from evaluations.reporting.flips import flip_pairs
-from evaluations.reporting.inline_svg import inline_svg
-from evaluations.reporting.plots import draw_all
 from evaluations.reporting.tables import Cell, Report
 
 __all__ = ["MEMORY_MAP", "html_page"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluations.paper import Paper
-from evaluations.record import Record
+from evaluations.paper.numbers import Paper
+from evaluations.records.record import Record
 from evaluations.reporting.attribution import (
     REFERENCE,
     Attribution,

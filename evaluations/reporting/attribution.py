@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from evaluations.metrics.paired import Paired
-from evaluations.record import Record
+from evaluations.records.record import Record
 from evaluations.reporting.collection import SampleReader, StoredRecord
 from evaluations.reporting.differences import paired
 from evaluations.reporting.naming import column_titles, row_names

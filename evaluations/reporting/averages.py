@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluations.paper import Table
+from evaluations.paper.numbers import Table
 from evaluations.reporting.tables import Estimate
 
 __all__ = ["Averages", "average", "averages"]

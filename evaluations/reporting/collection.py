@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from evaluations.errors import InvalidData
-from evaluations.record import RECORD, Record, read_record
-from evaluations.store import SAMPLES, read_samples
+from evaluations.records.record import RECORD, Record, read_record
+from evaluations.records.store import SAMPLES, read_samples
 
 __all__ = ["SampleReader", "StoredRecord", "collect", "find", "incomplete"]
 

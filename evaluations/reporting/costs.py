@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluations.origins import each
-from evaluations.record import Record
+from evaluations.records.origins import each
+from evaluations.records.record import Record
 from evaluations.reporting.collection import StoredRecord
 from evaluations.reporting.naming import column_titles, row_names
 from evaluations.reporting.tables import Cell, Estimate, Footnotes, Note, Table

@@ -13,8 +13,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluations.paper import Column, Row, Table
-from evaluations.record import Record
+from evaluations.paper.numbers import Column, Row, Table
+from evaluations.records.record import Record
 
 __all__ = ["Counterpart", "columns_of", "counterpart", "matches"]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluations.metrics.paired import Paired, compare_scores
-from evaluations.record import Record
+from evaluations.records.record import Record
 from evaluations.reporting.collection import SampleReader, StoredRecord
 
 __all__ = ["Difference", "difference", "paired"]

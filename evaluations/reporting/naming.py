@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from evaluations.record import Record
+from evaluations.records.record import Record
 
 __all__ = ["LABELS", "column_titles", "row_names"]
 

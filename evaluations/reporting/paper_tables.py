@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from evaluations.paper import AVERAGE, Column, Paper, Published, Row, Table
-from evaluations.record import Record
+from evaluations.paper.numbers import AVERAGE, Column, Paper, Published, Row, Table
+from evaluations.records.record import Record
 from evaluations.reporting import tables
 from evaluations.reporting.averages import Averages, averages
 from evaluations.reporting.collection import StoredRecord

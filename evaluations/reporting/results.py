@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from evaluations.record import Record
+from evaluations.records.record import Record
 from evaluations.reporting.collection import StoredRecord
 from evaluations.reporting.emphasis import RULE
 from evaluations.reporting.naming import LABELS, column_titles, row_names

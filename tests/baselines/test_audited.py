@@ -20,17 +20,17 @@ from test_invariants import CASES, World, world  # noqa: F401
 
 from baselines.bm25_rag import BM25RAG
 from baselines.frozen import Frozen
-from evaluations.audit import Finding, audit
+from evaluations.audit.audit import Finding, audit
+from evaluations.audit.gold import can_tell, given_away
 from evaluations.benchmark import Benchmark
-from evaluations.gold import can_tell, given_away
-from evaluations.gpqa import GPQA
-from evaluations.hotpotqa import HotpotQA
-from evaluations.ifeval import IFEval
-from evaluations.locomo import Locomo
-from evaluations.memory_agent_bench import MemoryAgentBench
-from evaluations.recall import Recall
+from evaluations.benchmarks.gpqa import GPQA
+from evaluations.benchmarks.hotpotqa import HotpotQA
+from evaluations.benchmarks.ifeval.ifeval import IFEval
+from evaluations.benchmarks.locomo import Locomo
+from evaluations.benchmarks.memory_agent_bench.memory_agent_bench import MemoryAgentBench
+from evaluations.benchmarks.recall.recall import Recall
+from evaluations.benchmarks.throughput import Throughput
 from evaluations.sample import History, Sample
-from evaluations.throughput import Throughput
 
 
 def hotpotqa(folder: Path) -> Benchmark:

@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
 
-from baselines.bm25 import BM25
 from baselines.bm25_rag import BM25RAG
 from baselines.frozen import Frozen
-from baselines.units import UNITS, shown, split_units
+from baselines.retrieval.bm25 import BM25
+from baselines.retrieval.units import UNITS, shown, split_units
 from deltamem import InvalidInput
-from evaluations.locomo import Locomo
-from evaluations.mab_sources import SOURCES
-from evaluations.mab_templates import OWN
+from evaluations.benchmarks.locomo import Locomo
+from evaluations.benchmarks.memory_agent_bench.sources import SOURCES
+from evaluations.benchmarks.memory_agent_bench.templates import OWN
 from evaluations.sample import Decoding, History, Prompt
 
 CLOSE = 1e-12

@@ -34,16 +34,16 @@ from trained_baselines import (
     written,
 )
 
-from baselines.context2lora import Context2Lora, Context2LoraLearner
-from baselines.context2lora_per_context import Context2LoraPerContext
+from baselines.context2lora.context2lora import Context2Lora, Context2LoraLearner
+from baselines.context2lora.per_context import Context2LoraPerContext
+from baselines.context2lora.synthesis import Examples, read_pairs
+from baselines.context2lora.write_time import WriteTimeTraining
 from baselines.frozen import Frozen
-from baselines.supervised import supervise
-from baselines.synthesis import Examples, read_pairs
-from baselines.write_time import WriteTimeTraining
+from baselines.trained.supervised import supervise
 from deltamem.errors import InvalidInput, Unavailable
 from deltamem.training import Ask, Episode
 from deltamem.training.collate import IGNORED, encode_ask
-from evaluations.losses import loss_notes
+from evaluations.records.losses import loss_notes
 from evaluations.sample import History
 
 CLOSE = 1e-4
@@ -391,7 +391,7 @@ def test_what_an_adapter_per_history_says_of_itself(tiny: Any) -> None:
 
 def test_large_batches_are_accumulated(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """However a batch is split, its gradient is that of the whole."""
-    from baselines import write_time
+    from baselines.context2lora import write_time
 
     losses = []
     for at_once in (1, 40, 10_000):
@@ -405,8 +405,8 @@ def test_large_batches_are_accumulated(tiny: Any, monkeypatch: pytest.MonkeyPatc
 
 def test_padding_never_hides_an_end_of_turn(tiny: Any) -> None:
     """Masked by position: the row is learnt alike where padding has the id of the end."""
-    from baselines.lora import Lora
-    from baselines.write_time import _accumulate
+    from baselines.context2lora.write_time import _accumulate
+    from baselines.trained.lora import Lora
 
     rows = Facts().rows(tiny, OTHER, seed=0)
     rows[0] = rows[0][:5]  # of another length, so that there is padding

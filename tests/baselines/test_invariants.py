@@ -29,20 +29,20 @@ from omegaconf import OmegaConf
 from trained_baselines import EPISODES, OTHER, QUESTIONS, TALK, fit, scatter, sha
 
 from baselines.bm25_rag import BM25RAG
-from baselines.context2lora import Context2Lora, Context2LoraLearner
-from baselines.context2lora_per_context import Context2LoraPerContext
+from baselines.context2lora.context2lora import Context2Lora, Context2LoraLearner
+from baselines.context2lora.per_context import Context2LoraPerContext
+from baselines.context2lora.synthesis import Examples
+from baselines.context2lora.write_time import WriteTimeTraining
 from baselines.frozen import Frozen
 from baselines.knnlm import KnnLm
-from baselines.llmlingua2 import LLMLingua2
-from baselines.memgen import MemGen, MemGenLearner
-from baselines.memorybank import MemoryBank
-from baselines.memorybank_forgetting import Forgetting
-from baselines.mlp_memory import MLPMemory, MLPMemoryLearner
-from baselines.synthesis import Examples
-from baselines.write_time import WriteTimeTraining
+from baselines.llmlingua2.llmlingua2 import LLMLingua2
+from baselines.memgen.memgen import MemGen, MemGenLearner
+from baselines.memorybank.forgetting import Forgetting
+from baselines.memorybank.memorybank import MemoryBank
+from baselines.mlp_memory.mlp_memory import MLPMemory, MLPMemoryLearner
 from deltamem import DeltaMemConfig, DeltaMemory
 from deltamem.backbone import Backbone
-from deltamem.session import DeltaMemMethod
+from deltamem.method.delta_mem_method import DeltaMemMethod
 from evaluations.sample import Cut, Decoding, History, Prompt
 
 SAMPLED = Decoding(max_new_tokens=8, temperature=1.0)

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trained_baselines import GREEDY, OTHER, TALK, prompts, sha, texts, written
 
-from baselines import neighbours
 from baselines.frozen import Frozen
-from baselines.hidden_states import check_layer, mlp_inputs
-from baselines.interpolation import mix
 from baselines.knnlm import KnnLm, Stored, interpolated, store
-from baselines.neighbours import Datastore, temperature_for
+from baselines.next_token import neighbours
+from baselines.next_token.hidden_states import check_layer, mlp_inputs
+from baselines.next_token.interpolation import mix
+from baselines.next_token.neighbours import Datastore, temperature_for
 from deltamem.backbone import generate
 from deltamem.errors import InvalidInput
 from evaluations.sample import Decoding, History

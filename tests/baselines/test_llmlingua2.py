@@ -18,7 +18,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from baselines.llmlingua2 import LLMLingua2, verbatim
+from baselines.llmlingua2.llmlingua2 import LLMLingua2, verbatim
 from deltamem import InvalidInput
 from deltamem.errors import Unavailable
 from evaluations.sample import Cut, Decoding, History, Prompt

@@ -31,13 +31,13 @@ from trained_baselines import (
     written,
 )
 
-from baselines.context2lora import Context2LoraLearner
+from baselines.context2lora.context2lora import Context2LoraLearner
 from baselines.frozen import Frozen
-from baselines.memgen import MemGen
-from baselines.memgen_decoding import Readings, WovenLogits
-from baselines.memgen_places import Places
-from baselines.memgen_training import MemGenLearner, splice
-from baselines.memgen_weaver import MemGenWeights
+from baselines.memgen.decoding import Readings, WovenLogits
+from baselines.memgen.memgen import MemGen
+from baselines.memgen.places import Places
+from baselines.memgen.training import MemGenLearner, splice
+from baselines.memgen.weaver import MemGenWeights
 from deltamem.backbone import MemoryCache, generate
 from deltamem.errors import InvalidInput, Unavailable
 from evaluations.sample import Decoding, History

@@ -15,18 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
-from baselines.embedder import load_embedder
-from baselines.memorybank import MemoryBank
-from baselines.memorybank_days import (
+from baselines.memorybank.days import (
     Document,
     Segmentation,
     make_days,
     make_documents,
     neighbours,
 )
-from baselines.memorybank_forgetting import Forgetting, Strength, day_numbers, retention
-from baselines.summaries import DAY, Summariser
-from baselines.units import shown, split_units
+from baselines.memorybank.forgetting import Forgetting, Strength, day_numbers, retention
+from baselines.memorybank.memorybank import MemoryBank
+from baselines.memorybank.summaries import DAY, Summariser
+from baselines.retrieval.embedder import load_embedder
+from baselines.retrieval.units import shown, split_units
 from deltamem import InvalidInput
 from deltamem.errors import Unavailable
 from evaluations.sample import Decoding, History, Prompt

@@ -26,12 +26,12 @@ from trained_baselines import (
     written,
 )
 
-from baselines import mlp_memory_training
 from baselines.frozen import Frozen
-from baselines.hidden_states import mlp_inputs
-from baselines.mlp_memory import MLPMemory
-from baselines.mlp_memory_student import Student
-from baselines.mlp_memory_training import MLPMemoryLearner
+from baselines.mlp_memory import training as mlp_memory_training
+from baselines.mlp_memory.mlp_memory import MLPMemory
+from baselines.mlp_memory.student import Student
+from baselines.mlp_memory.training import MLPMemoryLearner
+from baselines.next_token.hidden_states import mlp_inputs
 from deltamem.backbone import MemoryCache
 from deltamem.errors import InvalidInput, Unavailable
 from deltamem.training import Episode

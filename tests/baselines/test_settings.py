@@ -12,7 +12,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 from random_models import qwen3_4b
 
-from baselines.context2lora_per_context import Context2LoraPerContext
+from baselines.context2lora.per_context import Context2LoraPerContext
 from deltamem.backbone import Backbone
 
 OURS = {"needs_adapter", "natural_context", "family", "state", "learner"}

@@ -11,7 +11,7 @@ from single_tokens import SETTINGS, difference, layer_of, token_and_state
 
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
 from deltamem.delta_rule import VARIABLE, delta_rule, delta_rule_fused, delta_rule_naive
-from deltamem.steps import FusedStep, single_step
+from deltamem.delta_rule.single_token import FusedStep, single_step
 from deltamem.training import Ask, DeltaMemLearner, Episode
 
 DEVICE = "cuda"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deltamem.adapter_files import stored_sha
+from deltamem.adapter.files import stored_sha
 
 FEW = ("bench.dialogues=1", "bench.facts=[1]", "context=none")
 QUICK = (
@@ -167,8 +167,8 @@ def test_a_repository_without_a_commit_is_said_and_recorded_with_it(
 def test_released_adapters_are_pinned() -> None:
     from omegaconf import OmegaConf
 
-    from deltamem.adapter_source import HUB_COMMIT
-    from deltamem_cli.compose import config_folder
+    from deltamem.adapter.source import HUB_COMMIT
+    from deltamem_cli.settings.compose import config_folder
 
     for file in (config_folder() / "model").glob("*.yaml"):
         adapters = OmegaConf.to_container(OmegaConf.load(file), resolve=False).get("adapters", {})

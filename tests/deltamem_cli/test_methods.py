@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from deltamem_cli.assemble import is_trained
-from deltamem_cli.compose import options
+from deltamem_cli.runs.build import is_trained
+from deltamem_cli.settings.compose import options
 
 PAPER = {
     "context2lora": 5_898_240,

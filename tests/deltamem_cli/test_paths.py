@@ -17,9 +17,9 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltamem_cli.compose import compose_each, run_config
-from deltamem_cli.identity import public_words
-from deltamem_cli.paths import without_machine
+from deltamem_cli.settings.compose import compose_each, run_config
+from deltamem_cli.settings.identity import public_words
+from deltamem_cli.settings.paths import without_machine
 
 SMALL = ("bench.dialogues=1", "bench.facts=[1]", "method=frozen")
 SHORT = (

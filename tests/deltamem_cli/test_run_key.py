@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from omegaconf import ListConfig, OmegaConf
 
-from deltamem_cli.compose import compose_each, options
-from deltamem_cli.identity import leaves
-from deltamem_cli.run_key import planned_key, run_key
+from deltamem_cli.settings.compose import compose_each, options
+from deltamem_cli.settings.identity import leaves
+from deltamem_cli.settings.run_key import planned_key, run_key
 
 GROUPS = {
     "eval": ("model", "writer", "method", "bench", "context", "control", "runtime"),
@@ -151,7 +151,7 @@ def test_a_control_given_by_its_parts_is_that_control(
 
 
 def test_a_local_model_is_itself_wherever_it_lies(cli: Callable[..., Any]) -> None:
-    from deltamem.backbone.loading import tiny_folder
+    from deltamem.backbone.loading.load import tiny_folder
 
     ours = [*TSW, "method=frozen", "model=hf", "--limit", "1"]
     for place in ("a", "b"):

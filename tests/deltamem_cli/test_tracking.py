@@ -14,10 +14,10 @@ from event_files import scalars
 
 from deltamem.training import StepReport
 from deltamem_cli.app import app
-from deltamem_cli.compose import compose_each
 from deltamem_cli.exits import exit_with
-from deltamem_cli.identity import config_hash, deciding
-from deltamem_cli.run_key import planned_key
+from deltamem_cli.settings.compose import compose_each
+from deltamem_cli.settings.identity import config_hash, deciding
+from deltamem_cli.settings.run_key import planned_key
 from deltamem_cli.tracking import RunFacts, Tracking
 from deltamem_cli.tracking.trackers import _needed
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from toys import Parrot, Said
 
 from evaluations.benchmark import Benchmark, Data, Entry
-from evaluations.record import RECORD, Record, make_record
+from evaluations.records.record import RECORD, Record, make_record
+from evaluations.records.store import SampleStore
 from evaluations.reporting import StoredRecord
 from evaluations.runner import Plan, run
 from evaluations.sample import Decoding, History, Prompt, Sample
-from evaluations.store import SampleStore
 from evaluations.whole_files import write_json
 
 __all__ = ["OWN", "Drawn", "simulate"]

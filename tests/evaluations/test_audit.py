@@ -10,8 +10,8 @@ import pytest
 import torch
 from toys import Letters, Parrot, Report, Said
 
-from evaluations.audit import CHECKS, audit
-from evaluations.recall import Recall
+from evaluations.audit.audit import CHECKS, audit
+from evaluations.benchmarks.recall.recall import Recall
 from evaluations.sample import Decoding, History, Prompt
 
 
@@ -149,7 +149,7 @@ def test_every_check_is_planted() -> None:
 @pytest.mark.parametrize("context", ["none", "visible"])
 def test_delta_mem_is_clean(context: str, tiny: Any) -> None:
     from deltamem import DeltaMemConfig, DeltaMemory
-    from deltamem.session import DeltaMemMethod
+    from deltamem.method.delta_mem_method import DeltaMemMethod
 
     memory = DeltaMemory(DeltaMemConfig(init="random", init_gain=1.0), tiny.model)
     memory.initialise(tiny.model, seed=0)

@@ -9,11 +9,11 @@ import pytest
 
 from baselines.frozen import Frozen
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
-from deltamem.session import DeltaMemMethod
-from evaluations.recall import Recall
+from deltamem.method.delta_mem_method import DeltaMemMethod
+from evaluations.benchmarks.recall.recall import Recall
+from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 from evaluations.sample import Decoding, Sample
-from evaluations.store import SampleStore
 
 
 class SampledRecall(Recall):

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from sentence_splitter import write_splitter
 
 from evaluations.benchmark import Benchmark
+from evaluations.benchmarks.locomo import CONTENT, SOURCE, Locomo
+from evaluations.benchmarks.recall.recall import Recall
 from evaluations.errors import InvalidData
-from evaluations.locomo import CONTENT, SOURCE, Locomo
-from evaluations.recall import Recall
 
 each = pytest.mark.parametrize("name", CASES)
 

@@ -11,9 +11,9 @@ import pytest
 from sentence_splitter import write_splitter
 
 from evaluations.benchmark import Scored
+from evaluations.benchmarks.ifeval.checkers import load_checkers
+from evaluations.benchmarks.ifeval.ifeval import IFEval
 from evaluations.errors import DataUnavailable
-from evaluations.ifeval import IFEval
-from evaluations.ifeval_checkers import load_checkers
 
 FIGURES = {
     "prompt_strict": 0.7722,

@@ -12,9 +12,9 @@ from toys import Letters, Parrot
 
 from deltamem.errors import NotFinite
 from evaluations.errors import EvaluationError, InvalidData, InvalidSetting
+from evaluations.records.store import SampleStore, read_samples
 from evaluations.runner import LONG_HISTORY_CHARS, Plan, run
 from evaluations.sample import Decoding, Sample, sample_seed
-from evaluations.store import SampleStore, read_samples
 
 
 def evaluate(folder: Path, method: Parrot | None = None, benchmark: Letters | None = None, **plan):

@@ -19,12 +19,12 @@ from toys import Letters, Parrot, Said
 import evaluations
 from baselines.frozen import Frozen
 from evaluations.benchmark import Benchmark
-from evaluations.recall import Recall
-from evaluations.record import Record, make_record
-from evaluations.rescore import rescore
+from evaluations.benchmarks.recall.recall import Recall
+from evaluations.records.record import Record, make_record
+from evaluations.records.rescore import rescore
+from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 from evaluations.sample import Decoding, Prompt
-from evaluations.store import SampleStore
 from evaluations.thinking import Final, count_thinking, final_answer, whole
 
 OPENS_THINKING = (

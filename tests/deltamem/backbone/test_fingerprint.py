@@ -23,7 +23,7 @@ from safetensors.torch import save_file
 
 from deltamem import InvalidInput
 from deltamem.backbone import fingerprint, load_backbone, tiny_folder, weight_files
-from deltamem.backbone.fingerprint import files_fingerprint
+from deltamem.backbone.loading.fingerprint import files_fingerprint
 
 DTYPES = (torch.float16, torch.float32, torch.float64)
 LONG_AGO = 1_000_000_000

@@ -16,10 +16,10 @@ from model_folders import change_weights, model_folder
 from safetensors.torch import load_file, save_file
 
 from deltamem import InvalidInput, load_adapter, load_tiny, save_adapter
-from deltamem.adapter_files import WEIGHTS, save_published_adapter
+from deltamem.adapter.files import WEIGHTS, save_published_adapter
 from deltamem.backbone import VisibleContext, generate, tiny_folder
 from deltamem.errors import NotFinite
-from deltamem.session import DeltaMemMethod
+from deltamem.method.delta_mem_method import DeltaMemMethod
 from evaluations.sample import Decoding, History, Prompt
 
 DECODINGS = (

@@ -14,8 +14,8 @@ from chat_templates import DATED
 
 from deltamem import DeltaMemConfig, DeltaMemory, InvalidInput, Unavailable
 from deltamem.backbone import load_backbone, tiny_folder
-from deltamem.backbone.placement import choose_attention, choose_dtype, find_device
-from deltamem.backbone.quantization import dense_weight, quantization_options
+from deltamem.backbone.loading.placement import choose_attention, choose_dtype, find_device
+from deltamem.backbone.loading.quantization import dense_weight, quantization_options
 
 FOLDER = str(tiny_folder())
 IDS = torch.arange(5, 45)[None]

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from deltamem import InvalidInput
 from deltamem.backbone import render, render_history
-from deltamem.backbone.chat_template import chat_template
+from deltamem.backbone.rendering.chat_template import chat_template
 
 TALK = [
     {"role": "user", "content": "Ada is in Oslo. She likes it! Does she?"},

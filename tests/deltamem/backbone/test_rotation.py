@@ -16,9 +16,9 @@ from transformers import AutoModelForCausalLM
 
 from deltamem import DeltaMemConfig, DeltaMemory
 from deltamem.backbone import VisibleContext, generate, load_backbone
-from deltamem.backbone.generation import left_pad
-from deltamem.conversation import Conversation
-from deltamem.session import DeltaMemMethod
+from deltamem.backbone.generation.generation import left_pad
+from deltamem.conversation.conversation import Conversation
+from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import SegmentWriter, TokenWriter
 from evaluations.sample import Decoding, History, Prompt
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deltamem import InvalidInput
-from deltamem.backbone.template_date import TEMPLATE_DATE, check_date, dated_template
+from deltamem.backbone.rendering.template_date import TEMPLATE_DATE, check_date, dated_template
 
 TALK = [{"role": "user", "content": "x"}]
 LETTERS = "aAbBcdfGHIjmMpSuUVwWxXyYzZ%"

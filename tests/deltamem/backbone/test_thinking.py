@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from transformers import AddedToken
 
-from deltamem.backbone.thinking import opens_thinking
+from deltamem.backbone.generation.thinking import opens_thinking
 
 
 @pytest.fixture(params=["spelt", "added", "special"])

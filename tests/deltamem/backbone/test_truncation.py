@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from deltamem import InvalidInput
 from deltamem.backbone import fit_messages
-from deltamem.backbone.truncation import MARKER, clip_text
-from deltamem.backbone.windows import split_windows
+from deltamem.backbone.contexts.truncation import MARKER, clip_text
+from deltamem.backbone.contexts.windows import split_windows
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from test_recall import answer_by_reading
 from deltamem.errors import InvalidInput
 from deltamem.pretraining import Curriculum, TokenSequence, build_tokenizer
 from deltamem.pretraining.curriculum import BLANK, COPY_LENGTH, LONGEST
-from deltamem_cli.world import RecallWorld, tokenizer_texts
-from evaluations.dialogues import FILLERS
+from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
+from evaluations.benchmarks.recall.dialogues import FILLERS
 
 WORLD = RecallWorld()
 TOKENIZER = build_tokenizer(tokenizer_texts(), window=2048)

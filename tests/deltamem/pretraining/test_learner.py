@@ -22,7 +22,7 @@ from deltamem.pretraining import (
     new_backbone,
 )
 from deltamem.training import Checkpoints, StepReport, TrainingConfig, train
-from deltamem_cli.world import RecallWorld, tokenizer_texts
+from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
 
 TOKENIZER = build_tokenizer(tokenizer_texts(), window=384)
 SIZES = BackboneConfig(layers=1, width=32, head_dim=16, window=384)
@@ -213,9 +213,9 @@ def test_help_and_recipe(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_ships_is_small_and_made_by_the_recipe(tiny: Any) -> None:
-    from deltamem_cli.compose import run_config
-    from deltamem_cli.identity import config_hash
-    from deltamem_cli.instantiate import build
+    from deltamem_cli.settings.compose import run_config
+    from deltamem_cli.settings.identity import config_hash
+    from deltamem_cli.settings.instantiate import build
 
     files = [path for path in tiny_folder().rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 8_000_000

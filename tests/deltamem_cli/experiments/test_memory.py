@@ -14,10 +14,10 @@ import pytest
 from conftest import ROOT
 
 from deltamem import DeltaMemError
-from deltamem_cli.assemble import empty_model_of
-from deltamem_cli.compose import run_config
-from deltamem_cli.experiments.fitting import one_sentence_without_memory, shortage
-from deltamem_cli.experiments.memory import Longest, device_memory, need_of
+from deltamem_cli.runs.build import empty_model_of
+from deltamem_cli.runs.device_memory import Longest, device_memory, need_of
+from deltamem_cli.runs.fitting import one_sentence_without_memory, shortage
+from deltamem_cli.settings.compose import run_config
 
 PEAK = Path(__file__).with_name("training_peak.py")
 AGREEMENT = (0.8, 1.3)

@@ -8,11 +8,11 @@ import pytest
 from conftest import ROOT
 
 from deltamem_cli.commands.ablate import plan_of
-from deltamem_cli.compose import options
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments import Plan
 from deltamem_cli.experiments.words import as_overrides
-from evaluations.paper import Paper
+from deltamem_cli.settings.compose import options
+from evaluations.paper.numbers import Paper
 
 PAPER_TRAINING = "train:training=recall"
 """The paper's own data need not be described for a plan to be laid out."""

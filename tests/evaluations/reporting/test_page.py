@@ -11,10 +11,10 @@ import pytest
 from simulated_runs import simulate
 
 from evaluations.errors import InvalidData
+from evaluations.figures.inline_svg import INK, inline_svg
 from evaluations.reporting import Cell, SampleReader, StoredRecord, attribute, make_report
 from evaluations.reporting.as_html import html_page
 from evaluations.reporting.flips import MOST, WITHHELD, flip_pairs
-from evaluations.reporting.inline_svg import INK, inline_svg
 
 HOSTILE = '<script>alert("δ")</script>'
 SECRET = "a secret question"

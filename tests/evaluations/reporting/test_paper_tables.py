@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 from simulated_runs import OWN, simulate
 
-from evaluations.paper import Paper
+from evaluations.paper.numbers import Paper
 from evaluations.reporting import Cell, StoredRecord, Table, markdown
 from evaluations.reporting.averages import averages
 from evaluations.reporting.counterparts import matches

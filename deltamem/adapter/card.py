@@ -1,0 +1,199 @@
+"""The README.md of an adapter folder, as the hub expects it: front matter, then sections by title.
+
+``deltamem train`` writes it; ``deltamem push`` fills in what only publishing knows, by replacing
+whole sections (:func:`with_section`), so that what somebody wrote by hand in others stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deltamem.adapter.delta_memory import DeltaMemory
+    from deltamem.backbone import Backbone
+
+__all__ = [
+    "EMBEDDED",
+    "LOADING",
+    "how_to_load",
+    "loading_call",
+    "model_card",
+    "stated_sha",
+    "with_section",
+]
+
+LOADING = "Loading"
+EMBEDDED = "tiny"
+"""The backbone that is no repository of the hub and no folder of a user's."""
+HUB_DATA = re.compile(r"([\w.-]+/[\w.-]+), ")
+"""How the facts of data from the hub begin: its id, then the split."""
+STATED = re.compile(r"^\| adapter weights \(sha256\) \| (\w+) \|$", re.MULTILINE)
+BAR = r"\|"
+"""A bar that ends no column."""
+FRONT = """library_name: deltamem
+pipeline_tag: text-generation
+tags:
+- delta-mem
+- memory
+"""
+
+
+def model_card(memory: DeltaMemory, backbone: Backbone, *, facts: Mapping[str, Any]) -> str:
+    """Markdown with hub front matter: what it is, how it was made, how to load it, its limits.
+
+    ``base_model`` is named where the backbone is a repository of the hub, at one commit.
+    """
+    name, revision = backbone.origin["name"] or "", backbone.revision
+    where = f" at revision `{revision}`" if revision else ""
+    where = ", which ships with deltamem" if name == EMBEDDED else where
+    call = loading_call(name, revision=revision, switches=backbone.template_kwargs)
+    text = f"""---
+{_base_model(backbone)}{_datasets(facts)}{FRONT}---
+
+# δ-mem adapter for {name}
+
+An online memory ([arXiv 2605.12357](https://arxiv.org/abs/2605.12357)) for the frozen backbone
+`{name}`{where}.
+Every layer with a memory reads a small state before each token, lets what it read steer its
+attention, and then writes to the state, so that the model can answer from a history that it no
+longer sees.
+
+{_table(_shape(memory, backbone))}
+## Training
+
+{_table(facts)}"""
+    told = "Add the `model=` of the command above, where it has one.\n\n"
+    loading = how_to_load("FOLDER", model=(), evaluations=(("context=none",),), call=call)
+    text = with_section(text, LOADING, told + loading)
+    return with_section(text, "Limits", _limits(memory, facts))
+
+
+def stated_sha(card: str) -> str | None:
+    """The sha256 of the adapter's weights that a card states; None where it states none."""
+    found = STATED.search(card)
+    return found.group(1) if found else None
+
+
+def loading_call(name: str, *, revision: str | None, switches: Mapping[str, Any]) -> str:
+    """The Python call that loads a backbone.
+
+    Args:
+        name: of the backbone; the embedded one has no hub id.
+        revision: its commit on the hub; None for a folder.
+        switches: of its chat template.
+    """
+    if name == EMBEDDED:
+        return "load_tiny()"
+    words = [f'"{name}"' if revision else f'"FOLDER OF {name}"']
+    words += [f'revision="{revision}"'] if revision else []
+    words += [f"template_kwargs={dict(switches)!r}"] if switches else []
+    return f"load_backbone({', '.join(words)})"
+
+
+def how_to_load(
+    adapter: str, *, model: Sequence[str], evaluations: Iterable[Sequence[str]], call: str
+) -> str:
+    """The lines that use an adapter, at the command line and in Python.
+
+    Args:
+        adapter: a folder, or ``OWNER/NAME[@REVISION]``.
+        model: words of ``deltamem`` that name its backbone.
+        evaluations: further words of ``deltamem eval``, a line for each.
+        call: see :func:`loading_call`.
+    """
+    named = [*model, f"adapter={adapter}"]
+    lines = [" ".join(["deltamem eval", *named, *words]) for words in evaluations]
+    lines.append(" ".join(["deltamem chat", *named, "context=none"]))
+    commands = "\n".join(lines)
+    return f"""```
+{commands}
+```
+
+In Python, a conversation in which only the memory knows what was said before:
+
+```python
+from deltamem import adapter_folder, load_adapter, {call.partition("(")[0]}
+from deltamem.conversation.conversation import Conversation
+from evaluations.sample import Decoding
+
+backbone = {call}
+memory = load_adapter(adapter_folder("{adapter}"), backbone)
+talk = Conversation(backbone, memory, decoding=Decoding(max_new_tokens=64), context="none")
+talk.say("Anna is in Paris.")
+print(talk.say("Where is Anna today?").text)
+```
+"""
+
+
+def with_section(text: str, title: str, body: str, *, before: str | None = None) -> str:
+    """A card with the section ``title`` replaced, or added where it has none.
+
+    Args:
+        text: of the card.
+        title: of a section of the second level.
+        body: Markdown.
+        before: title of the section that a new one comes before; else it comes last.
+    """
+    section = f"## {title}\n\n{body.strip()}\n"
+    found = _section(text, title)
+    after = _section(text, before) if before is not None else None
+    if found is not None:
+        start, end = found.span()
+    else:
+        start = end = after.start() if after is not None else len(text)
+    head, tail = text[:start].rstrip("\n"), text[end:]
+    return f"{head}\n\n{section}" + (f"\n{tail}" if tail else "")
+
+
+def _section(text: str, title: str) -> re.Match[str] | None:
+    pattern = rf"^## {re.escape(title)}[ \t]*$.*?(?=^## |\Z)"
+    return re.search(pattern, text, re.MULTILINE | re.DOTALL)
+
+
+def _base_model(backbone: Backbone) -> str:
+    if backbone.revision is None:
+        return ""
+    return f"base_model: {backbone.name}\nbase_model_relation: adapter\n"
+
+
+def _datasets(facts: Mapping[str, Any]) -> str:
+    found = HUB_DATA.match(str(facts.get("data", "")))
+    return f"datasets:\n- {found.group(1)}\n" if found else ""
+
+
+def _shape(memory: DeltaMemory, backbone: Backbone) -> dict[str, Any]:
+    """What was trained, and beside what."""
+    config, placement = memory.config, memory.placement
+    unit = config.writer.granularity.removesuffix("_mean")
+    mean = ", by the mean of its hidden vectors" if unit != config.writer.granularity else ""
+    return {
+        "backbone weights (fingerprint)": backbone.fingerprint,
+        "adapter weights (sha256)": memory.sha,
+        "trained numbers": f"{memory.trained_parameters:,}",
+        "writes": f"once per {unit}{mean}",
+        "state": f"{config.writer.num_states} × {config.rank} × {config.rank} numbers per layer",
+        "steers": f"{', '.join(config.heads)} (scale {config.alpha:g} / {config.rank})",
+        "layers": placement["layers"],
+    }
+
+
+def _limits(memory: DeltaMemory, facts: Mapping[str, Any]) -> str:
+    seed = f" (seed {facts['seed']})" if "seed" in facts else ""
+    limits = (
+        "It works with this backbone only: loading checks the fingerprint. It is no LoRA and no "
+        "PEFT adapter, and cannot be merged into the weights of the backbone.",
+        f"The state has {memory.zeros(1).nbytes:,} bytes however long the history is, so that what "
+        "is written later can blur what was written before.",
+        f"It comes from a single training run{seed}: how much another one would differ is not "
+        "known.",
+        "What was not measured here is not known, other languages and tasks included.",
+    )
+    return "\n".join(f"- {sentence}" for sentence in limits)
+
+
+def _table(facts: Mapping[str, Any]) -> str:
+    known = {name: str(value) for name, value in facts.items() if value is not None}
+    rows = "".join(f"| {name} | {value.replace('|', BAR)} |\n" for name, value in known.items())
+    return f"| | |\n|---|---|\n{rows}"

@@ -1,0 +1,156 @@
+"""Upload files to a repository of the hub, in one commit: nobody ever sees half an adapter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deltamem.adapter.source import HUB_ID
+from deltamem.backbone.loading.hub import hub_faults, hub_reachable, quiet_hub
+from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+
+__all__ = ["Published", "check_repository", "publish"]
+
+LOG_IN = "run `hf auth login`, or set HF_TOKEN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What a repository holds now."""
+
+    commit: str
+    url: str
+    """Of the files at that commit."""
+    changed: bool
+    """False: it held the same files before, and there is no new commit."""
+    notes: tuple[str, ...] = ()
+    """What the hub says about the card."""
+
+
+def check_repository(name: str) -> None:
+    """Refuse what is no ``OWNER/NAME`` of the hub.
+
+    Raises:
+        InvalidInput: with the hub's own rule that it breaks.
+    """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    rule = "a repository is named OWNER/NAME"
+    try:
+        validate_repo_id(name)
+        fits = HUB_ID.fullmatch(name) is not None
+    except HFValidationError as fault:
+        fits, rule = False, str(fault).splitlines()[0].rstrip(".")
+    if not fits:
+        raise InvalidInput(f"'{name}' is no repository of the hub: {rule}")
+
+
+def publish(
+    files: Mapping[str, Path | bytes],
+    repository: str,
+    *,
+    message: str,
+    branch: str | None = None,
+    private: bool = False,
+) -> Published:
+    """Upload ``files`` in one commit; the repository and the branch are made where they lack.
+
+    Args:
+        files: name in the repository -> file, or its content.
+        repository: ``OWNER/NAME``.
+        message: of the commit.
+        branch: None is the main one.
+        private: make a new repository private.
+
+    Raises:
+        InvalidInput: no name of a repository, a card that the hub refuses, or ``private`` where
+            there is a public repository.
+        Unavailable: no token, no network, or a token without the right to write there.
+        DeltaMemError: anything else that the hub refuses.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token
+
+    check_repository(repository)
+    token = get_token()
+    if token is None:
+        raise Unavailable(f"there is no token of the hub: {LOG_IN}")
+    if not hub_reachable():
+        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
+        raise Unavailable(f"the hub, {constants.ENDPOINT}, cannot be reached{offline}")
+    api = HfApi(endpoint=constants.ENDPOINT, token=token, library_name="deltamem")
+    with _one_sentence(repository), quiet_hub() as notes:
+        api.create_repo(repository, private=private or None, exist_ok=True)
+        _check_private(api, repository, wanted=private)
+        if branch is not None:
+            api.create_branch(repository, branch=branch, exist_ok=True)
+        before = api.model_info(repository, revision=branch).sha
+        done = api.create_commit(
+            repository,
+            [CommitOperationAdd(name, content) for name, content in files.items()],
+            commit_message=message,
+            revision=branch,
+        )
+        _check_whole(api, repository, done.oid, names=files)
+    return Published(
+        commit=done.oid,
+        url=f"{constants.ENDPOINT}/{repository}/tree/{done.oid}",
+        changed=done.oid != before,
+        notes=tuple(map(_in_a_line, notes)),
+    )
+
+
+def _check_private(api: Any, repository: str, *, wanted: bool) -> None:
+    if wanted and not api.model_info(repository).private:
+        raise InvalidInput(
+            f"{repository} is there already and public: make it private in its settings on the "
+            "hub, or name another one"
+        )
+
+
+def _check_whole(api: Any, repository: str, commit: str, *, names: Iterable[str]) -> None:
+    """A .gitignore of the repository keeps files out of a commit without a word."""
+    lacking = sorted(set(names) - set(api.list_repo_files(repository, revision=commit)))
+    if lacking:
+        raise DeltaMemError(
+            f"commit {commit} of {repository} lacks {lacking[0]}: its .gitignore keeps that out"
+        )
+
+
+@contextmanager
+def _one_sentence(repository: str) -> Iterator[None]:
+    """Turn what the hub raises into errors of ours; none of them holds the token."""
+    faults = hub_faults()
+    try:
+        yield
+    except DeltaMemError:
+        raise
+    except faults as fault:
+        raise _explain(repository, fault) from fault
+
+
+def _explain(repository: str, fault: Exception) -> DeltaMemError:
+    response = getattr(fault, "response", None)
+    reason = _in_a_line(getattr(fault, "server_message", None) or str(fault) or repr(fault))
+    if response is None:
+        if isinstance(fault, ValueError):
+            return InvalidInput(f"{repository} was not changed: {reason}")
+        return Unavailable(
+            f"the connection to the hub broke off ({reason}): run the same command again, what is "
+            "there already is not sent twice"
+        )
+    if response.status_code == 401:
+        return Unavailable(f"the hub does not know this token: {LOG_IN}")
+    if response.status_code == 403:
+        return Unavailable(
+            f"this token may not write to {repository} ({reason}): with one that may, {LOG_IN}"
+        )
+    return DeltaMemError(f"the hub refused {repository} ({response.status_code}): {reason}")
+
+
+def _in_a_line(text: str) -> str:
+    return " ".join(text.split())

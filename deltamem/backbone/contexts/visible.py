@@ -1,0 +1,237 @@
+"""Histories that stay in view: read once into a KV cache, asked about many times."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deltamem.backbone.backbone import Backbone
+from deltamem.backbone.cache import MemoryCache
+from deltamem.backbone.contexts.truncation import fit_messages
+from deltamem.backbone.generation.generation import Generation, NextLogits, generate, left_pad
+from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
+from deltamem.backbone.rendering.rendering import Rendered
+from deltamem.backbone.rotation import rotated_alike
+from deltamem.errors import InvalidInput
+
+__all__ = ["ReadPass", "ReadReport", "Reader", "VisibleContext", "fit_history"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ReadPass:
+    """One forward over what is new in the histories."""
+
+    ids: Tensor
+    """(B, T), padding on the left."""
+    mask: Tensor
+    """(B, past + T) bool."""
+    rendered: Sequence[Rendered]
+    """Per row the whole history so far; its last tokens are those of this pass."""
+    new_tokens: Sequence[int]
+    """Per row how many tokens are new."""
+    cache: MemoryCache
+
+    @property
+    def positions(self) -> Tensor:
+        """(B, T): place of each new token among the real ones."""
+        return (self.mask.long().cumsum(1) - 1).clamp_min(0)[:, -self.ids.shape[1] :]
+
+
+Reader = Callable[[ReadPass], None]
+"""Runs the backbone over a pass, filling its cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadReport:
+    """What of a history came into view."""
+
+    original_tokens: int
+    shown_tokens: int
+    cut_side: str | None
+    """Which part went; None when nothing was cut."""
+    seconds: float
+    read_tokens: int
+    """Tokens that were taken in, each counted once."""
+    cut_tokens: int = 0
+    """Tokens that went."""
+
+
+def fit_history(backbone: Backbone, messages: Messages, history: HistoryLike) -> Messages:
+    """What of ``messages`` comes into view under the cut and the reserve of ``history``."""
+    # a reserve beyond the window would leave no history at all; the answer is cut instead
+    reserve = min(history.reserve, backbone.window // 2)
+    return fit_messages(
+        messages,
+        cut=history.cut,
+        budget=backbone.window - reserve,
+        count=lambda some: len(backbone.render_history(some, join=history.join).ids),
+    )
+
+
+class VisibleContext:
+    """A batch of histories in one left-padded cache, which asking never changes."""
+
+    def __init__(self, backbone: Backbone, *, batch: int) -> None:
+        """``batch`` empty histories."""
+        self.backbone = backbone
+        self.cache = MemoryCache(config=backbone.model.config)
+        self._messages: list[Messages] = [()] * batch
+        self._shown: list[Messages] = [()] * batch
+        self._ids: list[list[int]] = [[] for _ in range(batch)]
+        self._join: str | None = None
+        self._mask = torch.zeros(batch, 0, dtype=torch.bool, device=backbone.device)
+
+    def read(
+        self, histories: Sequence[HistoryLike], *, reader: Reader | None = None
+    ) -> list[ReadReport]:
+        """Append one piece to each history; read again from the start where a cut moves.
+
+        Args:
+            histories: the pieces, one for each history of the batch.
+            reader: runs the backbone over a pass; None is the bare backbone.
+
+        Raises:
+            InvalidInput: instructions that do not fit, or messages the template refuses.
+        """
+        started = time.perf_counter()
+        self._join = histories[0].join
+        self._messages = [[*m, *h.messages] for m, h in zip(self._messages, histories, strict=True)]
+        counts = [self._count(messages) for messages in self._messages]
+        self._shown = [
+            fit_history(self.backbone, messages, h)
+            for messages, h in zip(self._messages, histories, strict=True)
+        ]
+        rendered = [self._render(shown) for shown in self._shown]
+        reach = [len(r.ids) + h.reserve for r, h in zip(rendered, histories, strict=True)]
+        self._fill(rendered, reader or self._read_bare, reach=reach)
+        seconds = (time.perf_counter() - started) / len(histories)
+        return [
+            ReadReport(
+                original_tokens=count,
+                shown_tokens=len(ids),
+                cut_side=h.cut.side if len(ids) < count else None,
+                seconds=seconds,
+                read_tokens=len(ids),
+                cut_tokens=max(0, count - len(ids)),
+            )
+            for count, ids, h in zip(counts, self._ids, histories, strict=True)
+        ]
+
+    def ask(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        next_logits: NextLogits | None = None,
+    ) -> list[Generation]:
+        """Answer prompts, each about the history it names, from copies of the cache.
+
+        What a history reserves decides how a model is rotated that depends on the length (see
+        :mod:`deltamem.backbone.rotation`): its questions are rotated as it was.
+
+        A backbone with sliding-window layers counts padding as distance, so it is asked one
+        question at a time.
+        """
+        size = 1 if any(self.cache.is_sliding) else len(prompts)
+        answers: list[Generation] = []
+        for start in range(0, len(prompts), size):
+            group = prompts[start : start + size]
+            rows = [prompt.history for prompt in group]
+            answers += generate(
+                self.backbone,
+                [self.question_ids(prompt) for prompt in group],
+                decoding,
+                seeds=[prompt.seed for prompt in group],
+                cache=self.cache.selected(rows),
+                past=self._mask[rows],
+                next_logits=next_logits,
+            )
+        return answers
+
+    def state_dict(self) -> dict[str, Any]:
+        """The messages in view; their keys and values are read again when they are loaded."""
+        return {
+            "messages": [list(messages) for messages in self._messages],
+            "shown": [list(messages) for messages in self._shown],
+            "join": self._join,
+            "reach": self.cache.reach,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any], *, reader: Reader | None = None) -> None:
+        """Go on from what :meth:`state_dict` gave."""
+        self._messages, self._shown = list(state["messages"]), list(state["shown"])
+        self._join = state["join"]
+        self._ids = [[] for _ in self._messages]
+        self._mask = self._mask.new_zeros(len(self._messages), 0)
+        self.cache = MemoryCache(config=self.backbone.model.config)
+        rendered = [self._render(shown) for shown in self._shown]
+        self._fill(rendered, reader or self._read_bare, reach=state["reach"])
+
+    def shown_tokens(self, history: int) -> int:
+        """Number of tokens of one history that are in view."""
+        return len(self._ids[history])
+
+    def question_ids(self, prompt: PromptLike) -> list[int]:
+        """Tokens of a prompt after those of its history, generation prompt included.
+
+        Raises:
+            InvalidInput: the chat template rewrites the history once this question follows.
+        """
+        read = self._ids[prompt.history]
+        turn = {"role": "user", "content": prompt.question}
+        ids = self.backbone.render(
+            [*self._shown[prompt.history], turn], join=self._join, add_generation_prompt=True
+        ).ids
+        if ids[: len(read)] != read:
+            raise InvalidInput(
+                f"the chat template of {self.backbone.name} rewrites the history when this "
+                "question follows it, so the history cannot be read ahead"
+            )
+        return ids[len(read) :]
+
+    def _render(self, messages: Messages) -> Rendered:
+        return self.backbone.render_history(messages, join=self._join)
+
+    def _count(self, messages: Messages) -> int:
+        return len(self._render(messages).ids)
+
+    @torch.no_grad()
+    def _fill(
+        self, rendered: Sequence[Rendered], reader: Reader, *, reach: Sequence[int] | None
+    ) -> None:
+        old = self._ids
+        rewritten = any(r.ids[: len(ids)] != ids for r, ids in zip(rendered, old, strict=True))
+        if rewritten or not rotated_alike(self.backbone.model, self.cache.reach, reach):
+            self.cache = MemoryCache(config=self.backbone.model.config)
+            self._mask = self._mask[:, :0]
+            old = [[] for _ in rendered]
+        self.cache.reach = reach
+        fresh = [r.ids[len(ids) :] for r, ids in zip(rendered, old, strict=True)]
+        self._ids = [r.ids for r in rendered]
+        ids, mask = left_pad(fresh, fill=self.backbone.pad_id, device=self.backbone.device)
+        if not ids.shape[1]:
+            return
+        self._mask = torch.cat([self._mask, mask], dim=1)
+        reader(
+            ReadPass(
+                ids=ids,
+                mask=self._mask,
+                rendered=rendered,
+                new_tokens=[len(row) for row in fresh],
+                cache=self.cache,
+            )
+        )
+
+    def _read_bare(self, run: ReadPass) -> None:
+        self.backbone.model.get_decoder()(
+            input_ids=run.ids,
+            attention_mask=run.mask.long(),
+            position_ids=run.positions,
+            past_key_values=run.cache,
+            use_cache=True,
+        )

@@ -1,0 +1,62 @@
+"""A backbone's shapes without its weights, and the layers that memories and branches go to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from deltamem.backbone.loading.hub import reason_of
+from deltamem.backbone.loading.load import load_config
+from deltamem.errors import InvalidInput
+
+__all__ = ["decoder_layers", "empty_model"]
+
+
+def empty_model(
+    id: str, *, revision: str | None = None, architecture: Mapping[str, Any] | None = None
+) -> Any:
+    """The model of a hub id or folder on the meta device.
+
+    Args:
+        id: hub id or folder.
+        revision: commit of the hub repository.
+        architecture: ``of``, a hub id, with the settings that decide its shapes: with them that id
+            needs neither network nor cache.
+
+    Raises:
+        Unavailable: the configuration is not here and cannot be fetched.
+        InvalidInput: a folder without one, or with one of which no model can be made.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    known = dict(architecture or {})
+    if known.pop("of", None) == id:
+        config = AutoConfig.for_model(**known)
+    else:
+        config = load_config(id, revision=revision)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except Exception as fault:  # of all kinds: transformers takes a configuration as it comes
+        raise InvalidInput(
+            f"no model can be made of the configuration of {id}: {reason_of(fault)}"
+        ) from fault
+
+
+def decoder_layers(model: Any) -> Any:
+    """The decoder layers of a causal language model, in their order.
+
+    Raises:
+        InvalidInput: the architecture has no list of them, so that nothing can go beside them.
+    """
+    decoder = model.get_decoder()
+    layers = getattr(decoder, "layers", None)
+    if layers is None:
+        raise InvalidInput(
+            f"{type(decoder).__name__} has no list of decoder layers with separate q_proj, k_proj, "
+            "v_proj and o_proj: this architecture can take no memory; use method=frozen or another "
+            "backbone"
+        )
+    return layers

@@ -1,0 +1,288 @@
+"""A conversation with a backbone and its δ-mem: every turn is answered, then written.
+
+An answer is read off with writes off, as in training: from the state that all earlier turns left
+and, with ``context=visible``, from their keys and values. When it is whole, the user's message and
+the answer are rendered as the chat template shows them from now on, and written. Everything a turn
+changes is put into a new value, which takes the place of the old one at the very end; a turn that
+fails leaves the conversation as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.backbone import (
+    Backbone,
+    DecodingLike,
+    Generation,
+    MemoryCache,
+    Rendered,
+    TextStream,
+    check_decoding,
+    generate,
+    system_turn,
+)
+from deltamem.backbone.rotation import rotated_alike
+from deltamem.conversation.held import Held, read_again, read_on, rendered_again, without_oldest
+from deltamem.errors import InvalidInput, check_choice
+from deltamem.memory.observation import observed, write_observed
+from deltamem.memory.state_file import Transcript, load_state, save_state
+from deltamem.memory.writing import write_windows
+
+__all__ = ["Conversation", "Reply"]
+
+CONTEXTS = ("none", "visible")
+THOUGHT = "</think>"
+"""Ends the part of an answer that many chat templates no longer show in later turns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An answer."""
+
+    text: str
+    generation: Generation
+    notes: tuple[str, ...]
+    """What happened to the history for this turn, in sentences."""
+
+
+class Conversation:
+    """Turns with one backbone and one adapter."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        memory: DeltaMemory,
+        *,
+        decoding: DecodingLike,
+        context: str = "visible",
+        system: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        """An empty conversation.
+
+        Args:
+            backbone: the frozen model.
+            memory: the adapter.
+            decoding: how answers are decoded.
+            context: ``visible``, or ``none``: what was said is only in the memory.
+            system: instructions that always stay in view.
+            seed: of sampled answers; each turn has random numbers of its own.
+
+        Raises:
+            InvalidInput: a context that does not exist, or decoding settings that make no sense.
+        """
+        check_decoding(decoding)
+        self.backbone, self.memory, self.decoding = backbone, memory, decoding
+        self._system = () if system is None else ({"role": "system", "content": system},)
+        self._seed = seed
+        self.context = context
+        self.forget()
+
+    @property
+    def context(self) -> str:
+        """``visible`` or ``none``; may be changed between turns.
+
+        Raises:
+            InvalidInput: another value.
+        """
+        return self._context
+
+    @context.setter
+    def context(self, context: str) -> None:
+        """Say what the next turn has in view."""
+        check_choice("context", context, CONTEXTS)
+        self._context = context
+
+    @property
+    def held(self) -> Held:
+        """The conversation as it is now."""
+        return self._held
+
+    def forget(self) -> None:
+        """Start anew: the empty state, nothing said."""
+        self._held = Held(state=self.memory.zeros(1), messages=self._system)
+
+    @torch.no_grad()
+    def say(self, text: str, *, on_text: Callable[[str], None] = lambda piece: None) -> Reply:
+        """Answer a message and write both.
+
+        Args:
+            text: of the user's message.
+            on_text: told of each piece of the answer as it is generated.
+
+        Raises:
+            InvalidInput: an empty message, one that does not fit in the window, or turns that the
+                chat template refuses; the conversation is as it was before.
+        """
+        said = {"role": "user", "content": text.strip()}
+        if not said["content"]:
+            raise InvalidInput("the message is empty; say something")
+        notes: list[str] = []
+        held = self._room_for(said, notes)
+        generation = self._answer(held, said, on_text)
+        held = self._with_turn(held, said, generation.text, notes)
+        self._held = held
+        return Reply(text=generation.text, generation=generation, notes=tuple(notes))
+
+    def save(self, path: Path, *, text: bool = True) -> Path:
+        """Write a ``.dmstate`` file; without ``text`` it holds no word of what was said.
+
+        Raises:
+            DeltaMemError: the file cannot be written.
+        """
+        held = self._held
+        transcript = Transcript(
+            turns=held.turns,
+            messages=held.messages if text else None,
+            whole=held.whole and text,
+            shown_from=held.shown_from if text else 0,
+        )
+        return save_state(
+            path, held.state, memory=self.memory, backbone=self.backbone, transcript=transcript
+        )
+
+    def load(self, path: Path) -> None:
+        """Go on from a file; what is in view is read again at the next turn.
+
+        Raises:
+            Unavailable: no such file.
+            InvalidInput: it is damaged, or belongs to another backbone, adapter or tokenizer; the
+                conversation is as it was before.
+        """
+        saved = load_state(path, memory=self.memory, backbone=self.backbone)
+        if saved.state.batch_size != 1:
+            raise InvalidInput(f"{path} holds {saved.state.batch_size} sequences, not one")
+        told = saved.manifest.transcript
+        messages = self._system if told.messages is None else told.messages
+        held = Held(
+            state=saved.state,
+            messages=messages,
+            turns=told.turns,
+            whole=told.whole and told.messages is not None,
+            shown_from=told.shown_from,
+        )
+        written = bool(held.turns) or any(bool(s.any()) for s in held.state.layers.values())
+        self._held = rendered_again(held, self.backbone) if written else held
+
+    def _room_for(self, said: Mapping[str, str], notes: list[str]) -> Held:
+        """The conversation with what is to be in view in view, and room for a message."""
+        held, window = self._held, self.backbone.window
+        question = [*system_turn(held.messages), said]
+        size = len(self.backbone.render(question, add_generation_prompt=True).ids)
+        if size >= window:
+            raise InvalidInput(
+                f"the message has {size} tokens with its instructions and the backbone attends to "
+                f"{window}: make it shorter"
+            )
+        if self.context == "none":
+            return replace(held, cache=None)
+        room = max(window - size - min(self.decoding.max_new_tokens, window // 2), 0)
+        if len(held.ids) > room and held.shown_from < len(held.said):
+            held = without_oldest(held, self.backbone, budget=room // 2)
+            notes.append(
+                f"the oldest {held.shown_from} messages are out of view now; the memory keeps what "
+                "was written of them"
+            )
+        reach = min(len(held.ids) + size + self.decoding.max_new_tokens, window)
+        read = held.cache is not None and held.cache.reach
+        if read and rotated_alike(self.backbone.model, read, [reach]):
+            return held
+        return read_again(held, self.backbone, self.memory, reach=reach)
+
+    def _answer(
+        self, held: Held, said: Mapping[str, str], on_text: Callable[[str], None]
+    ) -> Generation:
+        """Decode from a copy of the cache, with writes off."""
+        shown = held.shown if self.context == "visible" else system_turn(held.messages)
+        ids = self.backbone.render([*shown, said], add_generation_prompt=True).ids
+        past = len(held.ids)
+        if held.cache is not None and past and tuple(ids[:past]) == held.ids:
+            cache, mask = held.cache.selected([0]), torch.ones(1, past, dtype=torch.bool)
+        else:
+            # nothing is in view, or the template shows it differently before this message
+            cache, mask, past = MemoryCache(config=self.backbone.model.config), None, 0
+        cache.memory = held.state
+        stream = TextStream(self.backbone, on_text)
+        with self.memory.attach(self.backbone.model, write=False):
+            (generation,) = generate(
+                self.backbone,
+                [ids[past:]],
+                self.decoding,
+                seeds=[_turn_seed(self._seed, len(held.turns))],
+                cache=cache,
+                past=mask,
+                on_token=lambda row, token: stream.push(token),
+            )
+        stream.close()
+        return generation
+
+    def _with_turn(
+        self, held: Held, said: Mapping[str, str], answer: str, notes: list[str]
+    ) -> Held:
+        """The conversation after a turn was written to the state and, in view, to the cache."""
+        held = replace(held, messages=(*held.messages, said))
+        held, rendered = self._with_answer(held, answer)
+        start = len(held.ids)
+        if tuple(rendered.ids[:start]) != held.ids:
+            return self._written_again(held, notes)
+        fresh = [0] * (len(rendered.ids) - start)
+        model = self.backbone.model
+        with observed(self.memory, model, fresh) as seen, self.memory.attach(model) as attached:
+            if held.cache is None:
+                cache = None
+                state, _ = write_windows(
+                    attached,
+                    self.backbone,
+                    [rendered],
+                    state=held.state,
+                    window=self.backbone.window,
+                    start=[start],
+                )
+            else:
+                cache = held.cache.selected([0]) if start else held.cache
+                state = read_on(attached, rendered, cache, state=held.state, start=start)
+        turns = (*held.turns, *seen.numbers())
+        return replace(held, state=state, turns=turns, ids=tuple(rendered.ids), cache=cache)
+
+    def _with_answer(self, held: Held, answer: str) -> tuple[Held, Rendered]:
+        """With the answer as the template shows it in later turns: some leave out the thinking."""
+        for text in dict.fromkeys((answer, answer.rpartition(THOUGHT)[2].strip())):
+            told = replace(held, messages=(*held.messages, {"role": "assistant", "content": text}))
+            try:
+                return told, self.backbone.render_history(told.shown)
+            except InvalidInput as fault:
+                refused = fault
+        raise refused
+
+    def _written_again(self, held: Held, notes: list[str]) -> Held:
+        """For a template that shows earlier turns otherwise once others follow.
+
+        The state would be that of a text which no longer stands there, so all is written anew.
+        """
+        if not held.whole:
+            raise InvalidInput(
+                f"the chat template of {self.backbone.name} shows earlier turns differently now, "
+                "and a part of their text was left out of the loaded file, so they cannot be "
+                "written again: /forget starts anew"
+            )
+        state, turns = write_observed(
+            self.memory, self.backbone, held.messages, window=self.backbone.window, join=None
+        )
+        notes.append(
+            f"the chat template of {self.backbone.name} shows earlier turns differently now: the "
+            "conversation was written again from its text"
+        )
+        return rendered_again(replace(held, state=state, turns=turns), self.backbone)
+
+
+def _turn_seed(seed: int, turn: int) -> int:
+    """Random numbers of a turn's own, the same in a conversation that was saved and loaded."""
+    digest = hashlib.sha256(f"{seed}:{turn}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")

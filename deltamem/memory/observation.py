@@ -1,0 +1,194 @@
+"""Watch a history being written, turn by turn, without changing what is written.
+
+Hooks see what enters each layer's memory and what each steered projection gives. A turn is a user's
+message with all that follows it up to the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.attachment.forwards import PASS, MemoryPass
+from deltamem.backbone import Backbone, Messages, Rendered
+from deltamem.errors import InvalidInput
+from deltamem.layers.memory_layer import LayerMemory
+from deltamem.memory.inspection import LayerWrite, TurnNumbers, state_numbers, write_layer
+from deltamem.memory.writing import write_windows
+from deltamem.state import MemoryState
+
+__all__ = ["Observation", "observed", "turn_numbers", "write_observed"]
+
+
+def turn_numbers(rendered: Rendered, messages: Messages) -> list[int]:
+    """The turn of each token, from 0; what a template puts between messages goes with the former.
+
+    Args:
+        rendered: the tokens of ``messages``.
+        messages: a leading system message belongs to the first turn.
+    """
+    turns, now = [], -1
+    for message in (m for m in messages if m["role"] != "system"):
+        now += message["role"] == "user" or now < 0
+        turns.append(now)
+    numbers, last = [], 0
+    for message_id in rendered.message_ids:
+        last = turns[message_id] if message_id >= 0 else last
+        numbers.append(last)
+    return numbers
+
+
+@dataclass
+class _Sums:
+    """What one layer did in one turn, over the passes that hold a part of it."""
+
+    state: Tensor | None = None
+    writes: int = 0
+    write_sum: float = 0.0
+    keep_sum: float = 0.0
+    base: float = 0.0
+    steered: float = 0.0
+
+    def add(self, done: LayerWrite) -> None:
+        self.state = done.state
+        self.writes += done.writes
+        self.write_sum += done.write_sum
+        self.keep_sum += done.keep_sum
+
+
+class Observation:
+    """Gathers the numbers of each turn while passes write."""
+
+    def __init__(self, memory: DeltaMemory, turns: Sequence[int]) -> None:
+        """``turns``: the turn of each token that is to be written, in order."""
+        self._memory, self._turns = memory, list(turns)
+        self._at = self._length = 0
+        self._sums: dict[int, dict[int, _Sums]] = {}
+
+    def numbers(self) -> tuple[TurnNumbers, ...]:
+        """One entry per turn, in order."""
+        return tuple(self._turn(turn) for turn in sorted(self._sums))
+
+    def _turn(self, turn: int) -> TurnNumbers:
+        sums = dict(sorted(self._sums[turn].items()))
+        layers = {i: s.state for i, s in sums.items() if s.state is not None}
+        return TurnNumbers(
+            tokens=self._turns.count(turn),
+            state=state_numbers(MemoryState(layers, self._memory.identity)),
+            write_gate=tuple(s.write_sum / max(s.writes, 1) for s in sums.values()),
+            keep_gate=tuple(s.keep_sum / max(s.writes, 1) for s in sums.values()),
+            read_energy=tuple((s.steered / (s.base or 1.0)) ** 0.5 for s in sums.values()),
+        )
+
+    def _spans(self) -> list[tuple[int, slice]]:
+        """Turns of the pass that is running, with their tokens within it."""
+        spans, start = [], 0
+        for turn, run in groupby(self._turns[self._at - self._length : self._at]):
+            stop = start + len(list(run))
+            spans.append((turn, slice(start, stop)))
+            start = stop
+        return spans
+
+    def _of(self, turn: int, index: int) -> _Sums:
+        return self._sums.setdefault(turn, {}).setdefault(index, _Sums())
+
+    def _begin(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        run: MemoryPass | None = kwargs.get(PASS)
+        if run is None or not run.write:
+            return
+        batch, self._length = kwargs["input_ids"].shape
+        self._at += self._length
+        if batch != 1 or self._at > len(self._turns):
+            raise InvalidInput(
+                f"{len(self._turns)} tokens of one history are watched, and a pass wrote {batch} "
+                f"rows up to token {self._at}"
+            )
+
+    def _memory_hook(
+        self, index: int, layer: LayerMemory, reads: dict[str, Tensor]
+    ) -> Callable[..., None]:
+        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            run: MemoryPass | None = kwargs.get(PASS)
+            reads.clear()
+            if run is None or not run.write:
+                return
+            hidden = kwargs["hidden_states"] if "hidden_states" in kwargs else args[0]
+            spans = self._spans()
+            segments = None if run.segments is None else run.segments.to(hidden.device)
+            reads["now"], done = write_layer(
+                layer,
+                hidden,
+                run.state.layers[index].to(hidden.device),
+                segments=segments,
+                spans=[span for _, span in spans],
+            )
+            for (turn, _), part in zip(spans, done, strict=True):
+                self._of(turn, index).add(part)
+
+        return hook
+
+    def _output_hook(
+        self, index: int, layer: LayerMemory, head: str, reads: dict[str, Tensor]
+    ) -> Callable[..., None]:
+        def hook(module: Any, args: Any, output: Tensor) -> None:
+            if "now" not in reads:
+                return
+            delta = layer.steer(head, layer.scaled(reads["now"]))
+            frozen = output.float() - delta  # hooks see a projection's output steered
+            for turn, span in self._spans():
+                sums = self._of(turn, index)
+                sums.base += float(frozen[:, span].square().sum())
+                sums.steered += float(delta[:, span].square().sum())
+
+        return hook
+
+
+@contextmanager
+def observed(memory: DeltaMemory, model: Any, turns: Sequence[int]) -> Iterator[Observation]:
+    """While the block runs, passes that write one history are watched.
+
+    Args:
+        memory: the adapter that is going to be attached.
+        model: the backbone.
+        turns: the turn of each token that is going to be written, in order.
+    """
+    seen = Observation(memory, turns)
+    handles = [model.get_decoder().register_forward_pre_hook(seen._begin, with_kwargs=True)]
+    try:
+        for index, attention in memory.attentions(model):
+            layer, reads = memory.layer(index), dict[str, Tensor]()
+            watch = seen._memory_hook(index, layer, reads)
+            handles.append(attention.register_forward_pre_hook(watch, with_kwargs=True))
+            for head in memory.config.heads:
+                projection = getattr(attention, f"{head}_proj")
+                watch = seen._output_hook(index, layer, head, reads)
+                handles.append(projection.register_forward_hook(watch))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def write_observed(
+    memory: DeltaMemory, backbone: Backbone, messages: Messages, *, window: int, join: str | None
+) -> tuple[MemoryState, tuple[TurnNumbers, ...]]:
+    """Write a history into an empty state as :func:`write_windows` does, and watch.
+
+    Returns:
+        The state after the last token, and the numbers of each turn.
+    """
+    rendered = backbone.render_history(messages, join=join)
+    turns = turn_numbers(rendered, messages)
+    with observed(memory, backbone.model, turns) as seen, memory.attach(backbone.model) as attached:
+        state, _ = write_windows(
+            attached, backbone, [rendered], state=memory.zeros(1), window=window
+        )
+    return state, seen.numbers()

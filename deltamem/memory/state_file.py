@@ -1,0 +1,246 @@
+"""``.dmstate``: a memory state in safetensors, with a manifest of all that gives it its meaning.
+
+layer.{i}        (B, N, R, R), one tensor per layer        metadata: manifest (JSON), sha256
+
+A state is numbers that only one adapter on one backbone can read, so the manifest names both and
+the tokenizer and chat template that the text went through. No pickle; written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from deltamem.adapter.authors_format import to_published
+from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.backbone import Backbone
+from deltamem.backbone.atomic import atomically
+from deltamem.errors import InvalidInput, Unavailable
+from deltamem.memory.inspection import TurnNumbers
+from deltamem.state import MemoryState
+
+__all__ = ["Manifest", "SavedState", "Transcript", "load_state", "read_state", "save_state"]
+
+FORMAT = 1
+PREFIX = "layer."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """The conversation that a state comes from, so that it can go on."""
+
+    turns: tuple[TurnNumbers, ...] = ()
+    """What each turn wrote and read, one entry per turn."""
+    messages: tuple[Mapping[str, str], ...] | None = None
+    """Role and content of each; None where the text was left out."""
+    whole: bool = True
+    """Whether ``messages`` are all that was ever written: then the state can be written anew."""
+    shown_from: int = 0
+    """How many of the messages are out of view, for they were too many."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Whose state it is."""
+
+    backbone: Mapping[str, str | None]
+    """``name``, ``revision`` and ``fingerprint``."""
+    adapter: str
+    """sha256 of its weights."""
+    config: Mapping[str, Any]
+    """Its configuration, in the keys of the published format: writer, rank, gates."""
+    tokenizer: str
+    """sha256 of the tokenizer."""
+    template: str
+    """sha256 of the chat template and its switches."""
+    dtype: str
+    date: str
+    """ISO 8601, UTC."""
+    transcript: Transcript = Transcript()
+    format: int = FORMAT
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SavedState:
+    """What a file holds."""
+
+    state: MemoryState
+    manifest: Manifest
+
+
+def save_state(
+    path: Path,
+    state: MemoryState,
+    *,
+    memory: DeltaMemory,
+    backbone: Backbone,
+    transcript: Transcript | None = None,
+) -> Path:
+    """Write ``path`` so that it is there whole or not at all.
+
+    Args:
+        path: of the file.
+        state: of the attached adapter.
+        memory: that adapter.
+        backbone: what it is attached to.
+        transcript: of the conversation; None for a state without one.
+
+    Raises:
+        InvalidInput: a state of another adapter.
+        CannotWrite: the file cannot be written; what was there before is untouched.
+    """
+    state.check(like=memory.zeros(state.batch_size))
+    manifest = replace(
+        _expected(memory, backbone),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        transcript=transcript or Transcript(),
+    )
+    tensors = {
+        f"{PREFIX}{i}": s.detach().cpu().contiguous() for i, s in sorted(state.layers.items())
+    }
+    text = json.dumps(asdict(manifest), ensure_ascii=False, sort_keys=True)
+    content = save(tensors, metadata={"manifest": text, "sha256": _digest(text, tensors)})
+    with atomically(path) as part:
+        part.write_bytes(content)
+    return path
+
+
+def read_state(path: Path) -> SavedState:
+    """What a file holds, whoever wrote it; whether it is whole is checked, nothing else is.
+
+    Raises:
+        Unavailable: no such file.
+        InvalidInput: not a state file, a damaged or truncated one, or one of another format.
+    """
+    if not path.is_file():
+        raise Unavailable(f"there is no state file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as fault:
+        raise InvalidInput(f"{path} is damaged or not a state file: {fault}") from fault
+    strange = [name for name in tensors if not name.removeprefix(PREFIX).isdigit()]
+    if not metadata.keys() >= {"manifest", "sha256"} or strange or not tensors:
+        raise InvalidInput(f"{path} is a safetensors file, and not one of a memory state")
+    if _digest(metadata["manifest"], tensors) != metadata["sha256"]:
+        raise InvalidInput(f"{path} is damaged: its content does not match its checksum")
+    manifest = _manifest(path, json.loads(metadata["manifest"]))
+    layers = {int(name.removeprefix(PREFIX)): tensor for name, tensor in tensors.items()}
+    return SavedState(
+        state=MemoryState(dict(sorted(layers.items())), manifest.adapter), manifest=manifest
+    )
+
+
+def load_state(path: Path, *, memory: DeltaMemory, backbone: Backbone) -> SavedState:
+    """What a file holds, for the adapter and the backbone that are here, on its device.
+
+    Raises:
+        Unavailable: no such file.
+        InvalidInput: as :func:`read_state`; or the backbone, the adapter, its configuration, the
+            tokenizer, the chat template, layers, shapes or dtype differ, or a number is not finite.
+    """
+    saved = read_state(path)
+    _check(path, saved.manifest, _expected(memory, backbone))
+    state = replace(saved.state, adapter=memory.identity)
+    try:
+        state.check(like=memory.zeros(state.batch_size))
+    except InvalidInput as fault:
+        raise InvalidInput(f"{path}: {fault}") from fault
+    for index, s in state.layers.items():
+        if not bool(s.isfinite().all()):
+            raise InvalidInput(f"{path}: layer {index} holds numbers that are not finite")
+    return replace(saved, state=_beside(state, memory))
+
+
+def _beside(state: MemoryState, memory: DeltaMemory) -> MemoryState:
+    """Each layer on the device of its memory."""
+    devices = {i: memory.layer(i).beta_bias.device for i in state.layers}
+    return replace(state, layers={i: s.to(devices[i]) for i, s in state.layers.items()})
+
+
+def _expected(memory: DeltaMemory, backbone: Backbone) -> Manifest:
+    """The manifest of a state that is written here, without what only its moment decides."""
+    return Manifest(
+        backbone=backbone.origin,
+        adapter=memory.sha,
+        config=json.loads(json.dumps(to_published(memory.config))),
+        tokenizer=_sha(backbone.tokenizer_description),
+        template=_sha([backbone.tokenizer.chat_template, dict(backbone.template_kwargs)]),
+        dtype=memory.config.state_dtype,
+        date="",
+    )
+
+
+def _check(path: Path, found: Manifest, here: Manifest) -> None:
+    """Refuse what another backbone, adapter, tokenizer or template wrote."""
+    one, other = found.backbone, here.backbone
+    if one.get("fingerprint") != other["fingerprint"]:
+        raise InvalidInput(
+            f"{path} was written on {one.get('name')} (weights "
+            f"{str(one.get('fingerprint'))[:12]}), and the backbone is {other['name']} (weights "
+            f"{str(other['fingerprint'])[:12]})"
+        )
+    if found.adapter != here.adapter:
+        raise InvalidInput(
+            f"{path} was written by adapter {found.adapter[:12]}, and adapter "
+            f"{here.adapter[:12]} is attached: name the other with adapter=FOLDER or writer="
+        )
+    names = sorted(found.config.keys() | here.config.keys())
+    for name in names:
+        theirs, ours = found.config.get(name), here.config.get(name)
+        if theirs != ours:
+            raise InvalidInput(f"{path}: the adapter's {name} was {theirs!r} and is {ours!r} here")
+    for name in ("tokenizer", "template", "dtype"):
+        theirs, ours = getattr(found, name), getattr(here, name)
+        if theirs != ours:
+            raise InvalidInput(
+                f"{path} was written with another {name} ({theirs[:12]}) than the one that is "
+                f"here ({ours[:12]})"
+            )
+
+
+def _manifest(path: Path, content: Any) -> Manifest:
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise InvalidInput(
+            f"{path} has format {found!r} of state files, and this program reads {FORMAT}: use the "
+            "version of deltamem that wrote it"
+        )
+    try:
+        told = content.pop("transcript")
+        turns = tuple(TurnNumbers.from_json(turn) for turn in told.pop("turns"))
+        messages = told.pop("messages")
+        if messages is not None:
+            messages = tuple(
+                {"role": str(m["role"]), "content": str(m["content"])} for m in messages
+            )
+        transcript = Transcript(turns=turns, messages=messages, **told)
+        return Manifest(transcript=transcript, **content)
+    except (KeyError, TypeError, ValueError) as fault:
+        wanted = ", ".join(field.name for field in fields(Manifest))
+        raise InvalidInput(f"the manifest of {path} is not made of {wanted}: {fault}") from fault
+
+
+def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
+    """sha256 over the manifest and every tensor's name, dtype, shape and bytes."""
+    digest = hashlib.sha256(manifest.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _sha(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

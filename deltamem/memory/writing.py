@@ -1,0 +1,90 @@
+"""Write histories to the memory and keep nothing else: no text, no keys, no values.
+
+A long history passes through in windows; the state carries over. With segment writers a segment
+stays in one window where it fits in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from deltamem.attachment.attach import Attachment
+from deltamem.backbone import Backbone, Rendered, left_pad, split_windows
+from deltamem.state import MemoryState
+
+__all__ = ["Written", "segment_ids", "write_windows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What one history took."""
+
+    tokens: int
+    windows: int
+    split_segments: int
+    """Segments longer than a window, which had to be cut."""
+
+
+@torch.no_grad()
+def write_windows(
+    attached: Attachment,
+    backbone: Backbone,
+    rendered: Sequence[Rendered],
+    *,
+    state: MemoryState,
+    window: int,
+    start: Sequence[int] | None = None,
+) -> tuple[MemoryState, list[Written]]:
+    """Write B histories, windows of different histories side by side.
+
+    Args:
+        attached: the memory on the backbone.
+        backbone: what reads the histories.
+        rendered: B tokenised histories.
+        state: of B sequences, before the first of these tokens.
+        window: tokens per forward at most.
+        start: per history how many leading tokens have been written before.
+
+    Returns:
+        The state after the last token of each, and what it took.
+    """
+    unit = attached.memory.config.writer.segment_unit
+    start = [0] * len(rendered) if start is None else start
+    cuts = []
+    for r, first in zip(rendered, start, strict=True):
+        segments = None if unit is None else r.segments(unit)[first:]
+        slices, split = split_windows(len(r.ids) - first, window, segments=segments)
+        cuts.append(([slice(s.start + first, s.stop + first) for s in slices], split))
+    for number in range(max((len(slices) for slices, _ in cuts), default=0)):
+        rows = [i for i, (slices, _) in enumerate(cuts) if number < len(slices)]
+        at = [cuts[i][0][number] for i in rows]
+        pieces = [rendered[i].ids[s] for i, s in zip(rows, at, strict=True)]
+        ids, mask = left_pad(pieces, fill=backbone.pad_id, device=backbone.device)
+        _, after = attached.forward(
+            ids,
+            mask.long(),
+            state=state.select(rows),
+            segments=segment_ids(unit, [rendered[i] for i in rows], at, like=ids),
+            logits=False,
+            use_cache=False,
+        )
+        state = state.put(rows, after)
+    written = [
+        Written(tokens=len(r.ids) - first, windows=len(slices), split_segments=split)
+        for r, first, (slices, split) in zip(rendered, start, cuts, strict=True)
+    ]
+    return state, written
+
+
+def segment_ids(
+    unit: str | None, rendered: Sequence[Rendered], at: Sequence[slice], *, like: Tensor
+) -> Tensor | None:
+    """Segment ids (B, T) of the tokens ``at`` of each history, padded left; None without a unit."""
+    if unit is None:
+        return None
+    rows = [r.segments(unit)[s] for r, s in zip(rendered, at, strict=True)]
+    return left_pad(rows, fill=-1, device=like.device)[0]

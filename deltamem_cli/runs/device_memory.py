@@ -1,0 +1,231 @@
+"""What a training or an evaluation takes of a device's memory, before a weight is loaded.
+
+Counted is what torch keeps. A frozen linear layer keeps nothing, norms keep float32, attention its
+inputs and output, the MLP three numbers of its width; ``tests/deltamem_cli/experiments`` holds the
+sum against the peaks of real processes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltamem_cli.runs.build import model_source, prompt_options
+from deltamem_cli.settings.instantiate import build
+
+__all__ = ["Longest", "Need", "device_memory", "longest_episode", "need_of"]
+
+CHARS_PER_TOKEN = 4.0
+TOKENS_PER_MESSAGE = 5
+"""Of the chat template around each."""
+CLOSELY = 4
+"""Episodes, the longest by characters, that are made into tokens where the tokenizer is here."""
+SPREAD = 256
+"""Generated episodes that are looked at, spread over all."""
+FLOAT32 = 4
+MEMORY_NUMBERS = 28
+"""Kept per token, layer and row of the state: projections, gates, reads."""
+PASSING_LAYERS = 0.5
+"""Of what one layer keeps: gradients on their way through it."""
+HIDDEN_AGAIN = 2
+"""Numbers of the hidden width that a layer keeps whose activations are made again."""
+SQUARE_BYTES = 4
+"""Of attention's mask, per pair of tokens of one row."""
+LOGIT_COPIES = 1
+"""In float32 beside the logits themselves: what the loss keeps of them."""
+ADAM_COPIES = 4
+"""In float32 of what is trained: weights, gradients, two moments."""
+QUANTISED = {"4bit": 0.56, "8bit": 1.02}
+"""Bytes per weight of a linear layer, with its scales."""
+WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Longest:
+    """Tokens of the longest episode, and how they were counted."""
+
+    written: int
+    read: int
+    asks: int
+    from_tokenizer: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """Bytes at the peak of a run."""
+
+    weights: float
+    working: float
+    """Activations, optimiser and logits of a training, the cache of one question elsewhere."""
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.weights + self.working
+
+
+def device_memory(device: str, *, spread: bool = False) -> int | None:
+    """Bytes of the device that a run would be on; None where it does not say.
+
+    Args:
+        device: as ``runtime.device`` names it.
+        spread: over all GPUs.
+    """
+    import torch
+
+    from deltamem.backbone.loading.placement import find_device
+
+    where = find_device(device)
+    kind = where.type
+    if kind == "cuda":
+        gpus = range(torch.cuda.device_count()) if spread else [where.index or 0]
+        return sum(torch.cuda.get_device_properties(gpu).total_memory for gpu in gpus)
+    if kind == "mps":
+        return int(torch.mps.recommended_max_memory())
+    if "SC_PHYS_PAGES" in os.sysconf_names:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def longest_episode(config: Any, episodes: Any, recipe: Any) -> Longest:
+    """Of a training's data, cut as the recipe cuts it."""
+    looked = _looked_at(episodes, generated=bool(config.training.data.get("endless", False)))
+    tokenizer = _tokenizer(config)
+    sizes = [
+        (_estimate(e.written), [_estimate(a.visible) + _chars(a.answer) for a in e.asks])
+        for e in looked
+    ]
+    if tokenizer is not None:
+        chosen = _extremes(sizes)
+        sizes = [_measure(looked[i], tokenizer, prompt_options(config)) for i in chosen]
+    return Longest(
+        written=min(max(written for written, _ in sizes), recipe.write_length),
+        read=min(max(max(asks, default=0) for _, asks in sizes), recipe.read_length),
+        asks=max(len(asks) for _, asks in sizes),
+        from_tokenizer=tokenizer is not None,
+    )
+
+
+def need_of(config: Any, model: Any, *, trained: int, longest: Longest | None) -> Need:
+    """Bytes that a run takes.
+
+    Args:
+        config: of ``train`` or ``eval``.
+        model: the backbone on the meta device.
+        trained: numbers that are trained.
+        longest: episode of a training; None evaluates.
+    """
+    width = _width(config, model)
+    weights = _weights(config, model, width)
+    if longest is None:
+        return Need(weights=weights, working=0.0)
+    text = model.config.get_text_config()
+    recipe = config.training
+    # the asks of one history are read together, those of several histories side by side
+    rows = int(recipe.micro_batch_size)
+    reads = rows * longest.asks
+    apart = bool(config.method.needs_adapter)
+    tokens = rows * longest.written + reads * longest.read
+    square = max(rows * longest.written**2, reads * longest.read**2)
+    if not apart:  # history and question in one pass
+        tokens = reads * (longest.written + longest.read)
+        square = reads * (longest.written + longest.read) ** 2
+    memory = FLOAT32 * MEMORY_NUMBERS * _state_rows(config)
+    layer, layers = memory + _kept_by_a_layer(text, width), text.num_hidden_layers
+    kept = layers * layer
+    if recipe.activation_checkpointing:  # and one layer is whole while its turn lasts
+        kept = layers * (memory + HIDDEN_AGAIN * text.hidden_size * width) + layer
+    logits = reads * longest.read * text.vocab_size * (LOGIT_COPIES * FLOAT32 + width)
+    working = tokens * (kept + PASSING_LAYERS * layer) + square * SQUARE_BYTES + logits
+    return Need(weights=weights, working=working + trained * ADAM_COPIES * FLOAT32)
+
+
+def _kept_by_a_layer(text: Any, width: int) -> float:
+    """Bytes for one token."""
+    heads = text.num_attention_heads
+    head = getattr(text, "head_dim", None) or text.hidden_size // heads
+    queries = heads * head
+    keys = (getattr(text, "num_key_value_heads", None) or heads) * head
+    norms = FLOAT32 * (2 * text.hidden_size + queries + keys)
+    attention = width * (text.hidden_size + 2 * queries + 2 * keys)
+    mlp = width * 3 * text.intermediate_size
+    return float(norms + attention + mlp)
+
+
+def _state_rows(config: Any) -> int:
+    if not config.method.needs_adapter:
+        return 0
+    memory = build(config.memory)
+    return int(memory.rank) * int(memory.writer.num_states)
+
+
+def _width(config: Any, model: Any) -> int:
+    """Bytes of a number of the backbone as it will be loaded."""
+    from deltamem.backbone.loading.placement import choose_dtype, find_device
+
+    kind = choose_dtype(str(config.runtime.dtype), find_device(str(config.runtime.device)))
+    if kind == "auto":
+        kind = str(model.config.get_text_config().dtype or "bfloat16").removeprefix("torch.")
+    return WIDTHS.get(kind, FLOAT32)
+
+
+def _weights(config: Any, model: Any, width: int) -> float:
+    """Tied ones once; of a quantised backbone the layers' matrices are smaller."""
+    total = sum(p.numel() for p in model.parameters())
+    small = QUANTISED.get(str(config.model.get("quantization")))
+    if small is None:
+        return total * width
+    layers = model.get_decoder().layers
+    matrices = sum(p.numel() for p in layers.parameters() if p.dim() > 1)
+    return matrices * small + (total - matrices) * width
+
+
+def _looked_at(episodes: Any, *, generated: bool) -> list[Any]:
+    step = max(1, len(episodes) // SPREAD) if generated else 1
+    return [episodes[i] for i in range(0, len(episodes), step)]
+
+
+def _tokenizer(config: Any) -> Any:
+    """The backbone's, where it is on this machine."""
+    from transformers import AutoTokenizer
+
+    source = model_source(config)
+    try:
+        return AutoTokenizer.from_pretrained(
+            source["id"], revision=source["revision"], local_files_only=True
+        )
+    except (OSError, ValueError, ImportError):
+        return None
+
+
+def _extremes(sizes: Sequence[tuple[float, Sequence[float]]]) -> list[int]:
+    """The episodes with the most to write, to read and to ask."""
+    places = range(len(sizes))
+    keys = (
+        lambda i: sizes[i][0],
+        lambda i: max(sizes[i][1], default=0.0),
+        lambda i: len(sizes[i][1]),
+    )
+    return sorted({i for key in keys for i in sorted(places, key=key)[-CLOSELY:]})
+
+
+def _measure(episode: Any, tokenizer: Any, options: Mapping[str, Any]) -> tuple[int, list[int]]:
+    from deltamem.backbone import render, render_history
+
+    written = len(render_history(tokenizer, episode.written, join=episode.join, **options).ids)
+    answers = [{"role": "assistant", "content": ask.answer} for ask in episode.asks]
+    asks = [
+        len(render(tokenizer, [*ask.visible, answer], **options).ids)
+        for ask, answer in zip(episode.asks, answers, strict=True)
+    ]
+    return written, asks
+
+
+def _estimate(messages: Iterable[Any]) -> int:
+    return sum(_chars(m["content"]) + TOKENS_PER_MESSAGE for m in messages)
+
+
+def _chars(text: str) -> int:
+    return round(len(text) / CHARS_PER_TOKEN)

@@ -1,0 +1,73 @@
+"""What the recipe and the launcher ask of a training process: done, refused or said."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from deltamem_cli.screen.console import Console
+from deltamem_cli.errors import UsageError
+
+__all__ = ["fit_out"]
+
+ADAM_BYTES = 8
+"""Two moments of float32 for each number that is trained."""
+
+
+def fit_out(
+    learner: Any, model: Any, recipe: Any, processes: Any, *, method: str, console: Console
+) -> None:
+    """Make a frozen backbone ready to be trained on, in place.
+
+    Args:
+        learner: what is trained on it.
+        model: the backbone.
+        recipe: whether activations are checkpointed.
+        processes: that train together.
+        method: the learner's name, for messages.
+        console: told which of the launcher's options have no effect.
+
+    Raises:
+        UsageError: the recipe or the launcher asks for what this learner cannot do.
+    """
+    from deltamem.backbone import checkpoint_activations
+    from deltamem.training import shard
+
+    if recipe.activation_checkpointing:
+        if not hasattr(learner, "attached"):
+            raise UsageError(
+                f"{method} changes what is attached to the backbone within a pass, which cannot "
+                "be made again: leave training.activation_checkpointing=false"
+            )
+        checkpoint_activations(model)
+    if processes.shards:
+        if not hasattr(learner, "even_passes"):
+            raise UsageError(
+                f"{method} takes as many passes as its episodes need, and the shards of FSDP meet "
+                "in each: start accelerate launch without --use_fsdp"
+            )
+        learner.even_passes = True
+        shard(model)
+    for sentence in _without_effect(learner):
+        console.note(f"note: {sentence}")
+
+
+def _without_effect(learner: Any) -> list[str]:
+    """Options of ``accelerate launch`` that something else decides here."""
+    asked, found = os.environ.get, []
+    if asked("ACCELERATE_USE_DEEPSPEED") == "true":
+        moments = ADAM_BYTES * sum(p.numel() for p in learner.parameters()) / 1e6
+        found.append(
+            f"DeepSpeed is left out: each process keeps the {moments:,.1f} MB of optimiser state "
+            "that ZeRO would share out; the losses are the same (--use_fsdp shards the backbone)"
+        )
+    if asked("ACCELERATE_MIXED_PRECISION", "no") not in ("no", "fp32"):
+        found.append("--mixed_precision has no effect: runtime.dtype is the backbone's precision")
+    if int(asked("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "1")) > 1:
+        found.append(
+            "--gradient_accumulation_steps has no effect: a step has training.batch_size "
+            "episodes, taken training.micro_batch_size at a time"
+        )
+    if asked("ACCELERATE_DYNAMO_BACKEND", "NO").upper() != "NO":
+        found.append("--dynamo_backend has no effect: torch.compile is not used")
+    return found

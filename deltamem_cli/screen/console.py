@@ -1,0 +1,172 @@
+"""All printing. Results go to stdout; notes and progress to stderr, a bar only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+__all__ = ["Console", "Ticker"]
+
+PLAIN_SECONDS = 15.0
+"""Between two lines of progress where there is no terminal."""
+
+
+class Ticker(Protocol):
+    """Moves a progress display."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total``, with what there is to say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Console:
+    """How loud a verb is, and whether its result is read by a person or a program."""
+
+    quiet: bool = False
+    verbose: bool = False
+    as_json: bool = False
+
+    def result(self, text: str) -> None:
+        """What the verb was asked for, for a person."""
+        if not self.as_json:
+            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.flush()
+
+    def stream(self, text: str) -> None:
+        """A piece of a result that is still growing, for a person."""
+        if not self.as_json:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    def ask(self, prompt: str, *, line: int) -> str | None:
+        """A line from whoever sits there, or from a pipe, which sees no prompt; None at its end.
+
+        Args:
+            prompt: shown where somebody sits.
+            line: number of the line, for the message.
+
+        Raises:
+            InvalidData: bytes that are no UTF-8.
+        """
+        from deltamem_base.json_text import decode
+
+        try:
+            raw = self._typed(prompt) if self.interactive else sys.stdin.buffer.readline()
+        except EOFError:
+            self.note("")
+            return None
+        if not raw:
+            return None
+        return decode(raw, where="the input", line=line).rstrip("\r\n")
+
+    def _typed(self, prompt: str) -> bytes:
+        """What a person typed before the next line feed, which is put back."""
+        with suppress(ImportError):
+            import readline  # noqa: F401  # line editing for input()
+        if not sys.stdout.isatty():
+            sys.stderr.write(prompt)
+            sys.stderr.flush()
+            prompt = ""
+        try:
+            return f"{input(prompt)}\n".encode(errors="surrogateescape")
+        except UnicodeDecodeError as fault:
+            return bytes(fault.object)
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person types."""
+        return sys.stdin.isatty()
+
+    def json(self, content: Mapping[str, Any]) -> None:
+        """What the verb was asked for, for a program: one document."""
+        if self.as_json:
+            spelt = not (sys.stdout.encoding or "").lower().startswith("utf")
+            text = json.dumps(content, indent=2, ensure_ascii=spelt, default=str)
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+
+    def note(self, text: str) -> None:
+        """Something worth knowing."""
+        if not self.quiet:
+            sys.stderr.write(text.rstrip("\n") + "\n")
+            sys.stderr.flush()
+
+    def detail(self, text: str) -> None:
+        """Something worth knowing with ``-v``."""
+        if self.verbose:
+            self.note(text)
+
+    def error(self, text: str) -> None:
+        """Why the verb ends here."""
+        sys.stderr.write(f"error: {text}\n")
+        sys.stderr.flush()
+
+    def wrote(self, *paths: Any) -> None:
+        """The last line of every verb: what it wrote."""
+        for path in paths:
+            self.note(f"wrote {path}")
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Ticker]:
+        """A progress display while the block runs."""
+        if self.quiet:
+            yield lambda done, total, note="": None
+        elif _on_terminal():
+            yield from _bar(label)
+        else:
+            yield _plain(label, self)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+
+
+def _bar(label: str) -> Iterator[Ticker]:
+    from rich.console import Console as RichConsole
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=RichConsole(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=None, note="")
+
+        def tick(done: int, total: int, note: str = "") -> None:
+            progress.update(task, completed=done, total=total, note=note)
+
+        yield tick
+
+
+def _plain(label: str, console: Console) -> Ticker:
+    """A line now and then, with the rate and the time that is left."""
+    started = last = time.monotonic()
+    first: int | None = None
+
+    def tick(done: int, total: int, note: str = "") -> None:
+        nonlocal last, first
+        first = done if first is None else first
+        now = time.monotonic()
+        if done < total and now - last < PLAIN_SECONDS:
+            return
+        last = now
+        rate = (done - first) / max(now - started, 1e-9)
+        left = f", {(total - done) / rate:.0f} s left" if rate and done < total else ""
+        console.note(f"{label}: {done}/{total}{left}{', ' + note if note else ''}")
+
+    return tick

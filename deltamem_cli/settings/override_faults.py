@@ -1,0 +1,84 @@
+"""An override that does not parse or compose, in one sentence: the choices, the nearest name."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from deltamem_cli.settings.grammar import quoted
+
+__all__ = ["explain", "refers_to_nothing", "without_option"]
+
+
+def explain(
+    fault: BaseException,
+    words: Sequence[str],
+    *,
+    choices: Mapping[str, Sequence[str]],
+    known: Callable[[], Sequence[str]],
+) -> str:
+    """Hydra's exceptions in one sentence, with the choices or the nearest name.
+
+    Args:
+        fault: what Hydra raised.
+        words: that were given.
+        choices: the options of every group.
+        known: names every setting that the words may change.
+    """
+    from hydra.errors import MissingConfigException, OverrideParseException
+    from omegaconf.errors import ConfigAttributeError, ConfigKeyError
+
+    if isinstance(fault, OverrideParseException):
+        return _unreadable(fault.override, fault.message.splitlines()[0], choices)
+    if isinstance(fault, MissingConfigException):
+        group, _, bad = (fault.missing_cfg_file or "").rpartition("/")
+        # Hydra has no options to show where one of a list is missing
+        there = fault.options if fault.options is not None else choices.get(group, ())
+        return f"no {group} '{bad}'{_nearest(bad, there)}; choose one of " + ", ".join(
+            sorted(there)
+        )
+    if "Ambiguous value" in str(fault):
+        word = next((w for w in words if "," in w), "a setting")
+        return (
+            f"{word} names several values: sweep over them with --multirun (eval and train), or "
+            f"quote one with a comma in it: {_quoted(word)}"
+        )
+    cause = fault.__cause__ or fault
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError):
+        bad = str(cause.full_key or cause.key)
+        return f"there is no setting '{bad}'{_nearest(bad, known())}"
+    return (str(fault).strip().splitlines() or [repr(fault)])[0]
+
+
+def _nearest(bad: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(bad, known, n=2, cutoff=0.6)
+    return f" (did you mean {' or '.join(repr(n) for n in near)}?)" if near else ""
+
+
+def without_option(word: str, options: Sequence[str]) -> str:
+    """The sentence for a group that is set to null."""
+    group = word.partition("=")[0]
+    return f"{word} leaves {group} without a choice; choose one of {', '.join(options)}"
+
+
+def refers_to_nothing(fault: Any) -> str:
+    """The sentence for a setting whose ``${...}`` cannot be followed."""
+    reason = str(fault.msg or fault).strip().splitlines()[0].rpartition("interpolation: ")[2]
+    return f"{fault.full_key or 'a setting'} refers to nothing: {reason}"
+
+
+def _unreadable(word: str, reason: str, choices: Mapping[str, Sequence[str]]) -> str:
+    held = next((group for group, options in choices.items() if word in options), None)
+    hint = f" (did you mean '{held}={word}'?)" if held else ": settings look like key=value"
+    if "=" in word:
+        hint = f": {reason}; a text with such characters is quoted: {_quoted(word)}"
+    return f"cannot read the override '{word}'{hint}"
+
+
+def _quoted(word: str) -> str:
+    """A word with its value in Hydra's quotes, all in the shell's."""
+    key, _, value = word.partition("=")
+    text = f"{key}={quoted(value)}"
+    return shlex.quote(text) if set('"$`\\!') & set(text) else f'"{text}"'

@@ -1,0 +1,123 @@
+"""The key of a run: a hash of its whole config, less a short list of what changes no answer.
+
+A setting that is new is in the key by default. What a setting merely points to (a file, a model, an
+adapter) counts by its content, whose fingerprints are hashed beside the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deltamem_cli.settings.identity import content_hash, leaves
+from deltamem_cli.settings.paths import CONTENT
+
+__all__ = [
+    "DESCRIBING",
+    "OF_THE_WEIGHTS",
+    "RESOLVED",
+    "WHERE",
+    "contents",
+    "deciding_settings",
+    "planned_key",
+    "run_key",
+]
+
+WHERE = ("runs_dir", "results_dir", "hydra", "tracker", "runtime.batch_size")
+"""Where things go, who is told, and how many are worked on side by side."""
+RESOLVED = (
+    *(
+        f"{part}.{name}"
+        for part in ("runtime", "model")
+        for name in ("device", "dtype", "attention")
+    ),
+    "method.natural_context",
+)
+"""What may say ``auto``: the numbers, attention and device that came of it are hashed instead, and
+the context that a method takes."""
+DESCRIBING = ("model.architecture", "method.family", "method.state")
+"""Told to readers, and for counts without the weights."""
+OF_THE_WEIGHTS = {"eval": ("writer", "method.learner"), "train": ("method", "steer", "writer")}
+"""By verb: what the weights that are evaluated were trained with, and count for; and of a training
+what has gone into its memory, or is another method's."""
+NAMES = ("model", "model_revision", "data")
+"""Of a fingerprint: a name beside a hash. The same content under another name is the same."""
+
+
+HASHED_BYTES = 2**26
+"""Of larger files the size and time stand in for the content."""
+
+
+def run_key(config: Any, verb: str, *fingerprints: Mapping[str, Any] | str) -> str:
+    """Hash of all that decides what comes out of a run.
+
+    Args:
+        config: composed.
+        verb: ``eval`` or ``train``.
+        fingerprints: of the data, the weights and the numerics.
+    """
+    contents = [
+        f if isinstance(f, str) else {name: v for name, v in f.items() if name not in NAMES}
+        for f in fingerprints
+    ]
+    return content_hash([deciding_settings(config, verb), contents])
+
+
+def planned_key(config: Any, verb: str) -> str:
+    """Hash of all that a config says of a run, before any data or weights are looked into."""
+    asked = _below(_settings(config), RESOLVED)
+    return content_hash([deciding_settings(config, verb), asked, contents(config)])
+
+
+def deciding_settings(config: Any, verb: str) -> dict[str, Any]:
+    """Every setting of a config that decides what comes out, by its whole name."""
+    settings = _settings(config)
+    other = {*_below(settings, (*WHERE, *CONTENT, *RESOLVED, *DESCRIBING, *OF_THE_WEIGHTS[verb]))}
+    if verb == "train" and not settings["method.needs_adapter"]:
+        other |= {*_below(settings, ("memory",))}
+        other -= {*_below(settings, ("method.learner",))}
+    return {name: value for name, value in settings.items() if name not in other}
+
+
+def contents(config: Any) -> dict[str, Any]:
+    """A digest of every file and folder that a config names; of what is not here, the name."""
+    named = _below(_settings(config), CONTENT)
+    return {name: _digest(value) for name, value in named.items() if value is not None}
+
+
+def _settings(config: Any) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+
+    tree = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(tree, dict)
+    return dict(leaves(tree))
+
+
+def _below(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Settings that are one of ``names``, or lie below one."""
+    tops = tuple(names)
+    return {
+        name: value
+        for name, value in settings.items()
+        if any(name == top or name.startswith(f"{top}.") for top in tops)
+    }
+
+
+def _digest(named: Any) -> Any:
+    path = Path(str(named)).expanduser()
+    if not path.exists():
+        return named
+    if path.is_file():
+        return _content(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return content_hash([(p.relative_to(path).as_posix(), _content(p)) for p in files])
+
+
+def _content(path: Path) -> str:
+    from evaluations.data.datafile import sha256_of
+
+    size = path.stat().st_size
+    if size > HASHED_BYTES:
+        return f"{size} bytes of {path.stat().st_mtime_ns}"
+    return sha256_of(path)

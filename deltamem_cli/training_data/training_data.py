@@ -1,0 +1,63 @@
+"""What a source of training data hands over, and what is said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from deltamem.errors import InvalidInput
+from deltamem.training import Episode, Episodes
+from evaluations.data.sources import HubSource
+
+__all__ = ["DataSource", "PublishedData", "TrainingData", "split_off"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingData:
+    """What is trained on, what is held out, and where both come from."""
+
+    episodes: Episodes[Episode]
+    held_out: Sequence[Episode]
+    source: Mapping[str, Any]
+    """Goes into the key of the run and onto the model card."""
+    stored: bool = True
+    """False: made afresh whenever one is asked for, so that there is nothing to keep tokens of."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """``source`` for a reader: counts by reason as one text."""
+        return {
+            name: (", ".join(f"{n} {what}" for what, n in value.items()) or "none")
+            if isinstance(value, Mapping)
+            else value
+            for name, value in self.source.items()
+        }
+
+
+class DataSource(Protocol):
+    """Anything that a ``data:`` of a training config builds."""
+
+    def load(self) -> TrainingData:
+        """The episodes; whatever is wrong with them is said here."""
+
+
+class PublishedData(DataSource, Protocol):
+    """Data that somebody released, which `deltamem fetch data=NAME` downloads."""
+
+    def sources(self) -> Sequence[HubSource]:
+        """Where it is published; none if the user gave a copy."""
+
+
+def split_off(episodes: Sequence[Episode], held_out: int, *, name: str) -> int:
+    """How many of ``episodes`` are trained on when the last ``held_out`` are only evaluated on.
+
+    Raises:
+        InvalidInput: none is left; ``name`` is where they come from.
+    """
+    if len(episodes) <= held_out:
+        raise InvalidInput(
+            f"{name} has {len(episodes)} episodes and training.data.held_out={held_out} leaves "
+            "none to train on"
+        )
+    return len(episodes) - held_out

@@ -1,0 +1,71 @@
+"""What a launcher or a recipe asks for that a learner cannot do, or that is decided elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
+from deltamem.training import DeltaMemLearner, Processes, TrainingConfig
+from deltamem_cli.screen.console import Console
+from deltamem_cli.errors import UsageError
+from deltamem_cli.runs.launching import fit_out
+
+Cli = Callable[..., Any]
+
+
+@pytest.fixture
+def learner() -> DeltaMemLearner:
+    backbone = load_tiny()
+    memory = DeltaMemory(DeltaMemConfig(), backbone.model)
+    return DeltaMemLearner(backbone, memory, write_length=64, read_length=64, gate_target=0.05)
+
+
+def fit(learner: Any, *, processes: Processes = Processes(), **recipe: Any) -> None:  # noqa: B008
+    model = load_tiny().model
+    fit_out(learner, model, TrainingConfig(**recipe), processes, method="memgen", console=Console())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("ACCELERATE_USE_DEEPSPEED", "true", "each process keeps the 0.2 MB of optimiser state"),
+        ("ACCELERATE_MIXED_PRECISION", "bf16", "runtime.dtype is the backbone's precision"),
+        ("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "8", "training.micro_batch_size at a time"),
+        ("ACCELERATE_DYNAMO_BACKEND", "INDUCTOR", "torch.compile is not used"),
+    ],
+)
+def test_options_of_the_launcher_that_have_no_effect_are_said(
+    variable: str,
+    value: str,
+    said: str,
+    learner: DeltaMemLearner,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fit(learner)
+    assert not capsys.readouterr().err
+    monkeypatch.setenv(variable, value)
+    fit(learner)
+    assert said in capsys.readouterr().err
+
+
+def test_a_learner_that_attaches_within_a_pass_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(UsageError, match="memgen changes what is attached"):
+        fit(object(), activation_checkpointing=True)
+    with pytest.raises(UsageError, match="without --use_fsdp"):
+        fit(object(), processes=Processes(index=0, count=2))
+
+
+def test_the_verb_refuses_memgen(cli: Cli) -> None:
+    done = cli(
+        *("train", "method=memgen", "training.steps=1", "training.batch_size=2"),
+        "training.activation_checkpointing=true",
+    )
+    assert done.code == 2
+    assert "leave training.activation_checkpointing=false" in done.err

@@ -1,0 +1,51 @@
+"""The other suites, small: every figure is there, is finite, and says what was divided by what."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+from deltamem.delta_rule import VARIABLE
+
+SMALL: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "decode": (
+        {"tokens": 2, "rounds": (1, 1)},
+        {"decode.relative_throughput": 4, "decode.with_prompt": 4},
+    ),
+    "train": (
+        {"tokens": 64, "rounds": 1},
+        {
+            "train.step_vs_noop": 1,
+            "train.step_vs_naive": 1,
+            "train.naive_vs_noop": 1,
+            "train.measured": 1,
+        },
+    ),
+    "eval": (
+        {"tokens": 64, "questions": 4, "sampled": 2, "rounds": 1},
+        {"eval.ask_many": 1, "eval.batched": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("suite", SMALL)
+def test_figures(suite: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "torch")
+    settings, wanted = SMALL[suite]
+    module = import_module(f"deltamem_cli.speed.{suite}")
+    # what a GPU would give has tests of its own
+    measure = getattr(module, "cpu_figures", module.figures)
+    found = list(measure(lambda d, t: None, **settings))
+    counted = Counter(figure.name for figure in found)
+    assert counted.keys() == wanted.keys()
+    assert all(counted[name] >= least for name, least in wanted.items())
+    for figure in found:
+        low, high = figure.spread
+        assert 0 < low <= figure.ratio <= high < math.inf
+        assert " over " in figure.setting or "tsw" in figure.setting
+    assert os.environ[VARIABLE] == "torch"

@@ -1,0 +1,193 @@
+"""``deltamem inspect``: real runs and state files, as a table, as JSON and as images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deltamem_cli.screen.memory_tables import turn_table
+from deltamem_cli.settings.grammar import literal
+
+SMALL = ("bench.dialogues=1", "bench.facts=[2,4]")
+
+
+@pytest.fixture
+def run(cli: Callable[..., Any]) -> Callable[..., Path]:
+    def evaluate(*words: str) -> Path:
+        done = cli("eval", *SMALL, *words, "--json")
+        assert done.code == 0, done.err
+        return Path(json.loads(done.out)["path"]).parent
+
+    return evaluate
+
+
+@pytest.fixture
+def state(tiny: Any, in_folder: Path) -> Callable[..., Path]:
+    from deltamem import load_adapter
+    from deltamem.backbone import tiny_folder
+    from deltamem.memory.observation import write_observed
+    from deltamem.memory.state_file import Transcript, save_state
+
+    def save(name: str, text: str, writer: str = "msw", *, watched: bool = True) -> Path:
+        memory = load_adapter(tiny_folder() / "adapters" / writer, tiny)
+        talk = [{"role": "user", "content": text}]
+        written, turns = write_observed(memory, tiny, talk, window=tiny.window, join=None)
+        transcript = Transcript(turns=turns, messages=tuple(talk)) if watched else None
+        path = in_folder / f"{name}.dmstate"
+        return save_state(path, written, memory=memory, backbone=tiny, transcript=transcript)
+
+    return save
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("writer=ssw", "context=none", "method.window=25", "control=foreign", "bench.seed=3"),
+        ("writer=msw", "context=visible", "runtime.dtype=float64", "seed=2"),
+    ],
+    ids=str,
+)
+def test_a_run_is_written_again_with_its_own_settings(
+    words: tuple[str, ...], run: Callable[..., Path], cli: Callable[..., Any]
+) -> None:
+    folder = run(*words)
+    done = cli("inspect", str(folder), "--json")
+    assert done.code == 0, done.err
+    content = json.loads(done.out)
+    rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
+    assert content["history"] == rows[0]["history_id"]
+    assert sum(turn["tokens"] for turn in content["turns"]) == rows[0]["written_tokens"]
+    for turn in content["turns"]:
+        assert turn["state"]["layers"] == [0, 1, 2, 3]
+        assert all(0 < gate < 1 for gate in turn["write_gate"] + turn["keep_gate"])
+        assert all(norm > 0 for norm in turn["state"]["norm"])
+    assert [Path(file).suffix for file in content["files"]] == [".png", ".svg"]
+    assert all(Path(file).parent == folder for file in content["files"])
+
+
+def test_a_long_history_is_printed_in_part(tiny: Any) -> None:
+    from deltamem import DeltaMemConfig, DeltaMemory
+    from deltamem.memory.observation import write_observed
+
+    memory = DeltaMemory(DeltaMemConfig(), tiny.model).initialise(tiny.model, seed=0)
+    talk = [{"role": "user", "content": f"I had {n} cups of tea."} for n in range(11)]
+    _, turns = write_observed(memory, tiny, talk, window=tiny.window, join=None)
+    whole, part = turn_table(turns[:8]), turn_table(turns)
+    assert "left out" not in whole
+    assert "3 turns are left out here; --json and the figure have them all" in part
+    assert part.count("\n|") == whole.count("\n|") + 1
+    assert "| 11   |" in part
+    assert "| 5    |" not in part
+
+
+def test_runs_that_cannot_be_written_again(
+    run: Callable[..., Path], cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    done = cli("inspect", str(run("method=frozen")))
+    assert done.code == 2
+    assert "is a run of method=frozen, which has no memory state" in done.err
+    folder = str(run("writer=msw", "context=none"))
+    for words, code, sentence in (
+        (("--history", "nobody"), 2, "asked nothing about a history 'nobody'; it has 6: test-"),
+        (("writer=tsw",), 2, "the adapter is "),
+        (("bench.seed=9",), 2, "the benchmark (protocol and data) is "),
+        (("adapter=/nowhere",), 4, "a record names no folders of the machine"),
+        (("other",), 2, "other is no setting (key=value); a run is inspected alone"),
+    ):
+        done = cli("inspect", folder, *words)
+        assert (done.code, done.out) == (code, ""), done.err
+        assert sentence in done.err
+    assert cli("inspect", str(tmp_path)).code == 4
+
+
+def test_one_history_of_a_run_with_an_adapter_of_a_named_folder(
+    run: Callable[..., Path], cli: Callable[..., Any]
+) -> None:
+    from deltamem.backbone import tiny_folder
+
+    adapter = tiny_folder() / "adapters" / "msw"
+    folder = run(f"adapter={adapter}", "context=none")
+    done = cli("inspect", str(folder))
+    assert done.code == 4
+    assert "there is no adapter folder msw" in done.err
+    words = (f"adapter={adapter}", "--history", "test-update-4-0", "--out", "pictures/x.1")
+    done = cli("inspect", str(folder), *words)
+    assert done.code == 0, done.err
+    assert "history test-update-4-0: " in done.out
+    assert "| turn | tokens | layer | norm of S |" in done.out
+    assert "wrote pictures/x.1.svg" in done.err
+    assert "norm of S" in Path("pictures/x.1.svg").read_text()
+
+
+def test_a_state(state: Callable[..., Path], cli: Callable[..., Any]) -> None:
+    path = state("talk", "Today Ada is in Oslo.")
+    done = cli("inspect", str(path), "--json")
+    assert done.code == 0, done.err
+    content = json.loads(done.out)
+    assert content["kind"] == "state"
+    assert content["sub-states"] == 4
+    assert content["turns"][-1]["state"]["norm"] == pytest.approx(content["state"]["norm"])
+    assert [Path(file).name for file in content["files"]] == [
+        "talk.memory.png",
+        "talk.memory.svg",
+        "talk.memory.turns.png",
+        "talk.memory.turns.svg",
+    ]
+    text = cli("inspect", str(path)).out
+    assert "writes by   token" in text
+    assert "Oslo" not in text
+    bare = state("bare", "Today Ada is in Oslo.", watched=False)
+    done = cli("inspect", str(bare), "--json")
+    assert json.loads(done.out)["turns"] == []
+    assert "left out" in json.loads(done.out)["text"]
+
+
+def test_the_difference_of_two_states(state: Callable[..., Path], cli: Callable[..., Any]) -> None:
+    a, b = state("a", "Today Ada is in Oslo."), state("b", "Today Ben is in Rome.")
+    done = cli("inspect", str(a), str(b), "--json")
+    assert done.code == 0, done.err
+    content = json.loads(done.out)
+    assert content["layers"] == [0, 1, 2, 3]
+    assert all(0 < value <= 2 for value in content["relative"])
+    assert Path("a-b.difference.png").is_file()
+    same = json.loads(cli("inspect", str(a), str(a), "--json").out)
+    assert same["norm"] == [0.0] * 4
+    done = cli("inspect", str(a), str(state("c", "x", "tsw")))
+    assert done.code == 2
+    assert "the memory state was written by adapter" in done.err
+
+
+def test_what_is_no_state(state: Callable[..., Path], cli: Callable[..., Any]) -> None:
+    path = state("talk", "Today Ada is in Oslo.")
+    Path("cut.dmstate").write_bytes(path.read_bytes()[:-7])
+    for words, code, sentence in (
+        (("nowhere.dmstate",), 4, "there is no state file nowhere.dmstate"),
+        (("cut.dmstate",), 2, "cut.dmstate is damaged"),
+        ((str(path), "cut.dmstate"), 2, "cut.dmstate is damaged"),
+        ((str(path), "seed=1"), 2, "seed=1 goes with a run"),
+        ((str(path), "--history", "x"), 2, "--history x goes with a run"),
+    ):
+        done = cli("inspect", *words)
+        assert (done.code, done.out) == (code, ""), done.err
+        assert sentence in done.err
+
+
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+)
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="$"))
+VALUES = st.recursive(LEAVES | TEXT, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
+
+
+@given(VALUES)
+def test_any_stored_value_is_an_override(value: Any) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (override,) = OverridesParser.create().parse_overrides([f"a.b={literal(value)}"])
+    assert override.value() == value

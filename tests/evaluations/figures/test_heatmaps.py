@@ -1,0 +1,77 @@
+"""Heat-maps from plain arrays: what is drawn, where, and always the same."""
+
+from __future__ import annotations
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+from matplotlib.image import imread
+
+from evaluations.figures.heatmaps import Heatmap, draw_heatmaps, heatmaps_svg, matrix_mosaic
+
+TURNS = Heatmap(
+    title="norm of S",
+    values=[[0.0, 1.0, 2.0], [3.0, 4.0, math.nan]],
+    rows=["0", "35"],
+    columns=["1", "2", "3"],
+)
+
+
+def test_an_svg_is_one_element_with_its_labels() -> None:
+    text = heatmaps_svg([TURNS, TURNS], title="a < b")
+    root = ET.fromstring(text)
+    assert root.tag.endswith("svg")
+    assert text == heatmaps_svg([TURNS, TURNS], title="a < b")
+    assert not re.search(r"<script|<!DOCTYPE|<\?xml", text)
+    shown = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert shown.count("norm of S") == shown.count("layer") == shown.count("turn") == 2
+    assert {"a < b", "35", "3"} <= set(shown)
+
+
+def test_files_have_the_colours_of_the_values(tmp_path: Path) -> None:
+    files = draw_heatmaps([TURNS], title="", path=tmp_path / "new" / "a.b")
+    assert [file.name for file in files] == ["a.b.png", "a.b.svg"]
+    pixels = imread(files[0])
+    assert pixels.shape[0] > 200
+    darkest, brightest = (0.267, 0.005, 0.329), (0.993, 0.906, 0.144)  # ends of viridis
+    for colour in (darkest, brightest):
+        assert np.any(np.all(np.abs(pixels[..., :3] - colour) < 0.01, axis=-1))
+
+
+def test_constant_and_empty_values_draw() -> None:
+    flat = Heatmap(title="zero", values=[[0.0]], rows=["0"], columns=["1"])
+    blank = Heatmap(title="none", values=[[math.nan]], rows=["0"], columns=["1"], signed=True)
+    assert "zero" in heatmaps_svg([flat, blank, flat], title="")
+
+
+def test_many_turns_have_few_labels() -> None:
+    wide = Heatmap(
+        title="wide",
+        values=[[float(i) for i in range(500)]] * 36,
+        rows=[str(i) for i in range(36)],
+        columns=[f"t{i}" for i in range(500)],
+    )
+    labels = re.findall(r">t\d+<", heatmaps_svg([wide], title=""))
+    assert 10 < len(labels) <= 24
+
+
+def test_a_mosaic_keeps_every_entry_in_its_place() -> None:
+    matrices = [
+        [[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]],
+        [[[9.0, 10.0], [11.0, 12.0]], [[13.0, 14.0], [15.0, 16.0]]],
+    ]
+    mosaic = matrix_mosaic(matrices, ["4", "7"], title="S")
+    gap = math.nan
+    wanted = [
+        [1, 2, gap, 5, 6],
+        [3, 4, gap, 7, 8],
+        [gap] * 5,
+        [9, 10, gap, 13, 14],
+        [11, 12, gap, 15, 16],
+    ]
+    np.testing.assert_equal(mosaic.values, wanted)
+    assert list(mosaic.rows) == ["", "4", "", "", "7"]
+    assert list(mosaic.columns) == ["", "0", "", "", "1"]
