@@ -1,8 +1,8 @@
 """Attach a memory to a backbone, and take it off again without a trace.
 
 No attention is re-implemented and no module replaced: some get another ``forward`` around their own
-(deltamem/attachment/forwards.py). Plain calls of the model (``model(...)``, ``model.generate(...)``) work as
-they do without a memory; the state travels with the KV cache.
+(forwards.py). Plain calls of the model (``model(...)``, ``model.generate(...)``) work as they do
+without a memory; the state travels with the KV cache.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakSet
 
 import torch
@@ -20,10 +20,8 @@ from deltamem.attachment.forwards import PASS, MemoryPass, layer_forwards
 from deltamem.attachment.overriding import Forward, overridden
 from deltamem.backbone.cache import MemoryCache
 from deltamem.errors import InvalidInput
+from deltamem.layers.memory_layers import MemoryLayers
 from deltamem.state import MemoryState
-
-if TYPE_CHECKING:
-    from deltamem.adapter.delta_memory import DeltaMemory
 
 __all__ = ["Attachment", "attach"]
 
@@ -41,7 +39,7 @@ class Attachment:
     """
 
     model: Any
-    memory: DeltaMemory
+    memory: MemoryLayers
     initial: MemoryState | None = None
     write: bool = True
     last: MemoryPass | None = None
@@ -206,7 +204,7 @@ def _carried(cache: Any) -> MemoryState | None:
 
 @contextmanager
 def attach(
-    memory: DeltaMemory, model: Any, *, state: MemoryState | None = None, write: bool = True
+    memory: MemoryLayers, model: Any, *, state: MemoryState | None = None, write: bool = True
 ) -> Iterator[Attachment]:
     """Memory on; on leaving, whatever happens, memory off and the backbone as it was.
 

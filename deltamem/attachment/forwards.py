@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,11 +23,9 @@ from torch import Tensor, nn
 from deltamem.attachment.overriding import Forward
 from deltamem.delta_rule.single_token import SingleStep, single_step
 from deltamem.layers.memory_layer import LayerMemory
+from deltamem.layers.memory_layers import MemoryLayers
 from deltamem.state import MemoryState
 from deltamem.writers.writer import WriteResult
-
-if TYPE_CHECKING:
-    from deltamem.adapter.delta_memory import DeltaMemory
 
 __all__ = ["PASS", "MemoryPass", "layer_forwards"]
 
@@ -77,7 +75,7 @@ class MemoryPass:
         return MemoryState(dict(sorted(self.new_layers.items())), self.state.adapter)
 
 
-def layer_forwards(memory: DeltaMemory, model: Any) -> Iterator[tuple[nn.Module, Forward]]:
+def layer_forwards(memory: MemoryLayers, model: Any) -> Iterator[tuple[nn.Module, Forward]]:
     """What every attention of ``model`` and its steered projections do with ``memory`` attached."""
     attentions = dict(memory.attentions(model))
     for index, block in enumerate(model.get_decoder().layers):

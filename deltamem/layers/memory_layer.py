@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear, normalize
 
 from deltamem.delta_rule import read_state
+from deltamem.delta_rule.single_token import LayerShape, SteppedLayer
 from deltamem.errors import InvalidInput
 from deltamem.layers.config import DeltaMemConfig
 from deltamem.writers.writer import Projected, WriteResult
@@ -22,7 +23,7 @@ __all__ = ["LayerMemory"]
 NORM_EPS = 1e-6
 
 
-class LayerMemory(nn.Module):
+class LayerMemory(SteppedLayer):
     """Weights of one layer's memory, in float32 whatever the backbone's dtype.
 
     Parameter names are those of the published format, so that a state dict is a file.
@@ -55,6 +56,25 @@ class LayerMemory(nn.Module):
             self.lambda_bias = weight(gates)
         for head, size in outputs.items():
             self.register_parameter(f"delta_{head}_proj", weight(size, width))
+
+    @property
+    def shape(self) -> LayerShape:
+        """Sizes and switches for the forms that take a single token in one call."""
+        config = self.config
+        return LayerShape(
+            states=config.writer.num_states,
+            rank=config.rank,
+            gates=config.gate_width,
+            scale=config.scale,
+            eps=NORM_EPS,
+            heads=tuple(config.heads),
+            token_writes=config.writer.segment_unit is None,
+            unit_length=config.normalize_qk,
+            own_retention=config.own_retention,
+            erase_by_both=config.update == "lambda_outside",
+            keep_all=config.update == "no_lambda",
+            state_dtype=config.torch_state_dtype,
+        )
 
     def initialise(self, base: Mapping[str, Tensor], *, generator: torch.Generator) -> None:
         """Start values of mechanism.md section 3: kaiming q, k, v; closed gates; small steering.

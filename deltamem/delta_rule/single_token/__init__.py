@@ -14,24 +14,31 @@ from deltamem.delta_rule import VARIABLE
 from deltamem.delta_rule.many_tokens.fused import can_run_triton
 from deltamem.delta_rule.single_token.compiled import CompiledStep, can_compile
 from deltamem.delta_rule.single_token.fused import FusedStep, fits
-from deltamem.delta_rule.single_token.step import SingleStep
-from deltamem.layers.memory_layer import LayerMemory
+from deltamem.delta_rule.single_token.step import LayerShape, SingleStep, SteppedLayer
 
-__all__ = ["CompiledStep", "FusedStep", "SingleStep", "single_step", "step_form"]
+__all__ = [
+    "CompiledStep",
+    "FusedStep",
+    "LayerShape",
+    "SingleStep",
+    "SteppedLayer",
+    "single_step",
+    "step_form",
+]
 
 
-def single_step(layer: LayerMemory) -> SingleStep | None:
+def single_step(layer: SteppedLayer) -> SingleStep | None:
     """The step that serves ``layer`` where its weights are now; None: the layer's own forward.
 
     Raises:
         Unavailable: ``DELTA_MEM_SCAN_IMPL`` names ``cpp`` and there is no compiler.
     """
-    if {layer.config.torch_state_dtype, layer.beta_bias.dtype} != {torch.float32}:
+    if {layer.shape.state_dtype, layer.beta_bias.dtype} != {torch.float32}:
         return None
     device, named = layer.beta_bias.device.type, os.environ.get(VARIABLE, "")
     form = step_form(
         device,
-        triton=fits(layer.config) and can_run_triton(device),
+        triton=fits(layer.shape) and can_run_triton(device),
         compiled=device == "cpu" and can_compile(named),
         named=named,
     )

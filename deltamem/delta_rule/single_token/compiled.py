@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from deltamem.delta_rule.compiling import can_load, load_library
-from deltamem.delta_rule.single_token.step import SingleStep
+from deltamem.delta_rule.single_token.step import SingleStep, SteppedLayer
 from deltamem.errors import InvalidInput
-from deltamem.layers.memory_layer import NORM_EPS, LayerMemory
 
 __all__ = ["CompiledStep", "can_compile"]
 
@@ -52,7 +51,7 @@ class CompiledStep(SingleStep):
     not arithmetic is kept short, for a token finds nothing of it in the processor's caches.
     """
 
-    def __init__(self, layer: LayerMemory) -> None:
+    def __init__(self, layer: SteppedLayer) -> None:
         """Raises Unavailable where there is no compiler."""
         super().__init__(layer)
         self._step = _library().layer_step
@@ -89,7 +88,7 @@ class CompiledStep(SingleStep):
         )
         return state if after is None else after, self._corrections
 
-    def __reduce__(self) -> tuple[type[CompiledStep], tuple[LayerMemory]]:
+    def __reduce__(self) -> tuple[type[CompiledStep], tuple[SteppedLayer]]:
         """A copy of an attached model has steps with pointers of their own."""
         return CompiledStep, (self._layer,)
 
@@ -115,19 +114,19 @@ class CompiledStep(SingleStep):
         self._struct_at = ctypes.addressof(self._struct)
 
     def _filled(self) -> _Layer:
-        config, weights = self._config, dict(self._layer.named_parameters())
+        shape, weights = self._shape, dict(self._layer.named_parameters())
         struct = _Layer(
             hidden=weights["memory_q_proj"].shape[1],
-            states=config.writer.num_states,
-            rank=config.rank,
-            gates=config.gate_width,
+            states=shape.states,
+            rank=shape.rank,
+            gates=shape.gates,
             heads=len(self._sizes),
-            unit_length=config.normalize_qk,
-            own_retention=config.own_retention,
-            erase_by_both=config.update == "lambda_outside",
-            keep_all=config.update == "no_lambda",
-            scale=config.scale,
-            eps=NORM_EPS,
+            unit_length=shape.unit_length,
+            own_retention=shape.own_retention,
+            erase_by_both=shape.erase_by_both,
+            keep_all=shape.keep_all,
+            scale=shape.scale,
+            eps=shape.eps,
             **{name: weights[name].data_ptr() for name in WEIGHTS if name in weights},
         )
         for place, (head, size) in enumerate(self._sizes.items()):

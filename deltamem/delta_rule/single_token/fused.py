@@ -1,4 +1,4 @@
-"""One token through one layer's memory in a single Triton kernel (fused_kernels.py), for CUDA.
+"""One token through one layer's memory in a single Triton kernel (layer_kernel.py), for CUDA.
 
 The kernel is bounded by how long one program takes, since a layer's 0.5 MB of weights (Qwen3-4B,
 one state of rank 8) are 0.2 µs of an H100's bandwidth and 5 µs of what one of its 132
@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 
 from deltamem.delta_rule.choice import WIDEST
-from deltamem.delta_rule.single_token.step import SingleStep
-from deltamem.layers.config import DeltaMemConfig
-from deltamem.layers.memory_layer import NORM_EPS, LayerMemory
+from deltamem.delta_rule.single_token.step import LayerShape, SingleStep, SteppedLayer
 
 __all__ = ["AT_ONCE", "WARPS", "FusedStep", "Made", "Plan", "Token", "Weights", "fits"]
 
@@ -94,9 +92,9 @@ class Plan(NamedTuple):
     """The first tile of each steered head, and the number of tiles."""
 
     @classmethod
-    def of(cls, config: DeltaMemConfig, outputs: Sequence[int], *, at_once: int = AT_ONCE) -> Plan:
-        """The plan for a configuration; ``at_once``: a power of two."""
-        states, rank = config.writer.num_states, config.rank
+    def of(cls, shape: LayerShape, outputs: Sequence[int], *, at_once: int = AT_ONCE) -> Plan:
+        """The plan for a layer; ``at_once``: a power of two."""
+        states, rank = shape.states, shape.rank
         some_n, some_r = (_power_of_two(x) for x in (states, rank))
         # half as many: a tile is loaded while the queries' sums still stand in registers
         tile = at_once // (2 * some_n * some_r)
@@ -104,12 +102,12 @@ class Plan(NamedTuple):
         return cls(
             states=states,
             rank=rank,
-            rowwise=config.rowwise_gates,
-            unit_length=config.normalize_qk,
-            erase_by_both=config.update == "lambda_outside",
-            keep_all=config.update == "no_lambda",
-            scale=config.scale,
-            eps=NORM_EPS,
+            rowwise=shape.rowwise,
+            unit_length=shape.unit_length,
+            erase_by_both=shape.erase_by_both,
+            keep_all=shape.keep_all,
+            scale=shape.scale,
+            eps=shape.eps,
             some_n=some_n,
             some_r=some_r,
             read_columns=at_once // (some_n * some_r),
@@ -120,10 +118,10 @@ class Plan(NamedTuple):
         )
 
 
-def fits(config: DeltaMemConfig) -> bool:
+def fits(shape: LayerShape) -> bool:
     """Whether a program's registers hold a state, and the rows of its queries."""
-    states, rank = config.writer.num_states, config.rank
-    return rank <= WIDEST and _power_of_two(states) * _power_of_two(rank) <= MOST_READS
+    reads = _power_of_two(shape.states) * _power_of_two(shape.rank)
+    return shape.rank <= WIDEST and reads <= MOST_READS
 
 
 def _power_of_two(least: int) -> int:
@@ -133,11 +131,11 @@ def _power_of_two(least: int) -> int:
 class FusedStep(SingleStep):
     """The step as one kernel, for layers that :func:`fits` says yes of."""
 
-    def __init__(self, layer: LayerMemory, *, at_once: int = AT_ONCE) -> None:
+    def __init__(self, layer: SteppedLayer, *, at_once: int = AT_ONCE) -> None:
         """``at_once``: numbers of a weight that a program loads at once, a power of two."""
         super().__init__(layer)
-        self._hidden = layer.memory_q_proj.shape[1]
-        self._plan = Plan.of(layer.config, tuple(self._sizes.values()), at_once=at_once)
+        self._hidden = layer.get_parameter("memory_q_proj").shape[1]
+        self._plan = Plan.of(layer.shape, tuple(self._sizes.values()), at_once=at_once)
         self._steering = tuple(f"delta_{head}_proj" for head in self._sizes)
 
     def __call__(

@@ -12,6 +12,7 @@ from deltamem import DeltaMemConfig
 from deltamem.delta_rule.choice import WIDEST
 from deltamem.delta_rule.single_token.fused import MOST_READS, WARPS, Made, Plan, Token, Weights
 from deltamem.delta_rule.single_token.layer_kernel import step_kernel
+from deltamem.layers.memory_layer import LayerMemory
 from deltamem.writers import MultiStateWriter
 
 NONE = "constexpr"
@@ -21,13 +22,14 @@ OUTPUTS = (4096, 2560)
 
 def stack(*, states: int = 1, write: bool = True, valid: str = NONE, **settings: Any) -> int:
     config = DeltaMemConfig(writer=MultiStateWriter(num_states=states), **settings)
+    layer = LayerMemory(config, 1, outputs=dict.fromkeys(config.heads, 1))
     written, lam = "*fp32" if write else NONE, "*fp32" if config.own_retention else NONE
     types = {
         "layer": Weights(*["*fp32"] * 5, lam, lam, ("*fp32", "*fp32"), "i32"),
         "token": Token("*bf16", valid, "*fp32"),
         "made": Made(("*bf16", "*bf16"), written),
     }
-    return stack_bytes(step_kernel, tokens=types, plan=Plan.of(config, OUTPUTS), warps=WARPS)
+    return stack_bytes(step_kernel, tokens=types, plan=Plan.of(layer.shape, OUTPUTS), warps=WARPS)
 
 
 def main() -> None:

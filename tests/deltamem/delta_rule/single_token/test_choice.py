@@ -65,9 +65,9 @@ def test_another_form_that_is_named_is_not_passed_over(
 
 def test_what_fits_the_registers_of_a_program() -> None:
     for states, rank in ((1, 8), (4, 8), (1, WIDEST), (MOST_READS // WIDEST, WIDEST), (3, 5)):
-        assert fits(layer_of(rank=rank, writer=MultiStateWriter(num_states=states)).config)
+        assert fits(layer_of(rank=rank, writer=MultiStateWriter(num_states=states)).shape)
     for states, rank in ((1, WIDEST + 1), (1 + MOST_READS // WIDEST, WIDEST)):
-        assert not fits(layer_of(rank=rank, writer=MultiStateWriter(num_states=states)).config)
+        assert not fits(layer_of(rank=rank, writer=MultiStateWriter(num_states=states)).shape)
 
 
 def test_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
