@@ -20,7 +20,7 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, Interval
 
-from baselines.retrieval.bm25 import BM25
+from baselines.retrieval.ranking import Ranking
 from baselines.retrieval.textual import Recollection, TextualMemory
 from baselines.retrieval.units import UNITS, Unit, shown, split_units, text_kind
 from deltamem.backbone import Backbone, Messages
@@ -63,9 +63,9 @@ class BM25RAG(TextualMemory):
             unit: ``auto``, or a kind of :mod:`baselines.retrieval.units`.
             chunk_tokens: the size of chunks, in tokens of the backbone.
             order: in the prompt, ``original`` or by ``rank``.
-            k1: see :mod:`baselines.retrieval.bm25`.
-            b: see :mod:`baselines.retrieval.bm25`.
-            idf: see :mod:`baselines.retrieval.bm25`.
+            k1: see :mod:`baselines.retrieval.ranking`.
+            b: see :mod:`baselines.retrieval.ranking`.
+            idf: see :mod:`baselines.retrieval.ranking`.
             tokeniser: ``word`` (letters and digits, case folded) or ``whitespace`` (as it is).
             drop_unmatched: leave out units of score zero, which have no term of the question.
 
@@ -141,8 +141,8 @@ class BM25RAG(TextualMemory):
 
         return Recollection(count=len(ranked), show=show)
 
-    def _empty_index(self) -> BM25:
-        return BM25(k1=self._k1, b=self._b, idf=self._idf)
+    def _empty_index(self) -> Ranking:
+        return Ranking(k1=self._k1, b=self._b, idf=self._idf)
 
     def _unit_of(self, messages: Messages) -> str:
         return NATURAL[text_kind(messages)][0] if self._unit == "auto" else self._unit

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""What every package stands on: faults in one sentence, files that are written whole."""

@@ -16,7 +16,7 @@ from rank_bm25 import BM25Okapi
 
 from baselines.bm25_rag import BM25RAG
 from baselines.frozen import Frozen
-from baselines.retrieval.bm25 import BM25
+from baselines.retrieval.ranking import Ranking
 from baselines.retrieval.units import UNITS, shown, split_units
 from deltamem import InvalidInput
 from evaluations.benchmarks.locomo import Locomo
@@ -51,14 +51,14 @@ def brute_force(documents: Sequence[Sequence[str]], query: Sequence[str]) -> lis
 
 @given(CORPORA, WORDS)
 def test_scores_are_those_of_the_formula(documents: list[list[str]], query: list[str]) -> None:
-    index = BM25()
+    index = Ranking()
     index.add(documents)
     np.testing.assert_allclose(index.scores(query), brute_force(documents, query), atol=CLOSE)
 
 
 @given(CORPORA.filter(any), WORDS)
 def test_okapi_floor_is_that_of_rank_bm25(documents: list[list[str]], query: list[str]) -> None:
-    index = BM25(idf="okapi_floor")
+    index = Ranking(idf="okapi_floor")
     index.add(documents)
     np.testing.assert_allclose(
         index.scores(query), BM25Okapi(documents).get_scores(query), atol=CLOSE
@@ -69,7 +69,7 @@ def test_okapi_floor_is_that_of_rank_bm25(documents: list[list[str]], query: lis
 def test_documents_can_be_added_later(
     first: list[list[str]], second: list[list[str]], query: list[str]
 ) -> None:
-    once, twice = BM25(), BM25()
+    once, twice = Ranking(), Ranking()
     once.add(first + second)
     twice.add(first)
     twice.scores(query)
@@ -81,14 +81,14 @@ def test_documents_can_be_added_later(
 def test_order_does_not_matter(documents: list[list[str]], query: list[str], rng: Any) -> None:
     order = list(range(len(documents)))
     rng.shuffle(order)
-    index, shuffled = BM25(), BM25()
+    index, shuffled = Ranking(), Ranking()
     index.add(documents)
     shuffled.add([documents[i] for i in order])
     np.testing.assert_allclose(shuffled.scores(query), index.scores(query)[order], atol=CLOSE)
 
 
 def test_corner_cases() -> None:
-    index = BM25()
+    index = Ranking()
     assert index.scores(["a"]).shape == (0,)
     index.add([[], []])
     assert index.scores(["a"]).tolist() == [0, 0]
@@ -97,13 +97,17 @@ def test_corner_cases() -> None:
     (one, two) = (index.scores(["a"] * times)[2] for times in (1, 2))
     assert two == pytest.approx(2 * one)
     assert one > 0
-    alone = BM25(idf="okapi_floor")
+    alone = Ranking(idf="okapi_floor")
     alone.add([["a"]])
     assert alone.scores(["a"])[0] < 0  # the floor itself is negative, as in rank-bm25
-    with pytest.raises(InvalidInput, match="b is 2"):
-        BM25(b=2)
+    for k1, b in ((1.5, 2), (0, 0.75)):
+        with pytest.raises(InvalidInput, match=f"k1 is {k1} and b is {b}"):
+            Ranking(k1=k1, b=b)
+    empty = Ranking(b=1)
+    empty.add([[], ["a"]])
+    assert empty.scores(["a"])[0] == 0
     with pytest.raises(InvalidInput, match="idf is 'bm25'; choose one of lucene, okapi_floor"):
-        BM25(idf="bm25")
+        Ranking(idf="bm25")
 
 
 TEXT = st.text(alphabet="ab .!?\n\"'。é", max_size=40)
