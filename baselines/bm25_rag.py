@@ -24,7 +24,7 @@ from baselines.retrieval.ranking import Ranking
 from baselines.retrieval.textual import Recollection, TextualMemory
 from baselines.retrieval.units import UNITS, Unit, shown, split_units, text_kind
 from deltamem.backbone import Backbone, Messages
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["BM25RAG", "ORDERS", "TOKENISERS"]
 

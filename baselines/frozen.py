@@ -16,7 +16,7 @@ from deltamem.backbone import (
     VisibleContext,
 )
 from deltamem.backbone.contexts.visible import ReadReport
-from deltamem.errors import check_choice
+from deltamem_base.faults import check_choice
 
 __all__ = ["Frozen", "Shown"]
 

@@ -14,16 +14,16 @@ from deltamem.adapter.files import load_adapter, save_adapter, save_published_ad
 from deltamem.adapter.source import adapter_folder
 from deltamem.attachment.attach import Attachment, attach
 from deltamem.backbone import Backbone, MemoryCache, load_backbone, load_tiny
-from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
 from deltamem.layers.config import DeltaMemConfig
 from deltamem.state import MemoryState
+from deltamem_base.faults import Fault, InvalidInput, Unavailable
 
 __all__ = [
     "Attachment",
     "Backbone",
     "DeltaMemConfig",
-    "DeltaMemError",
     "DeltaMemory",
+    "Fault",
     "InvalidInput",
     "MemoryCache",
     "MemoryState",

@@ -25,8 +25,8 @@ from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.adapter.files import load_adapter
 from deltamem.attachment.attach import Attachment
 from deltamem.backbone import Backbone, fingerprint, pretrained_model
-from deltamem.errors import InvalidInput, Unavailable
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput, Unavailable
 
 __all__ = ["ATTENTIONS", "TOLERANCE", "CaseResult", "run_case", "run_folder"]
 

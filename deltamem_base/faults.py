@@ -10,6 +10,7 @@ __all__ = [
     "Fault",
     "InvalidData",
     "InvalidInput",
+    "NotFinite",
     "Partial",
     "Unavailable",
     "check_choice",
@@ -44,6 +45,13 @@ class Unavailable(Fault):
 
 class CannotWrite(Fault):
     """A file that cannot be written: a full disk, a folder without permission."""
+
+
+class NotFinite(Fault):
+    """NaN or infinity where an answer was to come from; no number can be made of it."""
+
+    of_one_prompt = True
+    """Whether one prompt of a batch is at fault, and would be so alone."""
 
 
 class Partial(Fault):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from evaluations.errors import InvalidData
+from deltamem_base.faults import InvalidData
 
 __all__ = ["decode", "kind_of", "parse_json", "read_document", "read_json_rows", "read_text"]
 

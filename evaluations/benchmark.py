@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
-from evaluations.errors import InvalidData
-from evaluations.metrics.statistics import Metric, summarise
+from deltamem_base.faults import InvalidData
+from evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
 from evaluations.sample import Decoding, History, Sample
 from evaluations.thinking import THINKING_RULE, final_answer
 
@@ -86,7 +86,7 @@ class Benchmark(ABC):
         """Read the data, and make sure that every id stands for one thing.
 
         Raises:
-            DataUnavailable: it is not on this machine and cannot be fetched.
+            Unavailable: it is not on this machine and cannot be fetched.
             InvalidData: a file of the wrong shape, an id that stands twice, or nothing to ask.
         """
         data, entries = self.read()
@@ -147,7 +147,9 @@ class Benchmark(ABC):
         return {
             name: summarise(
                 [
-                    (s.scores[name], s.sample.history_id, s.sample.groups)
+                    ScoredQuestion(
+                        score=s.scores[name], history=s.sample.history_id, groups=s.sample.groups
+                    )
                     for s in scored
                     if name in s.scores
                 ]

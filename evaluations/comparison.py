@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.metrics.paired import Paired, compare_scores, holm
 from evaluations.records.record import RECORD, Record, read_record
 from evaluations.records.store import read_samples
@@ -78,12 +78,12 @@ def read_run(folder: Path) -> Run:
     """A run from its folder, or from the path of its record.
 
     Raises:
-        DataUnavailable: there is no record.
+        Unavailable: there is no record.
         InvalidData: a damaged record or sample.
     """
     path = folder / RECORD if folder.is_dir() else folder
     if not path.is_file():
-        raise DataUnavailable(
+        raise Unavailable(
             f"there is no record in {folder}: name the folder of a finished run, as `deltamem "
             "list runs` shows them"
         )
@@ -101,15 +101,15 @@ def compare_runs(a: Run, b: Run, *, force: bool = False) -> Comparison:
         force: compare what two fingerprints, or incomplete runs, have in common.
 
     Raises:
-        InvalidSetting: different protocols or samples, unless forced; or nothing in common.
+        InvalidInput: different protocols or samples, unless forced; or nothing in common.
     """
     notes = _differences(a, b)
     if notes and not force:
-        raise InvalidSetting(f"{notes[0]}; --force compares what they have in common")
+        raise InvalidInput(f"{notes[0]}; --force compares what they have in common")
     shared = [name for name in a.rows if name in b.rows]
     metric = a.record.primary_metric
     if not any(metric in a.rows[n]["scores"] and metric in b.rows[n]["scores"] for n in shared):
-        raise InvalidSetting(f"{a.record.cell} and {b.record.cell} share no sample with {metric}")
+        raise InvalidInput(f"{a.record.cell} and {b.record.cell} share no sample with {metric}")
     names = dict.fromkeys([metric, *(m for n in shared for m in a.rows[n]["scores"])])
     lines = [line for name in names for line in _lines(a.rows, b.rows, shared, name)]
     if any(line.paired.resampled == "questions" for line in lines if line.group == "all"):

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark
-from evaluations.errors import InvalidSetting
 from evaluations.sample import History
 
 __all__ = ["WRITES", "control_history"]
@@ -23,7 +23,7 @@ def _own(benchmark: Benchmark, history_id: str, order: Sequence[str]) -> History
 def _foreign(benchmark: Benchmark, history_id: str, order: Sequence[str]) -> History:
     """The history that follows this one in the benchmark, the first after the last."""
     if len(order) < 2:
-        raise InvalidSetting(
+        raise InvalidInput(
             "control=foreign writes another sample's history, and this benchmark has only one"
         )
     other = order[(order.index(history_id) + 1) % len(order)]
@@ -57,8 +57,8 @@ def control_history(
         order: the ids of all histories of the benchmark.
 
     Raises:
-        InvalidSetting: an unknown choice, or no other history to take.
+        InvalidInput: an unknown choice, or no other history to take.
     """
     if writes not in WRITES:
-        raise InvalidSetting(f"control.writes is '{writes}'; choose one of {', '.join(WRITES)}")
+        raise InvalidInput(f"control.writes is '{writes}'; choose one of {', '.join(WRITES)}")
     return WRITES[writes](benchmark, history_id, order)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Protocol
 
+from deltamem_base.faults import Fault, InvalidInput
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
-from evaluations.errors import EvaluationError, InvalidSetting
 from evaluations.memory_limits import free_memory, out_of_memory
 from evaluations.method import Answer, MemoryMethod, WriteReport
 from evaluations.records.losses import loss_fields
@@ -55,12 +55,12 @@ def plan_samples(benchmark: Benchmark, limit: int | None) -> Sequence[Sample]:
     """The samples that a run with this limit answers.
 
     Raises:
-        InvalidSetting: the limit leaves none.
+        InvalidInput: the limit leaves none.
     """
     samples = benchmark.samples()
     chosen = samples if limit is None else samples[:limit]
     if not chosen:
-        raise InvalidSetting(f"limit={limit} leaves none of {len(samples)} samples")
+        raise InvalidInput(f"limit={limit} leaves none of {len(samples)} samples")
     return chosen
 
 
@@ -197,7 +197,7 @@ class _Loop:
         if not out_of_memory(fault):
             raise fault
         if size == 1:
-            raise EvaluationError(
+            raise Fault(
                 f"memory ran out with {what} one by one; what was answered is kept. Use a smaller "
                 "method.window, runtime.dtype=bfloat16, or another device"
             ) from fault
@@ -215,12 +215,12 @@ def _of_one(fault: Exception, ids: Sequence[str], *, what: str) -> bool:
     """Whether one of a batch is at fault, which halves of the batch will show; one alone is named.
 
     Raises:
-        EvaluationError: ``ids`` is that one.
+        Fault: ``ids`` is that one.
     """
     if not getattr(fault, "of_one_prompt", False):
         return False
     if len(ids) == 1:
-        raise EvaluationError(f"{what} {ids[0]}: {fault}; what was answered is kept") from fault
+        raise Fault(f"{what} {ids[0]}: {fault}; what was answered is kept") from fault
     return True
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
 
-from evaluations.errors import InvalidSetting
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "Cut",
@@ -44,7 +44,7 @@ class Cut:
 
     def __post_init__(self) -> None:
         if self.side not in SIDES:
-            raise InvalidSetting(f"cut.side is '{self.side}'; choose one of {', '.join(SIDES)}")
+            raise InvalidInput(f"cut.side is '{self.side}'; choose one of {', '.join(SIDES)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PACKAGES = ("deltamem", "baselines", "evaluations", "deltamem_cli")
+PACKAGES = ("deltamem_base", "deltamem", "baselines", "evaluations", "deltamem_cli")
 ALLOWED = {
-    "deltamem": {"deltamem"},
-    "evaluations": {"evaluations"},
-    "baselines": {"baselines", "deltamem.backbone", "deltamem.errors", "deltamem.training"},
+    "deltamem_base": {"deltamem_base"},
+    "deltamem": {"deltamem", "deltamem_base"},
+    "evaluations": {"evaluations", "deltamem_base"},
+    "baselines": {"baselines", "deltamem.backbone", "deltamem.training", "deltamem_base"},
     "deltamem_cli": set(PACKAGES),
 }
 FORBIDDEN_ANYWHERE = {"hydra", "omegaconf", "typer", "rich"}

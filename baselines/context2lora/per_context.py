@@ -1,7 +1,7 @@
 """Context2LoRA, one adapter per history: the reading in which the context becomes a LoRA.
 
-``write`` makes training rows from the history (:mod:`baselines.context2lora.synthesis`) and trains a fresh
-low-rank adapter on them (:mod:`baselines.context2lora.write_time`); ``answer`` is closed book by default. The
+``write`` makes training rows from the history (synthesis.py) and trains a fresh low-rank adapter on
+them (write_time.py); ``answer`` is closed book by default. The
 recipe is that of Back et al., 2026 (arXiv 2603.01097), best for a single long document: rank 4 on
 all linear maps, 150 steps of 32 rows (8,257,536 parameters for each history on Qwen3-4B).
 
@@ -37,7 +37,7 @@ from deltamem.backbone import (
     VisibleContext,
 )
 from deltamem.backbone.contexts.visible import ReadReport
-from deltamem.errors import check_choice
+from deltamem_base.faults import check_choice
 
 __all__ = ["Context2LoraPerContext", "Trained"]
 

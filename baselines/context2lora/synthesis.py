@@ -16,9 +16,9 @@ from typing import Annotated, Any, Protocol
 from annotated_types import Ge
 
 from deltamem.backbone import Backbone, Messages, generate
-from deltamem.errors import InvalidInput, check_choice
 from deltamem.training import Ask
 from deltamem.training.collate import encode_ask
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["ExampleSource", "Examples", "read_pairs"]
 

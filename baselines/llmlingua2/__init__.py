@@ -1,1 +1,1 @@
-"""ROOM."""
+"""LLMLingua-2: a shorter history in view."""

@@ -22,7 +22,7 @@ import torch
 from baselines.retrieval.embedder import quietly, weights_sha
 from deltamem.backbone.loading.hub import from_cache_or_hub
 from deltamem.backbone.loading.soundness import check_loaded
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
 
 __all__ = ["Compressor", "load_compressor"]
 

@@ -31,7 +31,7 @@ from deltamem.backbone import (
     system_turn,
 )
 from deltamem.backbone.inputs import CutLike
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["Compressed", "LLMLingua2", "Shortened", "verbatim"]
 

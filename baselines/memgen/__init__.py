@@ -1,1 +1,1 @@
-"""ROOM."""
+"""MemGen: latents woven into the way of an answer."""

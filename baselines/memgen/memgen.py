@@ -35,7 +35,7 @@ from deltamem.backbone import (
     VisibleContext,
 )
 from deltamem.backbone.contexts.visible import ReadPass
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["MemGen", "MemGenLearner"]
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from baselines.trained.lora import ALL_LINEAR, Lora
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["MemGenWeights", "Queries", "Trigger", "Weaver", "pad_vectors", "positions_of"]
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""MemoryBank: turns and summaries by day, recalled by dense vectors, and forgotten."""

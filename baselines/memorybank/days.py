@@ -19,7 +19,7 @@ from annotated_types import Ge
 from baselines.memorybank.forgetting import day_numbers
 from baselines.retrieval.units import TokenStarts, Unit, sessions, shown, split_units, text_kind
 from deltamem.backbone import Messages
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "Day",

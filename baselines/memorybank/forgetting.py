@@ -19,7 +19,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt
 
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["DECAYS", "Forgetting", "Strength", "day_numbers", "retention"]
 

@@ -35,7 +35,7 @@ from baselines.memorybank.summaries import DAY, OVERVIEW, Summariser
 from baselines.retrieval.embedder import load_embedder
 from baselines.retrieval.textual import Recalled, Recollection, TextualMemory, query_of
 from deltamem.backbone import Backbone, DecodingLike, Messages, PromptLike
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["MemoryBank"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from baselines.retrieval.units import TokenStarts, shown, split_units
 from deltamem.backbone import Backbone, generate
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["DAY", "OVERVIEW", "Summariser"]
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""MLP Memory: a student of a retriever, trained before it sees a history."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from deltamem.backbone import decoder_layers
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["STARTS", "Student"]
 

@@ -2,7 +2,7 @@
 
     loss per position = a KL(p_kNN || p_MLP) + (1 - a) CE(next token)          a = 0.4
 
-The teacher (:mod:`baselines.next_token.neighbours`) holds the hidden states of a part of the training data,
+The teacher (baselines/next_token/neighbours.py) holds hidden states of a part of the training data,
 rendered as the chats that the backbone sees, history and answer alike. A position that is in it
 does not count among its own neighbours.
 """
@@ -26,10 +26,10 @@ from baselines.next_token.neighbours import Datastore, check_neighbours, spread,
 from baselines.trained.supervised import SupervisedBatch, supervise
 from baselines.trained.weights import save_weights
 from deltamem.backbone import Backbone, decoder_layers
-from deltamem.errors import InvalidInput
 from deltamem.training import Episode, Episodes
 from deltamem.training.collate import IGNORED
 from deltamem.training.objective import Objective
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["NAME", "MLPMemoryLearner", "PositionBatch", "Teacher"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from baselines.next_token.hidden_states import mlp_inputs
 from deltamem.backbone import MemoryCache
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["check_interpolation", "look", "mix"]
 

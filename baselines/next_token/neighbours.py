@@ -17,7 +17,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["Datastore", "Neighbours", "check_neighbours", "spread", "temperature_for"]
 

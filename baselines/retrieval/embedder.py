@@ -22,7 +22,7 @@ from torch import Tensor
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.loading.hub import reason_of
 from deltamem.backbone.loading.soundness import check_loaded
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
 
 __all__ = [
     "MINILM_SHA256",

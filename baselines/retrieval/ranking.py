@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rank_bm25 import BM25Okapi
 
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["IDFS", "Ranking"]
 

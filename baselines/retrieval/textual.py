@@ -26,7 +26,7 @@ from deltamem.backbone import (
     generate,
     system_turn,
 )
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "Recalled",

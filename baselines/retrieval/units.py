@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from deltamem.backbone import Messages
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["UNITS", "Piece", "TokenStarts", "Unit", "sessions", "shown", "split_units", "text_kind"]
 

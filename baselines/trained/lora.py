@@ -19,7 +19,7 @@ from torch.nn.functional import linear
 from torch.utils.hooks import RemovableHandle
 
 from deltamem.backbone import decoder_layers
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["ALL_LINEAR", "ATTENTION", "Lora"]
 

@@ -12,9 +12,9 @@ from itertools import groupby
 from torch import Tensor
 
 from deltamem.backbone import Backbone, Messages, fit_messages, left_pad, system_turn
-from deltamem.errors import InvalidInput
 from deltamem.training import Ask, Episode
 from deltamem.training.collate import IGNORED, TokenBatch, encode_ask
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["Row", "SupervisedBatch", "kept_logits", "supervise"]
 

@@ -18,10 +18,10 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from deltamem.backbone import Backbone
-from deltamem.backbone.atomic import atomically
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.generation.finite import first_not_finite
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.whole_files import atomically
 
 __all__ = ["SETTINGS", "Weights", "load_weights", "save_weights", "stored_origin", "stored_sha"]
 

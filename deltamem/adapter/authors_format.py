@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deltamem.errors import InvalidInput
 from deltamem.layers.config import UPDATES, DeltaMemConfig
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter, Writer
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "from_published",

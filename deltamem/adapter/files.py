@@ -29,11 +29,11 @@ from deltamem.adapter.authors_format import (
 from deltamem.adapter.card import model_card
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.backbone import Backbone
-from deltamem.backbone.atomic import atomically
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.generation.finite import first_not_finite
-from deltamem.errors import InvalidInput, Unavailable
 from deltamem.layers.config import DeltaMemConfig
+from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.whole_files import atomically
 
 __all__ = [
     "CARD",

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from deltamem.backbone.loading.hub import from_cache_or_hub, hub_faults, quiet_hub
-from deltamem.errors import Unavailable
+from deltamem_base.faults import Unavailable
 
 __all__ = ["HUB_COMMIT", "HUB_ID", "adapter_folder", "pinned_source"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from deltamem.adapter.source import HUB_ID
 from deltamem.backbone.loading.hub import hub_faults, hub_reachable, quiet_hub
-from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem_base.faults import Fault, InvalidInput, Unavailable
 
 __all__ = ["Published", "check_repository", "publish"]
 
@@ -71,7 +71,7 @@ def publish(
         InvalidInput: no name of a repository, a card that the hub refuses, or ``private`` where
             there is a public repository.
         Unavailable: no token, no network, or a token without the right to write there.
-        DeltaMemError: anything else that the hub refuses.
+        Fault: anything else that the hub refuses.
     """
     from huggingface_hub import CommitOperationAdd, HfApi, constants, get_token
 
@@ -116,7 +116,7 @@ def _check_whole(api: Any, repository: str, commit: str, *, names: Iterable[str]
     """A .gitignore of the repository keeps files out of a commit without a word."""
     lacking = sorted(set(names) - set(api.list_repo_files(repository, revision=commit)))
     if lacking:
-        raise DeltaMemError(
+        raise Fault(
             f"commit {commit} of {repository} lacks {lacking[0]}: its .gitignore keeps that out"
         )
 
@@ -127,13 +127,13 @@ def _one_sentence(repository: str) -> Iterator[None]:
     faults = hub_faults()
     try:
         yield
-    except DeltaMemError:
+    except Fault:
         raise
     except faults as fault:
         raise _explain(repository, fault) from fault
 
 
-def _explain(repository: str, fault: Exception) -> DeltaMemError:
+def _explain(repository: str, fault: Exception) -> Fault:
     response = getattr(fault, "response", None)
     reason = _in_a_line(getattr(fault, "server_message", None) or str(fault) or repr(fault))
     if response is None:
@@ -149,7 +149,7 @@ def _explain(repository: str, fault: Exception) -> DeltaMemError:
         return Unavailable(
             f"this token may not write to {repository} ({reason}): with one that may, {LOG_IN}"
         )
-    return DeltaMemError(f"the hub refused {repository} ({response.status_code}): {reason}")
+    return Fault(f"the hub refused {repository} ({response.status_code}): {reason}")
 
 
 def _in_a_line(text: str) -> str:

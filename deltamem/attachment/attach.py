@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from deltamem.attachment.forwards import PASS, MemoryPass, layer_forwards
 from deltamem.attachment.overriding import Forward, overridden
 from deltamem.backbone.cache import MemoryCache
-from deltamem.errors import InvalidInput
 from deltamem.layers.memory_layers import MemoryLayers
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["Attachment", "attach"]
 

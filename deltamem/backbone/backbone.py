@@ -161,7 +161,7 @@ class Backbone:
         )
 
     def render_history(self, messages: Messages, *, join: str | None = None) -> Rendered:
-        """Tokens of what came before a question; see :mod:`deltamem.backbone.rendering.rendering`."""
+        """Tokens of what came before a question; see :func:`render_history`."""
         return render_history(
             self.tokenizer,
             messages,

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache
 
-from deltamem.errors import InvalidInput
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["MemoryCache"]
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""A conversation with a backbone and its memory."""

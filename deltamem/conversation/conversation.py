@@ -30,10 +30,10 @@ from deltamem.backbone import (
 )
 from deltamem.backbone.rotation import rotated_alike
 from deltamem.conversation.held import Held, read_again, read_on, rendered_again, without_oldest
-from deltamem.errors import InvalidInput, check_choice
 from deltamem.memory.observation import observed, write_observed
 from deltamem.memory.state_file import Transcript, load_state, save_state
 from deltamem.memory.writing import write_windows
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["Conversation", "Reply"]
 
@@ -135,7 +135,7 @@ class Conversation:
         """Write a ``.dmstate`` file; without ``text`` it holds no word of what was said.
 
         Raises:
-            DeltaMemError: the file cannot be written.
+            Fault: the file cannot be written.
         """
         held = self._held
         transcript = Transcript(

@@ -19,7 +19,7 @@ from deltamem.delta_rule.many_tokens.compiled import delta_rule_compiled, has_co
 from deltamem.delta_rule.many_tokens.fused import delta_rule_fused, has_triton
 from deltamem.delta_rule.many_tokens.one_or_none import delta_rule_step, read_state
 from deltamem.delta_rule.naive import delta_rule_naive
-from deltamem.errors import check_choice
+from deltamem_base.faults import check_choice
 
 __all__ = [
     "FORMS",

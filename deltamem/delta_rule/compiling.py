@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from deltamem.errors import Unavailable
+from deltamem_base.faults import Unavailable
 from deltamem_base.user_cache import user_cache
 
 __all__ = ["can_load", "compiler", "load_library"]

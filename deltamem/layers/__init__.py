@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Weights of a memory: the configuration, one layer, all layers beside a backbone."""

@@ -9,9 +9,9 @@ from typing import Annotated
 import torch
 from annotated_types import Ge, MinLen
 
-from deltamem.errors import check_choice
 from deltamem.layers.depth import THIRDS, Layers
 from deltamem.writers import TokenWriter, Writer
+from deltamem_base.faults import check_choice
 from deltamem_base.ranges import check_fields
 
 __all__ = ["HEADS", "INITS", "UPDATES", "DeltaMemConfig"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from annotated_types import Ge, MinLen
 
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["THIRDS", "Layers", "layer_indices", "name_of_layers"]
 

@@ -14,9 +14,9 @@ from torch.nn.functional import linear, normalize
 
 from deltamem.delta_rule import read_state
 from deltamem.delta_rule.single_token import LayerShape, SteppedLayer
-from deltamem.errors import InvalidInput
 from deltamem.layers.config import DeltaMemConfig
 from deltamem.writers.writer import Projected, WriteResult
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["LayerMemory"]
 

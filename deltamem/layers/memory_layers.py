@@ -13,11 +13,11 @@ from torch import nn
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.loading.architecture import decoder_layers
 from deltamem.backbone.loading.quantization import dense_weight
-from deltamem.errors import InvalidInput
 from deltamem.layers.config import DeltaMemConfig
 from deltamem.layers.depth import layer_indices, name_of_layers
 from deltamem.layers.memory_layer import LayerMemory
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["MemoryLayers"]
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Histories into states: write them, watch them being written, keep and inspect what is left."""

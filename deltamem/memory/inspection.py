@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deltamem.errors import InvalidInput
 from deltamem.layers.memory_layer import LayerMemory
 from deltamem.state import MemoryState
 from deltamem.writers.writer import Projected
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "LayerWrite",

@@ -18,11 +18,11 @@ from torch import Tensor
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.attachment.forwards import PASS, MemoryPass
 from deltamem.backbone import Backbone, Messages, Rendered
-from deltamem.errors import InvalidInput
 from deltamem.layers.memory_layer import LayerMemory
 from deltamem.memory.inspection import LayerWrite, TurnNumbers, state_numbers, write_layer
 from deltamem.memory.writing import write_windows
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["Observation", "observed", "turn_numbers", "write_observed"]
 

@@ -24,10 +24,10 @@ from torch import Tensor
 from deltamem.adapter.authors_format import to_published
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.backbone import Backbone
-from deltamem.backbone.atomic import atomically
-from deltamem.errors import InvalidInput, Unavailable
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.whole_files import atomically
 
 __all__ = ["Manifest", "SavedState", "Transcript", "load_state", "read_state", "save_state"]
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""δ-mem as a method that is evaluated."""

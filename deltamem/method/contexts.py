@@ -22,9 +22,9 @@ from deltamem.backbone import (
     VisibleContext,
 )
 from deltamem.backbone.contexts.visible import Reader, ReadPass
-from deltamem.errors import InvalidInput
 from deltamem.memory.writing import segment_ids, write_windows
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["Context", "InView", "Taken", "WrittenOnly"]
 

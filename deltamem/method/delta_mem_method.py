@@ -18,11 +18,11 @@ from annotated_types import Ge
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
 from deltamem.backbone.contexts.visible import fit_history
-from deltamem.errors import InvalidInput, check_choice
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.memory.observation import write_observed
 from deltamem.method.contexts import Context, InView, Taken, WrittenOnly
 from deltamem.state import MemoryState
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["DeltaMemMethod", "WriteReport"]
 

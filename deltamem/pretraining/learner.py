@@ -14,12 +14,12 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from deltamem.backbone import left_pad
-from deltamem.backbone.atomic import atomically, sync, why
-from deltamem.errors import CannotWrite, InvalidInput
 from deltamem.pretraining.curriculum import LONGEST, TokenSequence
 from deltamem.training.collate import IGNORED, TokenBatch
 from deltamem.training.objective import Objective, answer_objective
+from deltamem_base.faults import CannotWrite, InvalidInput
 from deltamem_base.ranges import check_fields
+from deltamem_base.whole_files import atomically, sync, why
 
 __all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deltamem.backbone.atomic import why
-from deltamem.errors import CannotWrite, DeltaMemError
+from deltamem_base.faults import CannotWrite, Fault
+from deltamem_base.whole_files import why
 
 __all__ = ["locked", "only_run"]
 
@@ -40,14 +40,14 @@ def only_run(folder: Path) -> Iterator[None]:
     """While the block runs, no other process may go on with the run in a folder.
 
     Raises:
-        DeltaMemError: another process is at it.
+        Fault: another process is at it.
         CannotWrite: the folder cannot be written.
     """
     with ExitStack() as held:
         try:
             held.enter_context(locked(folder / RUN_LOCK, wait=False))
         except BlockingIOError as fault:
-            raise DeltaMemError(
+            raise Fault(
                 f"another process is training in {folder}: wait for it, or name another folder "
                 "with runs_dir=FOLDER"
             ) from fault

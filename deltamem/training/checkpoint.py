@@ -21,8 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from deltamem.backbone.atomic import sync, why
-from deltamem.errors import CannotWrite, InvalidInput, Partial
+from deltamem_base.faults import CannotWrite, InvalidInput, Partial
+from deltamem_base.whole_files import sync, why
 
 __all__ = ["Checkpoint", "Checkpoints"]
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from deltamem.backbone import Backbone, left_pad
-from deltamem.errors import InvalidInput
 from deltamem.training.episodes import Ask, Episode
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "IGNORED",

@@ -17,7 +17,6 @@ import torch
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
-from deltamem.errors import DeltaMemError
 from deltamem.training.checkpoint import Checkpoints
 from deltamem.training.episodes import Episodes
 from deltamem.training.learner import Learner
@@ -26,6 +25,7 @@ from deltamem.training.objective import Objective
 from deltamem.training.processes import Processes
 from deltamem.training.report import StepReport
 from deltamem.training.resuming import Resuming
+from deltamem_base.faults import Fault
 from deltamem_base.ranges import check_fields
 
 __all__ = ["TrainingConfig", "train"]
@@ -107,7 +107,7 @@ def train(
 
     Raises:
         CannotWrite: a checkpoint cannot be written; earlier ones are untouched.
-        DeltaMemError: a loss, the gradient or the update is not finite; names the step.
+        Fault: a loss, the gradient or the update is not finite; names the step.
     """
     parameters = list(learner.parameters())
     optimizer = torch.optim.AdamW(
@@ -214,7 +214,7 @@ def _gradients(
     mean_loss = entropy / targets
     norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.clip))
     if not (math.isfinite(mean_loss) and math.isfinite(norm)):
-        raise DeltaMemError(
+        raise Fault(
             f"step {step + 1}: the loss is {mean_loss} and the gradient norm {norm}; the batch "
             f"held the episodes {', '.join(e.id for e in episodes[:8])}. The last checkpoint is "
             "from before; try a smaller training.learning_rate"
@@ -265,7 +265,7 @@ def _with_held_out(
     device = next(iter(learner.parameters())).device
     loss, _, targets, exact, asks = processes.totals(sums, device=device)
     if not math.isfinite(loss):
-        raise DeltaMemError(
+        raise Fault(
             f"step {report.step}: the loss on the held-out episodes is {loss}. The last checkpoint "
             "is from before; try a smaller training.learning_rate"
         )

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from deltamem.adapter.delta_memory import DeltaMemory
-from deltamem.errors import InvalidInput
 from deltamem.layers.memory_layer import LayerMemory
 from deltamem.training.processes import Processes
 from deltamem.writers.writer import WriteResult
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["MemoryMonitor", "Monitor"]
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from deltamem.errors import DeltaMemError
+from deltamem_base.faults import Fault
 
 __all__ = ["Processes", "shard"]
 
@@ -41,7 +41,7 @@ class Processes:
             on_cpu: meet over CPUs although there is an accelerator.
 
         Raises:
-            DeltaMemError: the processes that were started do not find each other.
+            Fault: the processes that were started do not find each other.
         """
         started = int(os.environ.get("WORLD_SIZE", "1"))
         if started == 1:
@@ -51,7 +51,7 @@ class Processes:
         # told so, for without an accelerator it would take each process to be alone
         state = PartialState(cpu=on_cpu or not torch.accelerator.is_available())
         if state.num_processes != started:
-            raise DeltaMemError(
+            raise Fault(
                 f"{started} processes were started and this one sees {state.num_processes}; "
                 "start them by accelerate launch or torchrun"
             )

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from deltamem.backbone.generation.finite import first_not_finite
-from deltamem.errors import DeltaMemError
 from deltamem.training.checkpoint import Checkpoint, Checkpoints
 from deltamem.training.learner import Learner
+from deltamem_base.faults import Fault
 
 __all__ = ["Resuming"]
 
@@ -32,7 +32,7 @@ class Resuming:
 
         Raises:
             CannotWrite: it cannot be written; earlier ones are untouched.
-            DeltaMemError: the last update left weights that are not finite.
+            Fault: the last update left weights that are not finite.
         """
         moments = {}
         for index, parameter in enumerate(self.parameters):
@@ -41,7 +41,7 @@ class Resuming:
         learned = {name: w.detach().cpu() for name, w in self.learner.state_dict().items()}
         broken = first_not_finite({k: w for k, w in learned.items() if w.is_floating_point()})
         if broken is not None:
-            raise DeltaMemError(
+            raise Fault(
                 f"step {step}: the update left {broken} with values that are not finite, and is "
                 "not saved. The last checkpoint is from before; try a smaller "
                 "training.learning_rate"

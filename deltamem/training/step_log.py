@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from deltamem.backbone.atomic import why
-from deltamem.errors import CannotWrite
 from deltamem.training.report import StepReport
+from deltamem_base.faults import CannotWrite
+from deltamem_base.whole_files import why
 
 __all__ = ["StepLog"]
 

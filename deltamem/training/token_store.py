@@ -23,13 +23,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from deltamem.backbone import chat_template, rendering, spans
-from deltamem.backbone.atomic import sync
-from deltamem.errors import InvalidInput
+from deltamem.backbone.rendering import chat_template, rendering, spans
 from deltamem.training import collate
 from deltamem.training.alone import locked
 from deltamem.training.collate import EncodedEpisode, check_read_length
 from deltamem.training.episodes import Episode, Episodes, episodes_sha
+from deltamem_base.faults import InvalidInput
+from deltamem_base.whole_files import sync
 
 __all__ = ["tokenise"]
 

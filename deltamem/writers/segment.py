@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from deltamem.delta_rule import delta_rule, read_state
-from deltamem.errors import InvalidInput
 from deltamem.writers.writer import Projected, Writer, WriteResult
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["SegmentWriter", "segment_means"]
 

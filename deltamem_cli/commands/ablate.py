@@ -104,8 +104,8 @@ def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Conso
 
 
 def _show(plan: Plan, outcomes: Mapping[str, Outcome], runs: Path, console: Console) -> None:
+    from deltamem_base.whole_files import write_json, write_text
     from evaluations.reporting import markdown
-    from evaluations.whole_files import write_json, write_text
 
     text = markdown(experiment_table(plan, outcomes))
     records = records_of(plan, outcomes)

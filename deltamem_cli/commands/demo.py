@@ -112,9 +112,9 @@ def _evaluate(row: Row, settings: Any, console: Console) -> Record:
 
 
 def _show(rows: Sequence[Row], records: Sequence[Record], folder: Path, console: Console) -> None:
+    from deltamem_base.whole_files import write_text
     from evaluations.figures.curves import draw_by_number
     from evaluations.reporting import markdown
-    from evaluations.whole_files import write_text
 
     text = markdown(_table(rows, records))
     lines = [(r.label, record, r.style) for r, record in zip(rows, records, strict=True) if r.style]

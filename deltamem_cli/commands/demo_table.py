@@ -171,8 +171,8 @@ def _print(
     folder: Path,
     console: Console,
 ) -> None:
+    from deltamem_base.whole_files import write_text
     from evaluations.reporting import Table, markdown
-    from evaluations.whole_files import write_text
 
     table: Table = Table(columns=COLUMNS, rows=lines, notes=notes)
     text = markdown(table)

@@ -132,11 +132,11 @@ def _machine(config: Any, found: Findings) -> None:
 
 def _sizes(config: Any, found: Findings) -> Any:
     """The backbone on the meta device, None where its shape is unknown; its parameters are told."""
-    from deltamem.errors import DeltaMemError
+    from deltamem_base.faults import Fault
 
     try:
         model = empty_model_of(config)
-    except DeltaMemError as fault:
+    except Fault as fault:
         found.missing.append(f"the backbone's configuration: {fault}")
         return None
     total = sum(p.numel() for p in model.parameters())
@@ -144,7 +144,7 @@ def _sizes(config: Any, found: Findings) -> Any:
     if "memory" in config or not config.method.needs_adapter:
         try:
             trained = trained_parameters(config, model)
-        except DeltaMemError as fault:
+        except Fault as fault:
             found.missing.append(f"a backbone for this method: {fault}")
             return model
         share = 100 * trained / total
@@ -155,7 +155,7 @@ def _sizes(config: Any, found: Findings) -> Any:
 def _model(config: Any, found: Findings) -> None:
     """Whether the backbone's weights are on this machine, and its files fit each other."""
     from deltamem.backbone import model_faults, weight_files
-    from deltamem.errors import InvalidInput
+    from deltamem_base.faults import InvalidInput
 
     source = model_source(config)
     told = " ".join(found.missing)
@@ -176,11 +176,11 @@ def _weights(config: Any, found: Findings) -> None:
     needs = config.method.needs_adapter or "learner" in config.method
     if not needs:
         return
-    from deltamem.errors import DeltaMemError
+    from deltamem_base.faults import Fault
 
     try:
         chosen = choose_weights(config, fingerprint=None)
-    except (DeltaMemError, UsageError) as fault:
+    except (Fault, UsageError) as fault:
         found.missing.append(str(fault))
         return
     if chosen is None:
@@ -191,7 +191,7 @@ def _weights(config: Any, found: Findings) -> None:
 
 def _trackers(config: Any, found: Findings) -> None:
     """Whether the packages of the trackers that were asked for are installed."""
-    from deltamem.errors import Unavailable
+    from deltamem_base.faults import Unavailable
 
     for node in filter(lambda value: isinstance(value, Mapping), config.tracker.values()):
         try:

@@ -113,8 +113,8 @@ def evaluate_config(config: Any, console: Console) -> Record:
 
 
 def _write(record: Record, places: Sequence[Path]) -> None:
-    from evaluations.errors import CannotWrite, Partial
-    from evaluations.whole_files import write_json
+    from deltamem_base.faults import CannotWrite, Partial
+    from deltamem_base.whole_files import write_json
 
     try:
         for place in places:

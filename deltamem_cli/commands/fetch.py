@@ -91,14 +91,14 @@ def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
 
 
 def _fetch_one(name: str, source: Any, console: Console) -> dict[str, Any]:
+    from deltamem_base.faults import Unavailable
     from evaluations.data.fetch import fetch as fetch_source
-    from evaluations.errors import DataUnavailable
 
     console.note(f"{name}: {getattr(source, 'licence', '') or 'no licence stated'}")
     try:
         with console.progress(name) as tick:
             path = fetch_source(source, progress=tick)
-    except DataUnavailable as fault:
+    except Unavailable as fault:
         console.error(f"{name}: {fault}")
         return {"path": None, "fault": str(fault)}
     console.result(f"{name}: {path}")

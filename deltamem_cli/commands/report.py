@@ -48,12 +48,12 @@ def report(
     Raises:
         UsageError: a folder that is not there, no record in any, or an unknown format.
     """
+    from deltamem_base.whole_files import write_text
     from deltamem_cli.published_numbers import paper_file
     from deltamem_cli.runs.missing_runs import eval_command
     from evaluations.paper.numbers import Paper
     from evaluations.reporting import SampleReader, attribute, collect, make_report
     from evaluations.reporting.as_json import json_content
-    from evaluations.whole_files import write_text
 
     chosen = _format(kind, out)
     searched = list(folders) or [Path("results")]

@@ -124,9 +124,9 @@ def _only(
 
 
 def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, console: Console) -> None:
+    from deltamem_base.whole_files import write_json, write_text
     from evaluations.reporting import Table as Rendered
     from evaluations.reporting import markdown
-    from evaluations.whole_files import write_json, write_text
 
     notes: dict[str, list[str]] = {note: [] for j in judged for note in j.published.notes}
     for j in judged:

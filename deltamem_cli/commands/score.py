@@ -28,13 +28,13 @@ def score(run: Path, overrides: Sequence[str], *, console: Console) -> None:
         console: prints.
 
     Raises:
-        DataUnavailable: no such folder, or one without a record.
+        Unavailable: no such folder, or one without a record.
         UsageError: settings of something other than the run's benchmark.
     """
+    from deltamem_base.whole_files import write_json
     from evaluations.records.record import RECORD
     from evaluations.records.rescore import rescore
     from evaluations.records.store import read_samples
-    from evaluations.whole_files import write_json
 
     record = _record(run)
     benchmark, results = _benchmark(record, overrides)
@@ -55,15 +55,15 @@ def score(run: Path, overrides: Sequence[str], *, console: Console) -> None:
 
 
 def _record(run: Path) -> Record:
-    from evaluations.errors import DataUnavailable, InvalidData
+    from deltamem_base.faults import InvalidData, Unavailable
     from evaluations.records.record import RECORD, read_record
 
     if not run.is_dir():
-        raise DataUnavailable(
+        raise Unavailable(
             f"there is no folder {run}; `deltamem list runs` names those that are here"
         )
     if not (run / RECORD).is_file():
-        raise DataUnavailable(
+        raise Unavailable(
             f"{run} holds no {RECORD}: name the folder of a finished `deltamem eval`; one that was "
             "interrupted goes on when the same command is run again"
         )

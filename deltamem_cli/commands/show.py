@@ -96,7 +96,7 @@ def _note_what_differs(config: Any, console: Console) -> None:
 def _first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any]:
     """The first prompt as the backbone's tokenizer has it, or as messages without a tokenizer."""
     from deltamem.backbone import load_tokenizer, render, render_history, system_turn
-    from deltamem.errors import Unavailable
+    from deltamem_base.faults import Unavailable
 
     sample = benchmark.samples()[0]
     history = benchmark.history(sample.history_id)

@@ -65,7 +65,7 @@ def work_of(kind: str, config: Any) -> Work:
     """The work of one composed ``train`` or ``eval`` configuration.
 
     Raises:
-        DataUnavailable: the data is not on this machine.
+        Unavailable: the data is not on this machine.
         Unavailable: neither is the training data.
     """
     if kind == "train":
@@ -116,11 +116,11 @@ def _length(messages: Iterable[Any]) -> int:
 
 
 def _parameters(config: Any) -> int | None:
-    from deltamem.errors import DeltaMemError
+    from deltamem_base.faults import Fault
 
     try:
         return sum(p.numel() for p in empty_model_of(config).parameters())
-    except DeltaMemError:
+    except Fault:
         return None
 
 

@@ -65,7 +65,7 @@ def jobs_of(cells: Iterable[Cell]) -> list[Job]:
 
 def finished(job: Job, runs: Path) -> Outcome | None:
     """The outcome of a job that ended well before, and whose result is still there."""
-    from evaluations.errors import InvalidData
+    from deltamem_base.faults import InvalidData
     from evaluations.records.record import read_record
 
     try:
@@ -165,7 +165,7 @@ def _act(job: Job, adapter: str | None, *, runs: str, results: str | None, conso
 
 
 def _store(job: Job, outcome: Outcome, runs: Path) -> None:
-    from evaluations.whole_files import write_json
+    from deltamem_base.whole_files import write_json
 
     entry = {"kind": job.kind, "words": list(job.words), "needs": job.needs, **asdict(outcome)}
     write_json(_entry(job.key, runs), entry)

@@ -120,12 +120,12 @@ class _Judge:
 
 def _read(record: str) -> Run | str:
     """A run, or why it cannot be read."""
+    from deltamem_base.faults import Fault
     from evaluations.comparison import read_run
-    from evaluations.errors import EvaluationError
 
     try:
         return read_run(Path(record))
-    except EvaluationError as fault:
+    except Fault as fault:
         return str(fault)
 
 

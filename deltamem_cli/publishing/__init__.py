@@ -1,1 +1,1 @@
-"""ROOM."""
+"""An adapter on its way to the hub: checked, described, with its records."""

@@ -77,7 +77,7 @@ def choose_adapter(config: Any, *, fingerprint: str | None) -> Chosen:
     Raises:
         Unavailable: there is none.
     """
-    from deltamem.errors import Unavailable
+    from deltamem_base.faults import Unavailable
 
     chosen = named_weights(config) or _adapter(config, fingerprint)
     if chosen is None:

@@ -25,11 +25,11 @@ def check_memory(config: Any, episodes: Any, recipe: Any, console: Console) -> N
     Raises:
         Unavailable: the memory is not there; names the settings that help.
     """
-    from deltamem.errors import DeltaMemError, Unavailable
+    from deltamem_base.faults import Fault, Unavailable
 
     try:
         model = empty_model_of(config)
-    except DeltaMemError:
+    except Fault:
         return  # loading the weights says what is missing
     longest = longest_episode(config, episodes, recipe)
     sentence, share = shortage(config, model, longest)
@@ -86,9 +86,9 @@ def one_sentence_without_memory(config: Any) -> Iterator[None]:
     """A failed allocation in this block, CUDA's or the host's, ends in a sentence.
 
     Raises:
-        DeltaMemError: with the settings that help.
+        Fault: with the settings that help.
     """
-    from deltamem.errors import DeltaMemError
+    from deltamem_base.faults import Fault
     from evaluations.memory_limits import out_of_memory
 
     try:
@@ -99,4 +99,4 @@ def one_sentence_without_memory(config: Any) -> Iterator[None]:
         words = smaller(config)
         lengths = "a smaller training.write_length" if "memory" in config else "a smaller backbone"
         use = f"{' '.join(words)}, {lengths}" if words else lengths
-        raise DeltaMemError(f"memory ran out in training: use {use}, or another device") from fault
+        raise Fault(f"memory ran out in training: use {use}, or another device") from fault

@@ -36,17 +36,17 @@ class TrainingRun:
             device: over which the processes meet.
 
         Raises:
-            DeltaMemError: in the main process, where another run is there; the others just end.
+            Fault: in the main process, where another run is there; the others just end.
         """
-        from deltamem.errors import DeltaMemError
+        from deltamem_base.faults import Fault
         from deltamem.training import only_run
 
-        fault: DeltaMemError | None = None
+        fault: Fault | None = None
         with ExitStack() as held:
             if self.processes.main:
                 try:
                     held.enter_context(only_run(self.folder))
-                except DeltaMemError as refused:
+                except Fault as refused:
                     fault = refused
             if any(self.processes.totals([fault is not None], device=device)):
                 raise fault or SystemExit(FAULT)

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""What is printed, and how."""

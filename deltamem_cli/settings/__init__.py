@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Settings: composed, checked and named; the only room that knows Hydra."""

@@ -43,7 +43,7 @@ def _needed(package: str) -> None:
     Raises:
         Unavailable: with what to install.
     """
-    from deltamem.errors import Unavailable
+    from deltamem_base.faults import Unavailable
 
     found = importlib.util.find_spec(package)
     if (

@@ -15,13 +15,12 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from deltamem.errors import InvalidInput
 from deltamem.training import Episode, episodes_sha, parse_episode
+from deltamem_base.faults import InvalidData, InvalidInput
 from deltamem_cli.errors import UsageError
 from deltamem_cli.training_data.training_data import TrainingData, split_off
 from evaluations.data.rows.files import Row
 from evaluations.data.sources import HubSource, load_rows
-from evaluations.errors import InvalidData
 
 __all__ = ["ChatData"]
 
@@ -64,7 +63,7 @@ class ChatData:
 
         Raises:
             UsageError: neither a hub id nor a path.
-            DataUnavailable: the data is not here and cannot be fetched.
+            Unavailable: the data is not here and cannot be fetched.
             InvalidData: no such column or split.
             InvalidInput: too few conversations.
         """

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from deltamem.errors import InvalidInput, Unavailable
 from deltamem.training import Episode, episodes_sha, parse_episode
+from deltamem_base.faults import InvalidInput, Unavailable
 from deltamem_base.json_text import read_json_rows
 from deltamem_cli.training_data.training_data import TrainingData, split_off
 

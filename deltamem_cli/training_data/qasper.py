@@ -24,14 +24,13 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from deltamem.errors import InvalidInput, check_choice
 from deltamem.training import Ask, Episode, episodes_sha
+from deltamem_base.faults import InvalidData, InvalidInput, check_choice
 from deltamem_cli.training_data.qasper_rows import Answer, Paper, Question
 from deltamem_cli.training_data.training_data import TrainingData
 from evaluations.data.rows.files import Row
 from evaluations.data.rows.schema import check
 from evaluations.data.sources import HubSource, load_rows
-from evaluations.errors import InvalidData
 
 __all__ = ["QasperData"]
 
@@ -80,7 +79,7 @@ class QasperData:
         """Read, reject, take the shortest, put them in order.
 
         Raises:
-            DataUnavailable: the data is not here and cannot be fetched.
+            Unavailable: the data is not here and cannot be fetched.
             InvalidData: an entry of the wrong shape; names the file and the entry.
             InvalidInput: fewer episodes than ``size``.
         """

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from deltamem.errors import InvalidInput
 from deltamem.training import Episode, Episodes
+from deltamem_base.faults import InvalidInput
 from evaluations.data.sources import HubSource
 
 __all__ = ["DataSource", "PublishedData", "TrainingData", "split_off"]

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""The benchmarks, one file or folder each."""

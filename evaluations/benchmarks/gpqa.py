@@ -33,12 +33,12 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.data.datafile import check_protocol
 from evaluations.data.rows.gpqa import COLUMNS, GpqaRow
 from evaluations.data.rows.schema import check
 from evaluations.data.sources import HubSource, load_rows
-from evaluations.errors import InvalidSetting
 from evaluations.metrics.choice import CHOICE_RULE, LETTERS, extract_choice
 from evaluations.sample import Decoding, History, Sample
 
@@ -91,11 +91,11 @@ class GPQA(Benchmark):
             max_new_tokens: of an answer.
 
         Raises:
-            InvalidSetting: a protocol that does not exist, or no room for an answer.
+            InvalidInput: a protocol that does not exist, or no room for an answer.
         """
         check_protocol(protocol)
         if max_new_tokens < 1:
-            raise InvalidSetting(f"bench.max_new_tokens is {max_new_tokens}; it must be at least 1")
+            raise InvalidInput(f"bench.max_new_tokens is {max_new_tokens}; it must be at least 1")
         self._option, self._instruction = OPTION[protocol], INSTRUCTION[protocol]
         self._path, self.seed, self.max_new_tokens = path, seed, max_new_tokens
         self.source = HubSource(

@@ -29,12 +29,12 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.data.datafile import check_protocol
 from evaluations.data.rows.hotpotqa import HotpotRow, setting_of
 from evaluations.data.rows.schema import check
 from evaluations.data.sources import HubSource, load_rows
-from evaluations.errors import InvalidSetting
 from evaluations.metrics.squad import HOTPOT_RULE, PAPER_RULE, hotpot_scores, paper_scores
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
@@ -76,11 +76,11 @@ class HotpotQA(Benchmark):
             max_new_tokens: of an answer.
 
         Raises:
-            InvalidSetting: a protocol that does not exist, or no room for an answer.
+            InvalidInput: a protocol that does not exist, or no room for an answer.
         """
         check_protocol(protocol)
         if max_new_tokens < 1:
-            raise InvalidSetting(f"bench.max_new_tokens is {max_new_tokens}; it must be at least 1")
+            raise InvalidInput(f"bench.max_new_tokens is {max_new_tokens}; it must be at least 1")
         self._paper = protocol == "paper"
         self._path, self.max_new_tokens = path, max_new_tokens
         self.source = HubSource(

@@ -28,11 +28,11 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Interval, MinLen
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.data.datafile import UrlSource, check_protocol, locate, sha256_of
 from evaluations.data.rows.files import read_file
 from evaluations.data.rows.locomo import Conversation, Session, Turn, read_conversation
-from evaluations.errors import InvalidSetting
 from evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told
 from evaluations.metrics.text import best_part_f1, stem_tokens, token_f1
 from evaluations.sample import Cut, Decoding, History, Message, Sample
@@ -86,12 +86,12 @@ class Locomo(Benchmark):
             categories: which to ask.
 
         Raises:
-            InvalidSetting: a protocol or category that does not exist.
+            InvalidInput: a protocol or category that does not exist.
         """
         check_protocol(protocol)
         for category in categories:
             if category not in CATEGORIES:
-                raise InvalidSetting(
+                raise InvalidInput(
                     f"bench.categories has {category}; choose among "
                     + ", ".join(f"{i} ({name})" for i, name in CATEGORIES.items())
                 )

@@ -18,8 +18,8 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
-from evaluations.errors import InvalidSetting
 from evaluations.sample import Decoding, History, Sample
 
 __all__ = ["Throughput"]
@@ -50,12 +50,12 @@ class Throughput(Benchmark):
         """Prompts of about ``tokens`` tokens; the record has the true number.
 
         Raises:
-            InvalidSetting: a number below 1.
+            InvalidInput: a number below 1.
         """
         sizes = {"tokens": tokens, "max_new_tokens": max_new_tokens, "repeats": repeats}
         for name, value in sizes.items():
             if value < 1:
-                raise InvalidSetting(f"bench.{name} is {value}; it must be at least 1")
+                raise InvalidInput(f"bench.{name} is {value}; it must be at least 1")
         self.tokens, self.max_new_tokens, self.repeats, self.seed = (*sizes.values(), seed)
 
     def read(self) -> tuple[Data, list[Entry]]:

@@ -10,8 +10,8 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluations.errors import DataUnavailable, InvalidSetting
-from evaluations.whole_files import write_bytes
+from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.whole_files import write_bytes
 
 __all__ = [
     "PROTOCOLS",
@@ -31,12 +31,10 @@ def check_protocol(protocol: str) -> None:
     """Refuse a protocol that is neither the benchmark's nor the paper's.
 
     Raises:
-        InvalidSetting: naming the choices.
+        InvalidInput: naming the choices.
     """
     if protocol not in PROTOCOLS:
-        raise InvalidSetting(
-            f"bench.protocol is '{protocol}'; choose one of {', '.join(PROTOCOLS)}"
-        )
+        raise InvalidInput(f"bench.protocol is '{protocol}'; choose one of {', '.join(PROTOCOLS)}")
 
 
 def cache_folder() -> Path:
@@ -67,13 +65,13 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
         given: a path of the user's; whatever is there is taken.
 
     Raises:
-        DataUnavailable: there is no such file, and it cannot be fetched.
+        Unavailable: there is no such file, and it cannot be fetched.
         CannotWrite: there is no room or no permission in the data folder.
     """
     if given is not None:
         path = Path(given).expanduser()
         if not path.is_file():
-            raise DataUnavailable(f"bench.path={given}: there is no such file")
+            raise Unavailable(f"bench.path={given}: there is no such file")
         return path
     path = cache_folder() / source.name
     if path.is_file():
@@ -83,13 +81,13 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
             raise OSError("HF_HUB_OFFLINE is set")
         content = _download(source.url)
     except (OSError, http.client.HTTPException) as fault:
-        raise DataUnavailable(
+        raise Unavailable(
             f"{source.name} ({source.licence}) is neither in {path.parent} nor can it be fetched "
             f"from {source.url} ({fault}): give a copy with bench.path=FILE"
         ) from fault
     found = hashlib.sha256(content).hexdigest()
     if found != source.sha256:
-        raise DataUnavailable(
+        raise Unavailable(
             f"what {source.url} serves is not the released {source.name} (sha256 {found[:12]}, "
             f"expected {source.sha256[:12]}): give a copy with bench.path=FILE"
         )

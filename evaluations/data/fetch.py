@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.faults import Unavailable
+from deltamem_base.whole_files import write_json
 from evaluations.data.datafile import UrlSource, cache_folder, locate, sha256_of
 from evaluations.data.sources import MANIFEST, HubSource, fetched_folder
-from evaluations.errors import DataUnavailable
 from evaluations.records.provenance import timestamp
-from evaluations.whole_files import write_json
 
 __all__ = ["check_fetched", "fetch"]
 
@@ -35,7 +35,7 @@ def fetch(source: HubSource | UrlSource, *, progress: Progress | None = None) ->
         The folder of a hub source, the file of another.
 
     Raises:
-        DataUnavailable: no network, a gated data set without a token, or a wrong checksum.
+        Unavailable: no network, a gated data set without a token, or a wrong checksum.
     """
     tell = progress or (lambda done, total, name: None)
     if isinstance(source, UrlSource):
@@ -55,12 +55,12 @@ def check_fetched(folder: Path) -> None:
     """Compare every file of a fetched folder with its manifest.
 
     Raises:
-        DataUnavailable: a file is missing or has changed; names it and what to do.
+        Unavailable: a file is missing or has changed; names it and what to do.
     """
     for name, digest in _digests(folder / MANIFEST).items():
         path = folder / name
         if not path.is_file():
-            raise DataUnavailable(f"{path} is missing: remove {folder} and fetch it again")
+            raise Unavailable(f"{path} is missing: remove {folder} and fetch it again")
         _verify(path, digest)
 
 
@@ -69,13 +69,13 @@ def _digests(manifest: Path) -> dict[str, str]:
         content = json.loads(manifest.read_text(encoding="utf-8"))
         return {str(name): str(digest) for name, digest in content["files"].items()}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as fault:
-        raise DataUnavailable(f"{manifest} is damaged: remove it and fetch again") from fault
+        raise Unavailable(f"{manifest} is damaged: remove it and fetch again") from fault
 
 
 def _verify(path: Path, digest: str) -> None:
     found = sha256_of(path)
     if found != digest:
-        raise DataUnavailable(
+        raise Unavailable(
             f"{path} is not what was released (sha256 {found[:12]}, expected {digest[:12]}): "
             "remove it and fetch it again"
         )
@@ -91,7 +91,7 @@ def _fetch_hub(source: HubSource, folder: Path, tell: Progress) -> Path:
         info = HfApi().dataset_info(source.id, revision=source.revision, files_metadata=True)
         files = [f for f in info.siblings or [] if _wanted(f.rfilename, source)]
         if not files:
-            raise DataUnavailable(f"{source.id} has no file like {', '.join(source.files)}")
+            raise Unavailable(f"{source.id} has no file like {', '.join(source.files)}")
         digests = {}
         for number, file in enumerate(files):
             tell(number, len(files), file.rfilename)
@@ -105,7 +105,7 @@ def _fetch_hub(source: HubSource, folder: Path, tell: Progress) -> Path:
             digests[file.rfilename] = sha256_of(Path(got))
             _check_lfs(file, digests[file.rfilename], Path(got))
     except faults as fault:
-        raise DataUnavailable(_explain(source, fault)) from fault
+        raise Unavailable(_explain(source, fault)) from fault
     tell(len(files), len(files), "")
     content = {
         "id": source.id,
@@ -129,7 +129,7 @@ def _check_lfs(file: Any, digest: str, path: Path) -> None:
     expected = getattr(file.lfs, "sha256", None) if file.lfs else None
     if expected is not None and expected != digest:
         path.unlink()
-        raise DataUnavailable(
+        raise Unavailable(
             f"{file.rfilename} arrived damaged (sha256 {digest[:12]}, the hub says "
             f"{expected[:12]}): fetch it again"
         )

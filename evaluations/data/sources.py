@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.faults import InvalidData, Unavailable
 from deltamem_base.json_text import read_document
 from deltamem_base.offline import NO_NETWORK, quiet_datasets
 from evaluations.benchmark import Data
 from evaluations.data.datafile import cache_folder, sha256_of
 from evaluations.data.rows.files import SUFFIXES, Row, read_file
-from evaluations.errors import DataUnavailable, InvalidData
 
 __all__ = [
     "MANIFEST",
@@ -65,13 +65,13 @@ def load_rows(source: HubSource, *, given: str | None) -> tuple[list[Row], Data]
         given: a local file or folder of the user's, taken in place of the hub.
 
     Raises:
-        DataUnavailable: it is not here and cannot be fetched, or is gated.
+        Unavailable: it is not here and cannot be fetched, or is gated.
         InvalidData: a file that cannot be read.
     """
     if given is not None:
         path = Path(given).expanduser()
         if not path.exists():
-            raise DataUnavailable(f"{source.setting}={given}: there is no such file or folder")
+            raise Unavailable(f"{source.setting}={given}: there is no such file or folder")
         return read_rows(path, source)
     folder = fetched_folder(source)
     if (folder / MANIFEST).is_file():
@@ -136,7 +136,7 @@ def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
                     for i, values in enumerate(data)
                 ]
         except (OSError, ValueError, RuntimeError) as fault:
-            raise DataUnavailable(_unavailable(source, fault, online=online)) from fault
+            raise Unavailable(_unavailable(source, fault, online=online)) from fault
     digest = hashlib.sha256()
     for row in rows:
         text = json.dumps(row.values, sort_keys=True, ensure_ascii=False, default=str)

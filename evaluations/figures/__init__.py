@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Figures: curves, heat-maps and plots as SVG."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 from xml.etree import ElementTree as ET
 
-from evaluations.errors import InvalidData
+from deltamem_base.faults import InvalidData
 
 __all__ = ["INK", "inline_svg"]
 

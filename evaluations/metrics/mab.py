@@ -27,10 +27,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from evaluations.metrics.squad import hotpot_scores, normalise, paper_scores, paper_tokens
-from evaluations.metrics.statistics import LEVEL, RESAMPLES, SEED, Metric, summarise
 
 __all__ = [
     "SCORERS",
@@ -38,7 +35,6 @@ __all__ = [
     "answer_line",
     "contains",
     "label_of",
-    "macro_average",
     "mentions",
     "parsed_line",
 ]
@@ -207,36 +203,3 @@ OURS: Mapping[str, Scorer] = {
 """Beside them, by rules that count what a person would."""
 SCORERS: Mapping[str, Scorer] = {**THEIRS, **PAPERS, **OURS}
 """All but those of films, by name."""
-
-
-def macro_average(scores: Sequence[tuple[float, str, str]]) -> Metric:
-    """Mean over groups of the mean inside each, from (score, cluster, group) of samples.
-
-    The interval is of a bootstrap that resamples clusters inside every group, and questions where
-    a group has one cluster.
-
-    Raises:
-        ValueError: there are no scores.
-    """
-    whole = summarise([(score, cluster, (group,)) for score, cluster, group in scores])
-    rng = np.random.default_rng(SEED)
-    draws, single = [], False
-    for name in whole.groups:
-        inside = [(score, cluster) for score, cluster, group in scores if group == name]
-        values = np.array([score for score, _ in inside], dtype=float)
-        names, index = np.unique([cluster for _, cluster in inside], return_inverse=True)
-        if len(names) == 1:
-            index, single = np.arange(len(values)), True
-        sums, counts = np.bincount(index, weights=values), np.bincount(index)
-        picks = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES)
-        draws.append((picks @ sums) / (picks @ counts))
-    edge = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(np.mean(draws, axis=0), [edge, 100 - edge])
-    return Metric(
-        mean=float(np.mean([group["mean"] for group in whole.groups.values()])),
-        ci95=(float(low), float(high)),
-        n=whole.n,
-        clusters=whole.clusters,
-        resampled="questions" if single else "histories",
-        groups=whole.groups,
-    )

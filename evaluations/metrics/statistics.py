@@ -1,96 +1,113 @@
-"""Means with their uncertainty.
-
-Questions about one history are not independent, so whole histories (clusters) are resampled.
-"""
+"""Means of scores with their uncertainty, over all questions and by group."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
+from evaluations.metrics.resampling import KIND, LEVEL, Histories, bootstrap
 
-__all__ = ["Metric", "cluster_interval", "resampled_units", "summarise"]
+__all__ = ["EXACT", "GroupMean", "Metric", "ScoredQuestion", "mean_over_groups", "summarise"]
 
-RESAMPLES = 2000
-SEED = 20260524
-LEVEL = 0.95
+RESAMPLES = 1999
+"""Of one interval: a record holds hundreds, and the third digit of a width is not read."""
+ONE_HISTORY = "questions"
+EXACT = "Clopper-Pearson over histories"
+"""Interval of histories that are all right, or all wrong: resampling finds no spread there, and
+that there is none is not what ten equal histories show."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredQuestion:
+    """One score between 0 and 1."""
+
+    score: float
+    history: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupMean:
+    """The mean over the questions of one group, with a 95 % interval."""
+
+    mean: float
+    n: int
+    lo: float
+    hi: float
+    interval: str = KIND
+    """Name of the interval: :data:`KIND`, or :data:`EXACT` where all questions score alike."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A mean over samples, with a 95 % interval."""
+    """A mean over questions, with a 95 % interval."""
 
     mean: float
     ci95: tuple[float, float]
     n: int
     clusters: int
+    """Number of histories."""
     resampled: str
-    """What the interval resamples: ``histories``, or ``questions`` where there is one history."""
-    groups: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Group -> ``mean``, ``n`` and the ends of its interval, ``lo`` and ``hi``."""
+    """Units that the interval resamples: ``histories``, or ``questions`` of the only history."""
+    interval: str = KIND
+    """Name of the interval, see :class:`GroupMean`."""
+    groups: dict[str, GroupMean] = field(default_factory=dict)
 
 
-def summarise(scores: Sequence[tuple[float, str, tuple[str, ...]]]) -> Metric:
-    """Aggregate (score, cluster, groups) of samples.
+def summarise(scores: Sequence[ScoredQuestion]) -> Metric:
+    """Mean over all questions, and by group.
 
     Raises:
         ValueError: there are no scores.
     """
-    if not scores:
-        raise ValueError("no scores to summarise")
-    values = np.array([score for score, _, _ in scores], dtype=float)
-    clusters = [cluster for _, cluster, _ in scores]
-    low, high, resampled = cluster_interval(values, clusters)
-    groups: dict[str, dict[str, float]] = {}
-    for name in dict.fromkeys(g for _, _, names in scores for g in names):
-        inside = np.array([name in names for _, _, names in scores])
-        part = [c for c, yes in zip(clusters, inside, strict=True) if yes]
-        lo, hi, _ = cluster_interval(values[inside], part)
-        groups[name] = {
-            "mean": float(values[inside].mean()),
-            "n": int(inside.sum()),
-            "lo": lo,
-            "hi": hi,
-        }
+    whole, resampled = _mean([scores])
+    names = dict.fromkeys(name for s in scores for name in s.groups)
     return Metric(
-        mean=float(values.mean()),
-        ci95=(low, high),
-        n=len(values),
-        clusters=len(set(clusters)),
+        mean=whole.mean,
+        ci95=(whole.lo, whole.hi),
+        n=whole.n,
+        clusters=len({s.history for s in scores}),
         resampled=resampled,
-        groups=groups,
+        interval=whole.interval,
+        groups={name: _mean([[s for s in scores if name in s.groups]])[0] for name in names},
     )
 
 
-def resampled_units(clusters: Sequence[str]) -> tuple[NDArray[np.intp], str]:
-    """Which unit each value is resampled with: its cluster, or itself where there is one cluster.
+def mean_over_groups(scores: Sequence[ScoredQuestion]) -> Metric:
+    """Mean over groups of the mean inside each; every question has one group.
 
-    Returns:
-        The number of each value's unit, and what the units are (``histories`` or ``questions``).
+    Raises:
+        ValueError: there are no scores.
     """
-    names, index = np.unique(np.asarray(clusters), return_inverse=True)
-    if len(names) == 1:
-        return np.arange(len(clusters), dtype=np.intp), "questions"
-    return index.astype(np.intp), "histories"
-
-
-def cluster_interval(
-    values: NDArray[np.float64], clusters: Sequence[str]
-) -> tuple[float, float, str]:
-    """Percentile bootstrap of the mean over clusters; over values where there is one cluster.
-
-    Returns:
-        Low end, high end, and what was resampled (``histories`` or ``questions``).
-    """
-    index, resampled = resampled_units(clusters)
-    sums = np.bincount(index, weights=values)
-    counts = np.bincount(index)
-    draws = np.random.default_rng(SEED).multinomial(
-        len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES
+    names = dict.fromkeys(name for s in scores for name in s.groups)
+    inside = {name: [s for s in scores if name in s.groups] for name in names}
+    whole, resampled = _mean(list(inside.values()))
+    return Metric(
+        mean=whole.mean,
+        ci95=(whole.lo, whole.hi),
+        n=whole.n,
+        clusters=len({s.history for s in scores}),
+        resampled=resampled,
+        interval=whole.interval,
+        groups={name: _mean([questions])[0] for name, questions in inside.items()},
     )
-    means = (draws @ sums) / (draws @ counts)
-    edge = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(means, [edge, 100 - edge])
-    return float(low), float(high), resampled
+
+
+def _mean(strata: Sequence[Sequence[ScoredQuestion]]) -> tuple[GroupMean, str]:
+    """The mean over strata, and what its interval resamples."""
+    if not strata or not all(strata):
+        raise ValueError("no scores to summarise")
+    histories = [Histories.of([s.score for s in q], [s.history for s in q]) for q in strata]
+    single = any(h.resampled == ONE_HISTORY for h in histories)
+    return _interval(histories, n=sum(map(len, strata))), ONE_HISTORY if single else "histories"
+
+
+def _interval(histories: Sequence[Histories], *, n: int) -> GroupMean:
+    found, kind = bootstrap(histories, resamples=RESAMPLES), KIND
+    lo, hi = found.mean - found.half, found.mean + found.half
+    if found.half == 0 and found.mean in (0.0, 1.0):
+        fewest, kind = min(len(h.sums) for h in histories), EXACT
+        miss = 1 - ((1 - LEVEL) / 2) ** (1 / fewest)
+        lo, hi = found.mean - miss, found.mean + miss
+    # scores lie between 0 and 1, and so does their mean
+    return GroupMean(mean=found.mean, n=n, lo=max(lo, 0.0), hi=min(hi, 1.0), interval=kind)

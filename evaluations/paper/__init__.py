@@ -1,1 +1,1 @@
-"""ROOM."""
+"""The paper's numbers, and whether a run of ours reproduces one."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from evaluations.errors import InvalidData, InvalidSetting
+from deltamem_base.faults import InvalidData, InvalidInput
 
 __all__ = ["AVERAGE", "CONFIDENCES", "Claim", "Column", "Paper", "Published", "Row", "Table"]
 
@@ -136,23 +136,23 @@ class Paper:
         """One printed number.
 
         Raises:
-            InvalidSetting: there is none.
+            InvalidInput: there is none.
         """
         found = self.table(table).cells.get((row, column))
         if found is None:
-            raise InvalidSetting(f"{table} has no number for row '{row}' and column '{column}'")
+            raise InvalidInput(f"{table} has no number for row '{row}' and column '{column}'")
         return found
 
     def table(self, name: str) -> Table:
         """One table; ``1`` is ``table1``.
 
         Raises:
-            InvalidSetting: there is no such table.
+            InvalidInput: there is no such table.
         """
         for known in (name, f"table{name}"):
             if known in self.tables:
                 return self.tables[known]
-        raise InvalidSetting(
+        raise InvalidInput(
             f"the paper has no table '{name}'; choose one of " + ", ".join(self.tables)
         )
 

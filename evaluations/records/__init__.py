@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Records of runs and the answers behind them: typed, written whole, with their provenance."""

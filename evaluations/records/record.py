@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import read_document
 from evaluations.benchmark import Benchmark, Scored
-from evaluations.errors import InvalidData
 from evaluations.metrics.statistics import Metric
 from evaluations.records.losses import loss_notes
 from evaluations.records.origins import origins_of

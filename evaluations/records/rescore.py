@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from deltamem_base.faults import InvalidData
 from evaluations.benchmark import Benchmark, Scored
-from evaluations.errors import InvalidData
 from evaluations.records.provenance import git_commit, timestamp
 from evaluations.records.record import Record
 from evaluations.sample import Sample

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from evaluations.errors import CannotWrite, EvaluationError, InvalidData, Partial
+from deltamem_base.faults import CannotWrite, Fault, InvalidData, Partial
 from evaluations.records.origins import ORIGIN, made_here
 
 __all__ = ["SAMPLES", "SampleStore", "read_samples"]
@@ -39,7 +39,7 @@ class SampleStore:
                 every line keeps those of its own making.
 
         Raises:
-            EvaluationError: another process writes here.
+            Fault: another process writes here.
             CannotWrite: the folder cannot be written.
             InvalidData: a damaged line, or samples of another configuration.
         """
@@ -54,7 +54,7 @@ class SampleStore:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as fault:
             self._file.close()
-            raise EvaluationError(f"another process is writing {self.path}") from fault
+            raise Fault(f"another process is writing {self.path}") from fault
         try:
             self.rows = {row["id"]: row for row in self._recover()}
         except InvalidData:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluations.errors import InvalidData
+from deltamem_base.faults import InvalidData
 from evaluations.figures.inline_svg import inline_svg
 from evaluations.figures.plots import draw_all
 from evaluations.reporting.as_json import json_content

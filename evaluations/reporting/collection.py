@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluations.errors import InvalidData
+from deltamem_base.faults import InvalidData
 from evaluations.records.record import RECORD, Record, read_record
 from evaluations.records.store import SAMPLES, read_samples
 

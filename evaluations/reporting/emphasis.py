@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evaluations.metrics.paired import holm
-from evaluations.metrics.statistics import LEVEL
+from evaluations.metrics.resampling import LEVEL
 from evaluations.reporting.collection import SampleReader, StoredRecord
 from evaluations.reporting.differences import difference
 from evaluations.reporting.tables import BEST, SECOND

@@ -40,9 +40,9 @@ from baselines.context2lora.synthesis import Examples, read_pairs
 from baselines.context2lora.write_time import WriteTimeTraining
 from baselines.frozen import Frozen
 from baselines.trained.supervised import supervise
-from deltamem.errors import InvalidInput, Unavailable
 from deltamem.training import Ask, Episode
 from deltamem.training.collate import IGNORED, encode_ask
+from deltamem_base.faults import InvalidInput, Unavailable
 from evaluations.records.losses import loss_notes
 from evaluations.sample import History
 

@@ -21,7 +21,7 @@ from baselines.next_token.hidden_states import check_layer, mlp_inputs
 from baselines.next_token.interpolation import mix
 from baselines.next_token.neighbours import Datastore, temperature_for
 from deltamem.backbone import generate
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 from evaluations.sample import Decoding, History
 
 CLOSE = 1e-5

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from baselines.llmlingua2.llmlingua2 import LLMLingua2, verbatim
 from deltamem import InvalidInput
-from deltamem.errors import Unavailable
+from deltamem_base.faults import Unavailable
 from evaluations.sample import Cut, Decoding, History, Prompt
 
 FORCED = ("\n", ".", "?", "!")

@@ -39,7 +39,7 @@ from baselines.memgen.places import Places
 from baselines.memgen.training import MemGenLearner, splice
 from baselines.memgen.weaver import MemGenWeights
 from deltamem.backbone import MemoryCache, generate
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
 from evaluations.sample import Decoding, History
 
 CLOSE = 1e-4

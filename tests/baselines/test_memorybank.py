@@ -28,7 +28,7 @@ from baselines.memorybank.summaries import DAY, Summariser
 from baselines.retrieval.embedder import load_embedder
 from baselines.retrieval.units import shown, split_units
 from deltamem import InvalidInput
-from deltamem.errors import Unavailable
+from deltamem_base.faults import Unavailable
 from evaluations.sample import Decoding, History, Prompt
 
 CLOSE = 1e-6

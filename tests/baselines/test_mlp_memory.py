@@ -33,9 +33,9 @@ from baselines.mlp_memory.student import Student
 from baselines.mlp_memory.training import MLPMemoryLearner
 from baselines.next_token.hidden_states import mlp_inputs
 from deltamem.backbone import MemoryCache
-from deltamem.errors import InvalidInput, Unavailable
 from deltamem.training import Episode
 from deltamem.training.collate import IGNORED
+from deltamem_base.faults import InvalidInput, Unavailable
 
 CLOSE = 1e-4
 """The same sums in another order, float32, through four layers and four blocks."""

@@ -6,9 +6,9 @@ import signal
 
 import pytest
 
+from deltamem_base.faults import Partial
 from deltamem_cli.errors import PARTIAL
 from deltamem_cli.exits import exit_with
-from evaluations.errors import Partial
 
 
 @pytest.mark.parametrize(("number", "word"), [(2, "interrupted"), (15, "terminated")])

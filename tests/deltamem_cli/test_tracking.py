@@ -268,7 +268,7 @@ def test_a_package_that_is_not_installed(
 def test_a_folder_of_a_package_s_name_is_no_package(
     in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from deltamem.errors import Unavailable
+    from deltamem_base.faults import Unavailable
 
     (in_folder / "left_by_a_tracker").mkdir()
     monkeypatch.syspath_prepend(in_folder)

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 
 from toys import Parrot, Said
 
+from deltamem_base.whole_files import write_json
 from evaluations.benchmark import Benchmark, Data, Entry
 from evaluations.records.record import RECORD, Record, make_record
 from evaluations.records.store import SampleStore
 from evaluations.reporting import StoredRecord
 from evaluations.runner import Plan, run
 from evaluations.sample import Decoding, History, Prompt, Sample
-from evaluations.whole_files import write_json
 
 __all__ = ["OWN", "Drawn", "simulate"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sentence_splitter import write_splitter
 
+from deltamem_base.faults import Unavailable
 from evaluations.benchmark import Scored
 from evaluations.benchmarks.ifeval.checkers import load_checkers
 from evaluations.benchmarks.ifeval.ifeval import IFEval
-from evaluations.errors import DataUnavailable
 
 FIGURES = {
     "prompt_strict": 0.7722,
@@ -35,7 +35,7 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         patch.setattr(nltk.data, "path", list(nltk.data.path))
         try:
             load_checkers()
-        except DataUnavailable as fault:
+        except Unavailable as fault:
             patch.setenv("NLTK_DATA", str(write_splitter(tmp_path_factory.mktemp("nltk_data"))))
             yield str(fault)
         else:

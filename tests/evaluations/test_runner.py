@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from toys import Letters, Parrot
 
-from deltamem.errors import NotFinite
-from evaluations.errors import EvaluationError, InvalidData, InvalidSetting
+from deltamem_base.faults import Fault, InvalidData, InvalidInput, NotFinite
 from evaluations.records.store import SampleStore, read_samples
 from evaluations.runner import LONG_HISTORY_CHARS, Plan, run
 from evaluations.sample import Decoding, Sample, sample_seed
@@ -97,7 +96,7 @@ def test_what_does_not_fit_alone_is_raised(tmp_path: Path) -> None:
         def write(self, histories):
             raise MemoryError("no room")
 
-    with pytest.raises(EvaluationError, match="histories written one by one; what was answered is"):
+    with pytest.raises(Fault, match="histories written one by one; what was answered is"):
         evaluate(tmp_path, Tiny())
 
     class Broken(Parrot):
@@ -136,7 +135,7 @@ def test_one_of_a_batch_that_is_at_fault_is_named_and_what_was_before_it_is_kept
         ("history", Diverging(history="v3.0"), "history 3: NaN; what was answered is kept", 9),
     ):
         with SampleStore(tmp_path / folder, key="k") as store:
-            with pytest.raises(EvaluationError, match=named):
+            with pytest.raises(Fault, match=named):
                 run(Letters(), method, store, plan=Plan(batch_size=16))
             assert list(store.rows) == ids[:kept]
 
@@ -224,7 +223,7 @@ def test_samples_of_another_configuration_are_refused(tmp_path: Path) -> None:
 
 
 def test_two_processes_cannot_share_a_run(tmp_path: Path) -> None:
-    with SampleStore(tmp_path, key="k"), pytest.raises(EvaluationError, match="another process"):
+    with SampleStore(tmp_path, key="k"), pytest.raises(Fault, match="another process"):
         SampleStore(tmp_path, key="k")
 
 
@@ -234,7 +233,7 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
     with SampleStore(tmp_path, key="k") as store:
         store._file.close()
         store._file = Path("/dev/full").open("ab+", buffering=0)  # noqa: SIM115
-        with pytest.raises(EvaluationError, match="the 3 samples before are kept"):
+        with pytest.raises(Fault, match="the 3 samples before are kept"):
             store.append([{"id": "x"}])
     scored, _ = evaluate(tmp_path)
     assert len(scored) == 15
@@ -242,7 +241,7 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(EvaluationError, match="cannot be written"):
+    with pytest.raises(Fault, match="cannot be written"):
         SampleStore(tmp_path / "file" / "run", key="k")
 
 
@@ -253,14 +252,14 @@ def test_foreign_histories_and_none(tmp_path: Path) -> None:
     said = {r["id"]: r["prediction"] for r in read_samples(tmp_path / "foreign")}
     assert said["0-1"] == "v1.1"
     assert said["4-2"] == "v0.2"
-    with pytest.raises(InvalidSetting, match="has only one"):
+    with pytest.raises(InvalidInput, match="has only one"):
         evaluate(tmp_path / "one", benchmark=Letters(1), writes="foreign")
-    with pytest.raises(InvalidSetting, match="control.writes is 'mine'"):
+    with pytest.raises(InvalidInput, match="control.writes is 'mine'"):
         evaluate(tmp_path / "mine", writes="mine")
 
 
 def test_a_limit_that_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(InvalidSetting, match="limit=0 leaves none of 15"):
+    with pytest.raises(InvalidInput, match="limit=0 leaves none of 15"):
         evaluate(tmp_path, limit=0)
 
 

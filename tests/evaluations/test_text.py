@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import parse_json, read_document
 from evaluations.data.rows.files import read_file
-from evaluations.errors import InvalidData
 
 ROW = '{"question": "Wo ist Jörg?"}\n'
 DEEP = 100_000

@@ -17,7 +17,7 @@ from deltamem.backbone.generation.generation import Generation, NextLogits, gene
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
 from deltamem.backbone.rendering.rendering import Rendered
 from deltamem.backbone.rotation import rotated_alike
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["ReadPass", "ReadReport", "Reader", "VisibleContext", "fit_history"]
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Decoding, greedy or sampled, and the text that streams out of it."""

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from deltamem.backbone.cache import MemoryCache
-from deltamem.errors import NotFinite
+from deltamem_base.faults import NotFinite
 
 __all__ = ["check_logits", "first_not_finite"]
 

@@ -20,7 +20,7 @@ from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.generation.finite import check_logits
 from deltamem.backbone.generation.thinking import opens_thinking
 from deltamem.backbone.inputs import DecodingLike
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "Generation",

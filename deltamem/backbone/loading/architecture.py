@@ -9,7 +9,7 @@ import torch
 
 from deltamem.backbone.loading.hub import reason_of
 from deltamem.backbone.loading.load import load_config
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["decoder_layers", "empty_model"]
 

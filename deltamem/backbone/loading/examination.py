@@ -9,7 +9,7 @@ from typing import Any
 from deltamem.backbone.loading.load import load_config, load_tokenizer, pretrained_model
 from deltamem.backbone.loading.soundness import check_vocabulary
 from deltamem.backbone.loading.weight_files import weight_files
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
 
 __all__ = ["model_faults"]
 

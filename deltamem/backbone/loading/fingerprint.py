@@ -23,9 +23,9 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from deltamem.backbone.atomic import atomically
-from deltamem.errors import CannotWrite, InvalidInput
+from deltamem_base.faults import CannotWrite, InvalidInput
 from deltamem_base.user_cache import user_cache
+from deltamem_base.whole_files import atomically
 
 __all__ = ["files_fingerprint", "fingerprint"]
 

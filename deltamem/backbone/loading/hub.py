@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from deltamem.backbone.loading.weight_files import weight_files
-from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem_base.faults import Fault, InvalidInput, Unavailable
 
 __all__ = [
     "from_cache_or_hub",
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 SECONDS = 5.0
-NOT_OF_THE_FILES = (DeltaMemError, MemoryError, torch.OutOfMemoryError)
+NOT_OF_THE_FILES = (Fault, MemoryError, torch.OutOfMemoryError)
 """Faults that say what they are."""
 
 

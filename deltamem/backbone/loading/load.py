@@ -31,7 +31,7 @@ from deltamem.backbone.loading.soundness import (
 from deltamem.backbone.loading.weight_files import check_weight_files, weight_files
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE, check_date
 from deltamem.backbone.rotation import rotate_by_row
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "load_backbone",
@@ -75,8 +75,8 @@ def load_backbone(
         Unavailable: the weights are not here and cannot be fetched, or are gated; or bitsandbytes
             is not installed.
         InvalidInput: files that hold no model or do not fit each other (see
-            :mod:`deltamem.backbone.loading.soundness`), an unknown dtype, device, date or quantisation, or
-            layers that do not fit on the devices.
+            soundness.py), an unknown dtype, device, date or quantisation, or layers that do not fit
+            on the devices.
     """
     from transformers.utils.import_utils import is_flash_attn_2_available
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from deltamem.errors import InvalidInput, check_choice
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = [
     "DTYPES",

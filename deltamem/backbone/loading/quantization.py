@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from deltamem.errors import InvalidInput, Unavailable, check_choice
+from deltamem_base.faults import InvalidInput, Unavailable, check_choice
 
 __all__ = ["QUANTIZATIONS", "dense_weight", "quantization_options"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deltamem.backbone.loading.weight_files import refuse_pointers
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "check_config",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from deltamem.backbone.atomic import why
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
+from deltamem_base.whole_files import why
 
 __all__ = ["check_weight_files", "refuse_pointers", "weight_files"]
 

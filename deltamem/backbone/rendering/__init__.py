@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Messages to tokens through any chat template."""

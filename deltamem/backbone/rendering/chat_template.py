@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE, dated_template
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["INSTRUCTIONS_MOVED", "ChatTemplate", "chat_template", "mark"]
 

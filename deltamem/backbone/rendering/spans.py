@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering.chat_template import ChatTemplate, mark
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "OUTSIDE",

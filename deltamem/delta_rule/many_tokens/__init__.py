@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Forms of the recurrence for many tokens at once."""

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from deltamem.delta_rule.compiling import can_load, load_library
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["delta_rule_compiled", "has_compiled"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from deltamem.delta_rule.choice import WIDEST
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
 
 __all__ = ["can_run_triton", "delta_rule_fused", "has_triton"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deltamem.delta_rule.compiling import can_load, load_library
 from deltamem.delta_rule.single_token.step import SingleStep, SteppedLayer
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["CompiledStep", "can_compile"]
 

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""Decoding, timed."""

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""The delta rule over many tokens, timed."""

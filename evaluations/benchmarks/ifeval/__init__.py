@@ -1,1 +1,1 @@
-"""ROOM."""
+"""IFEval: prompts with instructions that a program can check."""

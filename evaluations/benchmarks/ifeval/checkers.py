@@ -21,8 +21,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+from deltamem_base.faults import InvalidData, Unavailable
 from evaluations.data.datafile import cache_folder
-from evaluations.errors import DataUnavailable, InvalidData
 
 __all__ = ["Checkers", "Verdicts", "load_checkers"]
 
@@ -165,11 +165,11 @@ def load_checkers() -> Checkers:
     """Import the checkers, without any download.
 
     Raises:
-        DataUnavailable: a package, or the data of nltk's sentence splitter, is not installed.
+        Unavailable: a package, or the data of nltk's sentence splitter, is not installed.
     """
     missing = [package for package in PACKAGES if find_spec(package) is None]
     if missing:
-        raise DataUnavailable(
+        raise Unavailable(
             f"IFEval's checkers need {', '.join(missing)}: pip install 'deltamem[ifeval]'"
         )
     digest = _punkt_digest()
@@ -181,7 +181,7 @@ def load_checkers() -> Checkers:
         instructions_util.count_sentences(PROBE)
         instructions_util.nltk.word_tokenize(PROBE)
     except (LookupError, OSError) as fault:
-        raise DataUnavailable(_no_punkt("cannot be read")) from fault
+        raise Unavailable(_no_punkt("cannot be read")) from fault
     return Checkers(
         registry=dict(instructions_registry.INSTRUCTION_DICT),
         languages=tuple(instructions_util.LANGUAGE_CODES),
@@ -209,7 +209,7 @@ def _punkt_digest() -> str:
             with folder.join(name).open() as file:
                 digest.update(file.read())
     except (LookupError, OSError) as fault:
-        raise DataUnavailable(_no_punkt("is not on this machine")) from fault
+        raise Unavailable(_no_punkt("is not on this machine")) from fault
     return digest.hexdigest()[:16]
 
 

@@ -29,7 +29,7 @@ from evaluations.data.datafile import check_protocol
 from evaluations.data.rows.ifeval import IfevalRow
 from evaluations.data.rows.schema import check
 from evaluations.data.sources import HubSource, load_rows
-from evaluations.metrics.statistics import Metric, summarise
+from evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
 from evaluations.sample import Decoding, History, Sample
 
 __all__ = ["IFEval"]
@@ -61,7 +61,7 @@ class IFEval(Benchmark):
             revision: commit of the hub's data set; None takes the newest.
 
         Raises:
-            InvalidSetting: a protocol that does not exist.
+            InvalidInput: a protocol that does not exist.
         """
         check_protocol(protocol)
         self._max_new_tokens = NEW_TOKENS[protocol]
@@ -82,7 +82,7 @@ class IFEval(Benchmark):
         """Load the checkers, then the prompts, and make sure that each can be checked.
 
         Raises:
-            DataUnavailable: the checkers or the data are not on this machine.
+            Unavailable: the checkers or the data are not on this machine.
             InvalidData: a row of another shape, or one that cannot be checked.
         """
         self._checkers = load_checkers()
@@ -187,6 +187,9 @@ def _by_instruction(scored: Sequence[Scored], mode: str) -> Metric:
         for kind, times in Counter(s.sample.metadata["instructions"]).items():
             followed = round(s.scores[f"{mode}:{kind}"] * times)
             observations += [
-                (float(i < followed), s.sample.history_id, (kind,)) for i in range(times)
+                ScoredQuestion(
+                    score=float(i < followed), history=s.sample.history_id, groups=(kind,)
+                )
+                for i in range(times)
             ]
     return summarise(observations)

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""MemoryAgentBench: its sources, its wording, its samples."""

@@ -8,7 +8,7 @@
 A row of the data is one text with up to 200 questions: it is written once and asked many times.
 Groups are the competency (accurate_retrieval 2,000, test_time_learning 700,
 long_range_understanding 171, conflict_resolution 800 questions) and the source. ``score`` is the
-source's own metric (see :mod:`evaluations.benchmarks.memory_agent_bench.sources`) averaged over questions;
+source's own metric (sources.py) averaged over questions;
 ``score_by_competency`` is the mean of the four competencies.
 
 ``protocol=benchmark``: a wording for each kind of source, and what does not fit into the model's
@@ -32,6 +32,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import MinLen
 
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
 from evaluations.benchmarks.memory_agent_bench.sources import (
     SOURCES,
@@ -56,10 +57,9 @@ from evaluations.data.rows.files import Row
 from evaluations.data.rows.memory_agent_bench import MabRow
 from evaluations.data.rows.schema import check
 from evaluations.data.sources import HubSource, fetched_folder, load_rows
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
-from evaluations.metrics.mab import SCORERS, macro_average
+from evaluations.metrics.mab import SCORERS
 from evaluations.metrics.mab_films import Titles
-from evaluations.metrics.statistics import Metric
+from evaluations.metrics.statistics import Metric, ScoredQuestion, mean_over_groups
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
 __all__ = ["MemoryAgentBench"]
@@ -102,13 +102,13 @@ class MemoryAgentBench(Benchmark):
             entities: the film ids; None looks beside the data.
 
         Raises:
-            InvalidSetting: a protocol or source that does not exist, or templates for the paper's
+            InvalidInput: a protocol or source that does not exist, or templates for the paper's
                 protocol, which has its own.
         """
         check_protocol(protocol)
         self._paper = protocol == "paper"
         if self._paper and templates is not None:
-            raise InvalidSetting(
+            raise InvalidInput(
                 "bench.templates is the benchmark's wording, and bench.protocol=paper has another; "
                 "use it with bench.protocol=benchmark"
             )
@@ -173,7 +173,7 @@ class MemoryAgentBench(Benchmark):
             places = [Path(self._entities).expanduser()]
         path = next((place for place in places if place.is_file()), places[0])
         if not path.is_file():
-            raise DataUnavailable(
+            raise Unavailable(
                 f"{source.name} is scored by film titles, and there is no {path}: run `deltamem "
                 f"fetch`, give {self.source.id}'s {ENTITIES} with bench.entities=FILE, or leave "
                 "the source out with bench.sources"
@@ -247,9 +247,13 @@ class MemoryAgentBench(Benchmark):
 
     def metrics(self, scored: Sequence[Scored]) -> dict[str, Metric]:
         """With ``score_by_competency``, the mean of the competencies that were asked."""
-        by_competency = macro_average(
+        by_competency = mean_over_groups(
             [
-                (s.scores["score"], s.sample.history_id, s.sample.metadata["competency"])
+                ScoredQuestion(
+                    score=s.scores["score"],
+                    history=s.sample.history_id,
+                    groups=(s.sample.metadata["competency"],),
+                )
                 for s in scored
             ]
         )

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from deltamem_base.faults import InvalidData, InvalidInput
 from deltamem_base.json_text import read_document
 from evaluations.data.rows.files import Row
 from evaluations.data.rows.memory_agent_bench import MabRow
-from evaluations.errors import InvalidData, InvalidSetting
 from evaluations.metrics.mab_films import RECALLED, Titles
 
 __all__ = [
@@ -178,17 +178,17 @@ def choose_sources(patterns: Sequence[str] | None) -> dict[str, Source]:
     """The sources that any of the patterns names, such as ``icl_*``; None is all.
 
     Raises:
-        InvalidSetting: a pattern that names none, or no pattern.
+        InvalidInput: a pattern that names none, or no pattern.
     """
     if patterns is None:
         return dict(SOURCES)
     if isinstance(patterns, str) or not patterns:
-        raise InvalidSetting(
+        raise InvalidInput(
             f"bench.sources is {patterns!r}; give a list of sources, or null for all"
         )
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in SOURCES):
-            raise InvalidSetting(
+            raise InvalidInput(
                 f"bench.sources has '{pattern}', which names no source; choose among "
                 f"{', '.join(SOURCES)}, or patterns of them such as icl_*"
             )

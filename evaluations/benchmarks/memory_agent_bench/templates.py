@@ -25,7 +25,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from evaluations.errors import DataUnavailable, InvalidData
+from deltamem_base.faults import InvalidData, Unavailable
 
 __all__ = [
     "CHUNK_CHARS",
@@ -151,13 +151,13 @@ def read_templates(given: str) -> dict[str, Wording]:
         given: a folder or a file of the user's.
 
     Raises:
-        DataUnavailable: there is no such file.
+        Unavailable: there is no such file.
         InvalidData: a file without the table, or with a template that cannot be filled.
     """
     path = Path(given).expanduser()
     path = path / INSIDE if path.is_dir() else path
     if not path.is_file():
-        raise DataUnavailable(
+        raise Unavailable(
             f"bench.templates={given}: there is no {path}; give a checkout of MemoryAgentBench or "
             f"its {INSIDE}"
         )

@@ -1,1 +1,1 @@
-"""ROOM."""
+"""``bench=recall``: dialogues made from a seed, and questions about who is where."""

@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, digest_of
 from evaluations.benchmarks.recall.dialogues import (
     KINDS,
@@ -28,7 +29,6 @@ from evaluations.benchmarks.recall.dialogues import (
     Dialogue,
     dialogue,
 )
-from evaluations.errors import InvalidSetting
 from evaluations.sample import Decoding, History, Sample
 
 __all__ = ["Recall", "training_dialogue"]
@@ -68,12 +68,12 @@ class Recall(Benchmark):
             max_new_tokens: of an answer.
 
         Raises:
-            InvalidSetting: a split or kind that does not exist, or sizes below one.
+            InvalidInput: a split or kind that does not exist, or sizes below one.
         """
         for name, values, choices in (("split", [split], SPLITS), ("kinds", kinds, KINDS)):
             for value in values:
                 if value not in choices:
-                    raise InvalidSetting(
+                    raise InvalidInput(
                         f"bench.{name} is '{value}'; choose one of {', '.join(choices)}"
                     )
         for name, sizes in (
@@ -82,7 +82,7 @@ class Recall(Benchmark):
             ("questions", [questions]),
         ):
             if not sizes or min(sizes) < 1:
-                raise InvalidSetting(f"bench.{name} is {sizes}; it must be at least 1")
+                raise InvalidInput(f"bench.{name} is {sizes}; it must be at least 1")
         self.split, self.facts, self.kinds = split, tuple(facts), tuple(kinds)
         self.dialogues, self.questions, self.seed = dialogues, questions, seed
         self.max_new_tokens = max_new_tokens
@@ -91,7 +91,7 @@ class Recall(Benchmark):
         """Generate the split; the same for the same settings on any machine.
 
         Raises:
-            InvalidSetting: no number of statements is enough for any kind.
+            InvalidInput: no number of statements is enough for any kind.
         """
         self._histories: dict[str, History] = {}
         entries = [
@@ -102,7 +102,7 @@ class Recall(Benchmark):
             for number in range(self.dialogues)
         ]
         if not entries:
-            raise InvalidSetting(
+            raise InvalidInput(
                 f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)} leaves no "
                 "question: two_hop and update need at least 2 statements"
             )

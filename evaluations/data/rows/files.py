@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import kind_of, read_json_rows, read_text
-from evaluations.errors import InvalidData
 
 __all__ = ["SUFFIXES", "Row", "read_file"]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, field_validator, model_validator
 
+from deltamem_base.faults import InvalidData
 from evaluations.data.rows.files import Row
 from evaluations.data.rows.schema import RowModel, Scalar, Text, Whole, Written, check, check_part
-from evaluations.errors import InvalidData
 
 __all__ = ["Conversation", "Question", "Session", "Turn", "read_conversation"]
 

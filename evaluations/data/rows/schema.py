@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from pydantic import BaseModel, ConfigDict, PlainValidator, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import kind_of
 from evaluations.data.rows.files import Row
-from evaluations.errors import InvalidData
 
 __all__ = ["RowModel", "Scalar", "Text", "Whole", "Written", "check", "check_part"]
 

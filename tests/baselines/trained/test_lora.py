@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from trained_baselines import scatter, sha
 
 from baselines.trained.lora import ALL_LINEAR, ATTENTION, Lora
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 MERGED = 2e-4
 """(W + s B A) x against W x + s B (A x): float32 summed in another order through two layers."""

@@ -24,8 +24,8 @@ from deltamem import (
 )
 from deltamem.adapter.authors_format import from_published, to_published
 from deltamem.backbone.loading import fingerprint
-from deltamem.errors import CannotWrite
 from deltamem.writers import MultiStateWriter, SegmentWriter
+from deltamem_base.faults import CannotWrite
 
 CONFIGS = {
     "tsw": DeltaMemConfig(rank=4),

@@ -14,7 +14,7 @@ from hub_server import Hub, Repository
 from deltamem import load_adapter, save_published_adapter
 from deltamem.adapter.files import stored_sha
 from deltamem.adapter.source import adapter_folder, pinned_source
-from deltamem.errors import Unavailable
+from deltamem_base.faults import Unavailable
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 SHIPPED = Path(str(files("deltamem") / "tiny" / "adapters" / "tsw"))

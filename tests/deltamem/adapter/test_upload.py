@@ -9,7 +9,7 @@ import pytest
 from hub_server import READER, WRITER, Hub
 
 from deltamem.adapter.upload import Published, check_repository, publish
-from deltamem.errors import DeltaMemError, InvalidInput, Unavailable
+from deltamem_base.faults import Fault, InvalidInput, Unavailable
 
 NAME = "someone/memory"
 
@@ -63,7 +63,7 @@ def test_what_the_hub_warns_of_is_handed_on(hub: Hub) -> None:
 
 def test_a_file_that_the_repository_ignores_is_missed(hub: Hub) -> None:
     hub.ignored = {"a.safetensors"}
-    with pytest.raises(DeltaMemError, match=r"lacks a\.safetensors: its \.gitignore"):
+    with pytest.raises(Fault, match=r"lacks a\.safetensors: its \.gitignore"):
         send()
 
 

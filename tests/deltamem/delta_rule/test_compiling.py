@@ -11,7 +11,7 @@ from scan_inputs import DOUBLE, close, inputs
 from deltamem.delta_rule import VARIABLE, delta_rule, delta_rule_compiled, delta_rule_naive
 from deltamem.delta_rule.compiling import compiler, load_library
 from deltamem.delta_rule.many_tokens.compiled import SOURCE
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
 

@@ -21,7 +21,7 @@ from deltamem.delta_rule import (
     read_state,
 )
 from deltamem.delta_rule.compiling import compiler
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidInput
 
 SINGLE = 2e-5
 """float32 against a float64 loop, relative to the largest entry (the parity tolerance)."""

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltamem import DeltaMemConfig, DeltaMemory
-from deltamem.errors import InvalidInput
 from deltamem.layers.depth import THIRDS, layer_indices, name_of_layers
+from deltamem_base.faults import InvalidInput
 
 
 def test_the_papers_thirds_are_twelve_layers_each() -> None:

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from deltamem import (
     DeltaMemConfig,
-    DeltaMemError,
     DeltaMemory,
+    Fault,
     InvalidInput,
     MemoryState,
     Unavailable,
@@ -261,7 +261,7 @@ def test_how_a_tokenizer_was_used_is_not_what_it_is(
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, tiny: Any, memory: DeltaMemory) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DeltaMemError, match="cannot be written"):
+    with pytest.raises(Fault, match="cannot be written"):
         save_state(tmp_path / "file" / "x.dmstate", memory.zeros(1), memory=memory, backbone=tiny)
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_recall import answer_by_reading
 
-from deltamem.errors import InvalidInput
 from deltamem.pretraining import Curriculum, TokenSequence, build_tokenizer
 from deltamem.pretraining.curriculum import BLANK, COPY_LENGTH, LONGEST
+from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
 from evaluations.benchmarks.recall.dialogues import FILLERS
 

@@ -13,7 +13,6 @@ import torch
 from torch.nn.functional import log_softmax
 
 from deltamem.backbone import load_backbone, tiny_folder
-from deltamem.errors import InvalidInput
 from deltamem.pretraining import (
     BackboneConfig,
     BackboneLearner,
@@ -22,6 +21,7 @@ from deltamem.pretraining import (
     new_backbone,
 )
 from deltamem.training import Checkpoints, StepReport, TrainingConfig, train
+from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
 
 TOKENIZER = build_tokenizer(tokenizer_texts(), window=384)

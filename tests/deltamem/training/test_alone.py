@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from deltamem.errors import CannotWrite, DeltaMemError
 from deltamem.training import only_run
+from deltamem_base.faults import CannotWrite, Fault
 
 
 def test_the_second_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:
     with only_run(tmp_path / "run"):
         with (
-            pytest.raises(DeltaMemError, match="another process is training in .*run: "),
+            pytest.raises(Fault, match="another process is training in .*run: "),
             only_run(tmp_path / "run"),
         ):
             pytest.fail("two are in it")

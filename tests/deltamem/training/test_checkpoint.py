@@ -12,9 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltamem.errors import CannotWrite, InvalidInput, Partial
 from deltamem.training import Checkpoints
 from deltamem.training.checkpoint import Checkpoint
+from deltamem_base.faults import CannotWrite, InvalidInput, Partial
 
 
 def checkpoint(step: int) -> Checkpoint:

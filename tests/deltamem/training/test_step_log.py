@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltamem.errors import CannotWrite
 from deltamem.training import StepLog, StepReport
+from deltamem_base.faults import CannotWrite
 
 
 def report(step: int) -> StepReport:

@@ -12,7 +12,7 @@ import torch
 from chat_templates import CHATML
 from torch.nn.functional import cross_entropy
 
-from deltamem import DeltaMemConfig, DeltaMemError, DeltaMemory, InvalidInput
+from deltamem import DeltaMemConfig, DeltaMemory, Fault, InvalidInput
 from deltamem.training import (
     Ask,
     Checkpoints,
@@ -313,7 +313,7 @@ def test_nan_stops_with_the_step_and_the_batch(tiny: Any, tmp_path: Path) -> Non
         if report.step == 3:
             next(iter(learner.parameters())).data.fill_(torch.nan)
 
-    with pytest.raises(DeltaMemError, match=r"step 4: the loss is nan .* the episodes e\d, e\d"):
+    with pytest.raises(Fault, match=r"step 4: the loss is nan .* the episodes e\d, e\d"):
         train(
             learner, EPISODES, config(), checkpoints=Checkpoints(tmp_path, key="k"), on_step=poison
         )
@@ -334,7 +334,7 @@ def test_an_update_that_diverges_is_not_saved(last: bool, tiny: Any, tmp_path: P
             next(iter(learner.parameters())).data[0].fill_(torch.inf)
 
     settings = config(steps=steps, checkpoint_every=3)
-    with pytest.raises(DeltaMemError, match=r"step 3: the update left .* not finite, and is not"):
+    with pytest.raises(Fault, match=r"step 3: the update left .* not finite, and is not"):
         train(
             learner, EPISODES, settings, checkpoints=Checkpoints(tmp_path, key="k"), on_step=poison
         )
@@ -349,7 +349,7 @@ def test_held_out_episodes_without_a_loss_stop_the_run(tiny: Any, tmp_path: Path
             return replace(objective, cross_entropy=grown)
 
     learner = learner_for(tiny, kind=Overflowing)
-    with pytest.raises(DeltaMemError, match="step 3: the loss on the held-out episodes is inf"):
+    with pytest.raises(Fault, match="step 3: the loss on the held-out episodes is inf"):
         train(
             learner,
             EPISODES[:8],

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from datasets import Dataset
 
-from deltamem.errors import InvalidInput
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from deltamem_cli.errors import UsageError
 from deltamem_cli.training_data import ChatData
-from evaluations.errors import DataUnavailable, InvalidData
 
 WORDS = ("Ada is in Oslo.", "Noted.", "Where is Ada?", "In Oslo.")
 ROLES = ("user", "assistant", "user", "assistant")
@@ -138,7 +137,7 @@ def test_what_cannot_be_used(tmp_path: Path) -> None:
         source(path, held_out=3).load()
     with pytest.raises(UsageError, match="training.data.id=HUB_ID or training.data.path=FILE"):
         source(None).load()
-    with pytest.raises(DataUnavailable, match="some/talks is not on this machine"):
+    with pytest.raises(Unavailable, match="some/talks is not on this machine"):
         source(None, id="some/talks").load()
 
 

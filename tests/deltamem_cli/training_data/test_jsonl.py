@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deltamem import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidData
 from deltamem_cli.training_data.jsonl import JsonlData, read_episodes
-from evaluations.errors import InvalidData
 
 SYSTEM = {"role": "system", "content": "s"}
 TALK = [

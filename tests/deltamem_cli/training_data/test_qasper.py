@@ -16,10 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from qasper_files import FREE, OFFICIAL, asked, hub_rows
 
-from deltamem.errors import InvalidInput
 from deltamem.training import episodes_sha
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from deltamem_cli.training_data import QasperData
-from evaluations.errors import DataUnavailable, InvalidData
 
 REJECTED = {
     "empty answer": 1,
@@ -163,7 +162,7 @@ def test_other_splits(tmp_path: Path) -> None:
         source(folder, split="test").load()
     with pytest.raises(InvalidInput, match="split is 'dev'; choose one of train, validation, test"):
         source(folder, split="dev").load()
-    with pytest.raises(DataUnavailable, match="training.data.path=nowhere: there is no such file"):
+    with pytest.raises(Unavailable, match="training.data.path=nowhere: there is no such file"):
         source(Path("nowhere")).load()
 
 

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from baselines.frozen import Frozen
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmarks.gpqa import COLUMNS, GPQA
 from evaluations.data.sources import MANIFEST, fetched_folder
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.records.record import make_record
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
@@ -174,7 +174,7 @@ def test_a_fetched_folder_and_no_data_at_all(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     benchmark = GPQA()
     licence = r"Idavidrein/gpqa is gated.*https://huggingface.co/datasets/Idavidrein/gpqa"
-    with pytest.raises(DataUnavailable, match=licence) as fault:
+    with pytest.raises(Unavailable, match=licence) as fault:
         benchmark.load()
     assert fault.value.exit_code == 4
     folder = fetched_folder(benchmark.source)
@@ -252,9 +252,9 @@ def test_protocols_have_fingerprints_of_their_own(made: Callable[..., GPQA]) -> 
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(InvalidSetting, match="bench.protocol is 'mine'; choose one of benchmark"):
+    with pytest.raises(InvalidInput, match="bench.protocol is 'mine'; choose one of benchmark"):
         GPQA(protocol="mine")
-    with pytest.raises(InvalidSetting, match="bench.max_new_tokens is 0"):
+    with pytest.raises(InvalidInput, match="bench.max_new_tokens is 0"):
         GPQA(max_new_tokens=0)
 
 

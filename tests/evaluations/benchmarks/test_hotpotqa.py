@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from baselines.frozen import Frozen
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmarks.hotpotqa import SYSTEM, HotpotQA
 from evaluations.data.sources import MANIFEST, fetched_folder
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 
@@ -257,7 +257,7 @@ def test_a_fetched_folder_and_no_data_at_all(
     monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     benchmark = HotpotQA()
-    with pytest.raises(DataUnavailable, match=r"hotpotqa/hotpot_qa is not on.*bench.path=FILE"):
+    with pytest.raises(Unavailable, match=r"hotpotqa/hotpot_qa is not on.*bench.path=FILE"):
         benchmark.load()
     folder = fetched_folder(benchmark.source)
     (folder / "distractor").mkdir(parents=True)
@@ -268,7 +268,7 @@ def test_a_fetched_folder_and_no_data_at_all(
     benchmark.load()
     assert [s.id for s in benchmark.samples()] == ["5a1"]
     assert benchmark.data().revision == "abc123"
-    with pytest.raises(DataUnavailable, match="nowhere.json"):
+    with pytest.raises(Unavailable, match="nowhere.json"):
         HotpotQA(path="nowhere.json").load()
 
 
@@ -321,9 +321,9 @@ def test_protocols_have_fingerprints_of_their_own(made: Callable[..., HotpotQA])
 
 
 def test_settings_that_make_no_sense() -> None:
-    with pytest.raises(InvalidSetting, match="bench.protocol is 'mine'; choose one of benchmark"):
+    with pytest.raises(InvalidInput, match="bench.protocol is 'mine'; choose one of benchmark"):
         HotpotQA(protocol="mine")
-    with pytest.raises(InvalidSetting, match="bench.max_new_tokens is 0"):
+    with pytest.raises(InvalidInput, match="bench.max_new_tokens is 0"):
         HotpotQA(max_new_tokens=0)
 
 

@@ -18,9 +18,9 @@ import pytest
 from sentence_splitter import write_splitter
 
 from baselines.frozen import Frozen
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmark import Scored
 from evaluations.benchmarks.ifeval.ifeval import IFEval
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 
@@ -316,7 +316,7 @@ def test_protocols(made: Callable[..., IFEval]) -> None:
     assert benchmark.fingerprint() != paper.fingerprint()
     assert benchmark.fingerprint() == made().fingerprint()
     assert len(benchmark.protocol()["checkers"]["punkt_tab"]) == 16
-    with pytest.raises(InvalidSetting, match="bench.protocol is 'mine'"):
+    with pytest.raises(InvalidInput, match="bench.protocol is 'mine'"):
         IFEval(protocol="mine")
 
 
@@ -363,10 +363,10 @@ def test_no_sentence_splitter_is_said_and_nothing_downloaded(tmp_path: Path) -> 
         "nltk.data.path[:] = []\n"
         "nltk.download = lambda *a, **k: sys.exit('tried to download')\n"
         "from evaluations.benchmarks.ifeval.ifeval import IFEval\n"
-        "from evaluations.errors import DataUnavailable\n"
+        "from deltamem_base.faults import Unavailable\n"
         "try:\n"
         "    IFEval(path='nowhere.jsonl').load()\n"
-        "except DataUnavailable as fault:\n"
+        "except Unavailable as fault:\n"
         "    print(fault.exit_code, 'lm_eval' in sys.modules, fault)\n"
     )
     environment = {**os.environ, "NLTK_DATA": str(tmp_path), "DELTAMEM_DATA": str(tmp_path)}
@@ -381,7 +381,7 @@ def test_no_sentence_splitter_is_said_and_nothing_downloaded(tmp_path: Path) -> 
 def test_a_damaged_sentence_splitter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tokenizers" / "punkt_tab" / "english").mkdir(parents=True)
     monkeypatch.setenv("NLTK_DATA", str(tmp_path))
-    with pytest.raises(DataUnavailable, match="punkt_tab, which is not on this machine"):
+    with pytest.raises(Unavailable, match="punkt_tab, which is not on this machine"):
         IFEval(path="nowhere.jsonl").load()
 
 
@@ -393,7 +393,7 @@ def test_a_packed_sentence_splitter(
     (tmp_path / "tokenizers").mkdir()
     (tmp_path / "punkt_tab.zip").rename(tmp_path / "tokenizers" / "punkt_tab.zip")
     monkeypatch.setenv("NLTK_DATA", str(tmp_path))
-    with pytest.raises(DataUnavailable, match="holds tokenizers/punkt_tab/english/, unpacked"):
+    with pytest.raises(Unavailable, match="holds tokenizers/punkt_tab/english/, unpacked"):
         IFEval(path="nowhere.jsonl").load()
 
 
@@ -412,16 +412,16 @@ def test_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     import evaluations.benchmarks.ifeval.checkers as checkers
 
     monkeypatch.setattr(checkers, "PACKAGES", ("nltk", "no_such_package"))
-    with pytest.raises(DataUnavailable, match=r"need no_such_package: pip install 'deltamem\[ifev"):
+    with pytest.raises(Unavailable, match=r"need no_such_package: pip install 'deltamem\[ifev"):
         IFEval(path="nowhere.jsonl").load()
 
 
 def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(DataUnavailable, match="nowhere.jsonl: there is no such file"):
+    with pytest.raises(Unavailable, match="nowhere.jsonl: there is no such file"):
         IFEval(path="nowhere.jsonl").load()
-    with pytest.raises(DataUnavailable, match="google/IFEval is not on this machine") as caught:
+    with pytest.raises(Unavailable, match="google/IFEval is not on this machine") as caught:
         IFEval().load()
     assert caught.value.exit_code == 4
 

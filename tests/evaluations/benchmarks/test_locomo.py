@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmarks.locomo import COUNTS, SOURCE, Locomo
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.metrics.not_told import NOT_TOLD
 
 
@@ -204,9 +204,9 @@ def test_another_file_is_marked(made: Callable[..., Locomo]) -> None:
 
 def test_category_selection(made: Callable[..., Locomo]) -> None:
     assert [s.metadata["category"] for s in made(categories=[2, 4]).samples()] == [2, 4]
-    with pytest.raises(InvalidSetting, match="bench.categories has 6"):
+    with pytest.raises(InvalidInput, match="bench.categories has 6"):
         Locomo(categories=[6])
-    with pytest.raises(InvalidSetting, match="bench.protocol is 'mine'"):
+    with pytest.raises(InvalidInput, match="bench.protocol is 'mine'"):
         Locomo(protocol="mine")
 
 
@@ -299,11 +299,9 @@ def test_sessions_with_one_number(made: Callable[..., Locomo]) -> None:
 def test_missing_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(
-        DataUnavailable, match="CC BY-NC 4.0.*HF_HUB_OFFLINE is set.*bench.path=FILE"
-    ):
+    with pytest.raises(Unavailable, match="CC BY-NC 4.0.*HF_HUB_OFFLINE is set.*bench.path=FILE"):
         Locomo().load()
-    with pytest.raises(DataUnavailable, match="nowhere.json: there is no such file"):
+    with pytest.raises(Unavailable, match="nowhere.json: there is no such file"):
         Locomo(path="nowhere.json").load()
     (tmp_path / "locomo10.json").write_text("{}")
     with pytest.raises(InvalidData, match="holds no row"):

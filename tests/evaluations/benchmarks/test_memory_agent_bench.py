@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from baselines.frozen import Frozen
 from deltamem.backbone.contexts.truncation import fit_messages
+from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmark import Scored
 from evaluations.benchmarks.memory_agent_bench.memory_agent_bench import (
     AFTER_TEXT,
@@ -29,7 +30,6 @@ from evaluations.benchmarks.memory_agent_bench.templates import (
     UNIFIED,
     split_context,
 )
-from evaluations.errors import DataUnavailable, InvalidData, InvalidSetting
 from evaluations.metrics.mab import SCORERS
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
@@ -477,7 +477,7 @@ def test_protocols(made: Callable[..., MemoryAgentBench]) -> None:
     ]
     assert len(set(prints)) == 3
     assert made().fingerprint() == benchmark.fingerprint()
-    with pytest.raises(InvalidSetting, match="bench.protocol is 'mine'"):
+    with pytest.raises(InvalidInput, match="bench.protocol is 'mine'"):
         MemoryAgentBench(protocol="mine")
 
 
@@ -500,12 +500,10 @@ def test_selection(made: Callable[..., MemoryAgentBench]) -> None:
         "icl_trec_coarse_6600shot_balance",
         "detective_qa",
     }
-    with pytest.raises(
-        InvalidSetting, match=r"'rule_\*', which names no source; choose among ruler"
-    ):
+    with pytest.raises(InvalidInput, match=r"'rule_\*', which names no source; choose among ruler"):
         MemoryAgentBench(sources=["icl_*", "rule_*"])
     for nothing in ([], "icl_*"):
-        with pytest.raises(InvalidSetting, match="give a list of sources, or null for all"):
+        with pytest.raises(InvalidInput, match="give a list of sources, or null for all"):
             MemoryAgentBench(sources=nothing)
     with pytest.raises(InvalidData, match="the data holds no question of detective_qa"):
         made(ROWS[0], sources=["detective_qa"])
@@ -517,13 +515,13 @@ def test_films_are_needed_only_where_they_are_asked_for(
     monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path / "data"))
     folder = release(tmp_path / "hub")
     films = (folder / "entity2id.json").rename(tmp_path / "films.json")
-    with pytest.raises(DataUnavailable, match="recsys_redial_full is scored by film titles") as e:
+    with pytest.raises(Unavailable, match="recsys_redial_full is scored by film titles") as e:
         MemoryAgentBench(path=str(folder)).load()
     assert e.value.exit_code == 4
     assert "bench.entities=FILE" in str(e.value)
     MemoryAgentBench(path=str(folder), sources=["icl_*"]).load()
     MemoryAgentBench(path=str(folder), entities=str(films)).load()
-    with pytest.raises(DataUnavailable, match="there is no nowhere.json"):
+    with pytest.raises(Unavailable, match="there is no nowhere.json"):
         MemoryAgentBench(path=str(folder), entities="nowhere.json").load()
     films.write_text('{"Heat": "11"}')
     with pytest.raises(InvalidData, match="does not hold the id of each film"):
@@ -553,7 +551,7 @@ def test_what_was_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     benchmark = MemoryAgentBench()
     assert [source.id for source in benchmark.sources()] == ["ai-hyz/MemoryAgentBench"]
     folder = release(tmp_path / benchmark.source.folder_name)
-    with pytest.raises(DataUnavailable, match="MemoryAgentBench is not on this machine"):
+    with pytest.raises(Unavailable, match="MemoryAgentBench is not on this machine"):
         benchmark.load()
     (folder / "manifest.json").write_text('{"revision": "abc"}')
     benchmark.load()
@@ -631,7 +629,7 @@ def test_the_benchmarks_own_templates(
     assert history.messages[1]["content"].endswith("label: 5\n <end>")
     assert history.join == "\n"
     assert benchmark.fingerprint() != made().fingerprint()
-    with pytest.raises(InvalidSetting, match="use it with bench.protocol=benchmark"):
+    with pytest.raises(InvalidInput, match="use it with bench.protocol=benchmark"):
         MemoryAgentBench(protocol="paper", templates=str(checkout))
 
 
@@ -657,7 +655,7 @@ def test_templates_of_the_wrong_shape(
 
 
 def test_templates_that_are_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataUnavailable, match="give a checkout of MemoryAgentBench"):
+    with pytest.raises(Unavailable, match="give a checkout of MemoryAgentBench"):
         MemoryAgentBench(templates=str(tmp_path)).load()
     broken = tmp_path / "templates.py"
     broken.write_text("BASE_TEMPLATES = {")

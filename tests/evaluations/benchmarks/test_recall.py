@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmarks.recall.dialogues import KINDS, NAMES, PLACES, UNSEEN_NAMES, dialogue
 from evaluations.benchmarks.recall.recall import Recall, training_dialogue
-from evaluations.errors import InvalidSetting
 
 
 @pytest.fixture(scope="module")
@@ -124,5 +124,5 @@ def test_words_are_distinct() -> None:
     ids=str,
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(InvalidSetting, match=sentence):
+    with pytest.raises(InvalidInput, match=sentence):
         Recall(**settings)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from deltamem_base.faults import InvalidInput
 from evaluations.benchmarks.throughput import Throughput
-from evaluations.errors import InvalidSetting
 
 
 def test_histories_are_made_from_the_seed_and_differ_between_repeats() -> None:
@@ -38,5 +38,5 @@ def test_lengths_decide_the_fingerprint() -> None:
 
 @pytest.mark.parametrize("name", ["tokens", "max_new_tokens", "repeats"])
 def test_numbers_below_one_are_refused(name: str) -> None:
-    with pytest.raises(InvalidSetting, match=f"bench.{name} is 0; it must be at least 1"):
+    with pytest.raises(InvalidInput, match=f"bench.{name} is 0; it must be at least 1"):
         Throughput(**{name: 0})

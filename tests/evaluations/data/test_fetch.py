@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from deltamem_base.faults import CannotWrite, Unavailable
 from evaluations.data.datafile import UrlSource
 from evaluations.data.fetch import check_fetched, fetch
 from evaluations.data.sources import HubSource, load_rows
-from evaluations.errors import CannotWrite, DataUnavailable
 
 COMMIT = "c" * 40
 FILES = {
@@ -92,12 +92,11 @@ def hub() -> Iterator[str]:
 
 FETCH = """
 import sys
-from evaluations.errors import CannotWrite, DataUnavailable
 from evaluations.data.fetch import fetch
 from evaluations.data.sources import HubSource
 try:
     print(fetch(HubSource(id=sys.argv[1], splits=("test", "train"), gated="gated" in sys.argv[1])))
-except DataUnavailable as fault:
+except Unavailable as fault:
     sys.exit(str(fault))
 """
 
@@ -150,10 +149,10 @@ def test_damage_is_noticed(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path))
     file = folder / "data" / "test-00000-of-00001.jsonl"
     file.write_bytes(b"{}\n")
-    with pytest.raises(DataUnavailable, match="is not what was released"):
+    with pytest.raises(Unavailable, match="is not what was released"):
         fetch(HubSource(id="some/data", splits=("test",)))
     file.unlink()
-    with pytest.raises(DataUnavailable, match=r"is missing: remove .* and fetch it again"):
+    with pytest.raises(Unavailable, match=r"is missing: remove .* and fetch it again"):
         check_fetched(folder)
 
 
@@ -183,11 +182,11 @@ def test_a_single_file(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     source = UrlSource(name="r.json", url=f"{hub}/released.json", sha256=digest, licence="free")
     assert fetch(source).read_bytes() == b"[1]"
     other = UrlSource(name="o.json", url=f"{hub}/released.json", sha256="0" * 64, licence="free")
-    with pytest.raises(DataUnavailable, match="is not the released o.json"):
+    with pytest.raises(Unavailable, match="is not the released o.json"):
         fetch(other)
     assert not (tmp_path / "o.json").exists()
     missing = UrlSource(name="m.json", url=f"{hub}/nothing", sha256=digest, licence="free")
-    with pytest.raises(DataUnavailable, match=r"m.json \(free\) is neither"):
+    with pytest.raises(Unavailable, match=r"m.json \(free\) is neither"):
         fetch(missing)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import random
-from statistics import mean
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,11 +11,9 @@ from evaluations.metrics.mab import (
     answer_line,
     contains,
     label_of,
-    macro_average,
     mentions,
     parsed_line,
 )
-from evaluations.metrics.statistics import summarise
 
 BOOTSTRAP = 0.03
 """Two bootstraps of 2,000 draws differ by less in the ends of an interval of width 0.5."""
@@ -205,45 +200,3 @@ def test_other_scorers_by_hand(metric: str, text: str, references: list[str], sc
     ROUGE-L: "the cat on mat" is common, 4 of 6 on either side.
     """
     assert SCORERS[metric](text, references) == pytest.approx(score)
-
-
-def test_the_macro_average() -> None:
-    """Group means 1 and 1/3 average to 2/3, whatever their sizes; one cluster in b: questions."""
-    scores = [(1.0, "h1", "a"), (0.0, "h2", "b"), (0.0, "h2", "b"), (1.0, "h2", "b")]
-    metric = macro_average(scores)
-    assert metric.mean == pytest.approx(2 / 3)
-    assert (metric.n, metric.clusters, metric.resampled) == (4, 2, "questions")
-    assert metric.groups["b"]["mean"] == pytest.approx(1 / 3)
-    two = macro_average([*scores, (1.0, "h3", "a"), (1.0, "h4", "b")])
-    assert two.resampled == "histories"
-
-
-def test_one_group_is_the_plain_mean() -> None:
-    rng = random.Random(0)
-    scores = [(float(rng.random() < 0.4), f"h{i % 7}", "a") for i in range(60)]
-    macro, plain = macro_average(scores), summarise([(s, h, (g,)) for s, h, g in scores])
-    assert (macro.mean, macro.ci95) == (plain.mean, plain.ci95)
-
-
-def test_the_interval_against_a_bootstrap_in_a_loop() -> None:
-    rng = random.Random(1)
-    scores = [
-        (float(rng.random() < level), f"{group}{i % size}", group)
-        for group, size, level in (("a", 6, 0.3), ("b", 4, 0.8))
-        for i in range(5 * size)
-    ]
-    means = []
-    for _ in range(2000):
-        drawn = []
-        for group in "ab":
-            inside: dict[str, list[float]] = {}
-            for score, cluster, of in scores:
-                if of == group:
-                    inside.setdefault(cluster, []).append(score)
-            picked = rng.choices(list(inside), k=len(inside))
-            drawn.append(mean(value for cluster in picked for value in inside[cluster]))
-        means.append(mean(drawn))
-    means.sort()
-    low, high = macro_average(scores).ci95
-    assert low == pytest.approx(means[50], abs=BOOTSTRAP)
-    assert high == pytest.approx(means[1949], abs=BOOTSTRAP)

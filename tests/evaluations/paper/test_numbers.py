@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from evaluations.errors import InvalidData, InvalidSetting
+from deltamem_base.faults import InvalidData, InvalidInput
 from evaluations.paper.numbers import AVERAGE, Claim, Paper
 
 PRINTED = 0.0051
@@ -117,9 +117,9 @@ def test_every_cell_has_a_column_and_a_mark(paper: Paper) -> None:
 
 def test_tables_by_number_and_what_is_not_there(paper: Paper) -> None:
     assert paper.table("1") is paper.tables["table1"]
-    with pytest.raises(InvalidSetting, match="no table '9'; choose one of table1, "):
+    with pytest.raises(InvalidInput, match="no table '9'; choose one of table1, "):
         paper.table("9")
-    with pytest.raises(InvalidSetting, match="no number for row 'memorybank' and column 'gpqa'"):
+    with pytest.raises(InvalidInput, match="no number for row 'memorybank' and column 'gpqa'"):
         paper.cell("table1", "memorybank", "gpqa")
 
 

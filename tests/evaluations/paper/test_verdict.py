@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toys import Letters, Parrot
 
+from deltamem_base.whole_files import write_json
 from evaluations.benchmark import Data
 from evaluations.comparison import read_run
 from evaluations.metrics.paired import compare_scores
@@ -34,7 +35,6 @@ from evaluations.records.record import make_record
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 from evaluations.sample import Sample
-from evaluations.whole_files import write_json
 
 HISTORIES, QUESTIONS = 10, 154
 """As many as LoCoMo has in categories 1 to 4: 1,540 questions about ten conversations."""

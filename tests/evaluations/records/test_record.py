@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from toys import Letters, Parrot
 
+from deltamem_base.faults import Fault, InvalidData
+from deltamem_base.whole_files import write_json
 from evaluations.benchmark import Scored
-from evaluations.errors import EvaluationError, InvalidData
 from evaluations.records.origins import each, origins_of
 from evaluations.records.record import Record, make_record, read_record
 from evaluations.records.store import SampleStore
 from evaluations.reporting import collect
 from evaluations.runner import Plan, run
-from evaluations.whole_files import write_json
 
 IDENTITY: dict[str, Any] = {
     "cell": "letters__parrot__1",
@@ -90,7 +90,7 @@ def test_round_trip_and_atomic_writing(tmp_path: Path) -> None:
         write_json(path, {"bad": math.nan})
     assert read_record(path).complete
     (tmp_path / "file").write_text("")
-    with pytest.raises(EvaluationError, match="cannot be written"):
+    with pytest.raises(Fault, match="cannot be written"):
         write_json(tmp_path / "file" / "record.json", {})
 
 

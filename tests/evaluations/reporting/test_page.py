@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from simulated_runs import simulate
 
-from evaluations.errors import InvalidData
+from deltamem_base.faults import InvalidData
 from evaluations.figures.inline_svg import INK, inline_svg
 from evaluations.reporting import Cell, SampleReader, StoredRecord, attribute, make_report
 from evaluations.reporting.as_html import html_page

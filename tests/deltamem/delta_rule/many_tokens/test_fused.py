@@ -12,7 +12,7 @@ from triton_processes import needs_triton, run
 from deltamem.delta_rule import VARIABLE, delta_rule
 from deltamem.delta_rule.choice import WIDEST, chosen_form
 from deltamem.delta_rule.many_tokens.fused import chunk_length, has_triton
-from deltamem.errors import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable
 
 HERE = Path(__file__).parent
 

@@ -11,8 +11,8 @@ from deltamem.delta_rule.compiling import compiler
 from deltamem.delta_rule.single_token import CompiledStep, single_step, step_form
 from deltamem.delta_rule.single_token import compiled as compiled_step
 from deltamem.delta_rule.single_token.fused import MOST_READS, fits
-from deltamem.errors import Unavailable
 from deltamem.writers import MultiStateWriter
+from deltamem_base.faults import Unavailable
 
 
 @pytest.fixture(autouse=True)

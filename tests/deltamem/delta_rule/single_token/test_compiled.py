@@ -12,8 +12,8 @@ from single_tokens import SAME, SETTINGS, difference, layer_of, token_and_state
 from deltamem.delta_rule import VARIABLE
 from deltamem.delta_rule.compiling import compiler
 from deltamem.delta_rule.single_token import CompiledStep, single_step
-from deltamem.errors import InvalidInput
 from deltamem.writers import SegmentWriter, TokenWriter
+from deltamem_base.faults import InvalidInput
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="there is no C++ compiler")
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-from deltamem import DeltaMemError
+from deltamem import Fault
 from deltamem_cli.runs.build import empty_model_of
 from deltamem_cli.runs.device_memory import Longest, device_memory, need_of
 from deltamem_cli.runs.fitting import one_sentence_without_memory, shortage
@@ -124,7 +124,7 @@ def test_memory_that_runs_out_is_one_sentence(fault: str) -> None:
 
     config = composed("training.micro_batch_size=8")
     with (
-        pytest.raises(DeltaMemError, match=r"^memory ran out in training: use training.micro_batc"),
+        pytest.raises(Fault, match=r"^memory ran out in training: use training.micro_batc"),
         one_sentence_without_memory(config),
     ):
         if fault == "host":

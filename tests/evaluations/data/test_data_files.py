@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentence_splitter import write_splitter
 
+from deltamem_base.faults import InvalidData
 from evaluations.benchmark import Benchmark
 from evaluations.benchmarks.locomo import CONTENT, SOURCE, Locomo
 from evaluations.benchmarks.recall.recall import Recall
-from evaluations.errors import InvalidData
 
 each = pytest.mark.parametrize("name", CASES)
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file, save_file
 from deltamem import InvalidInput, load_adapter, load_tiny, save_adapter
 from deltamem.adapter.files import WEIGHTS, save_published_adapter
 from deltamem.backbone import VisibleContext, generate, tiny_folder
-from deltamem.errors import NotFinite
 from deltamem.method.delta_mem_method import DeltaMemMethod
+from deltamem_base.faults import NotFinite
 from evaluations.sample import Decoding, History, Prompt
 
 DECODINGS = (
