@@ -224,14 +224,17 @@ def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str])
 
 
 def _register_resolvers() -> None:
-    from importlib.resources import files
+    from importlib.util import find_spec
 
     from omegaconf import OmegaConf
 
     def package(path: str) -> str:
         """A file of an installed package: ``deltamem/tiny`` is where that lies."""
         root, _, rest = path.partition("/")
-        return str(files(root) / rest)
+        found = find_spec(root)  # which imports nothing
+        assert found is not None
+        assert found.submodule_search_locations
+        return str(Path(found.submodule_search_locations[0]) / rest)
 
     def pinned(id: str, of: str, commit: str) -> str | None:
         """The commit of the hub repository ``of``; another id or a folder has none of it."""
