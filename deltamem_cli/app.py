@@ -6,7 +6,25 @@ from collections.abc import Callable
 
 import typer
 
-from deltamem_cli.verbs import looking, publishing, reading, running
+from deltamem_cli.verbs.ablate import ablate
+from deltamem_cli.verbs.audit import audit
+from deltamem_cli.verbs.bench import bench
+from deltamem_cli.verbs.chat import chat
+from deltamem_cli.verbs.compare import compare
+from deltamem_cli.verbs.demo import demo
+from deltamem_cli.verbs.doctor import doctor
+from deltamem_cli.verbs.eval import eval_
+from deltamem_cli.verbs.fetch import fetch
+from deltamem_cli.verbs.inspect import inspect
+from deltamem_cli.verbs.list import list_
+from deltamem_cli.verbs.parity import parity
+from deltamem_cli.verbs.pretrain import pretrain
+from deltamem_cli.verbs.push import push
+from deltamem_cli.verbs.report import report
+from deltamem_cli.verbs.reproduce import reproduce
+from deltamem_cli.verbs.score import score
+from deltamem_cli.verbs.show import show
+from deltamem_cli.verbs.train import train
 
 app = typer.Typer(
     name="deltamem",
@@ -18,27 +36,27 @@ app = typer.Typer(
 )
 
 VERBS: dict[str, Callable[..., None]] = {
-    "demo": running.demo,
-    "train": running.train,
-    "eval": running.evaluate,
-    "report": reading.report,
-    "compare": reading.compare,
-    "inspect": reading.inspect,
-    "ablate": running.ablate,
-    "reproduce": running.reproduce,
-    "chat": running.chat,
-    "push": publishing.push,
-    "list": looking.list_,
-    "doctor": looking.doctor,
-    "show": looking.show,
-    "audit": looking.audit,
-    "fetch": looking.fetch,
-    "score": reading.score,
-    "parity": looking.parity,
-    "bench": running.bench,
-    "pretrain": running.pretrain,
+    "demo": demo,
+    "train": train,
+    "eval": eval_,
+    "report": report,
+    "compare": compare,
+    "inspect": inspect,
+    "ablate": ablate,
+    "reproduce": reproduce,
+    "chat": chat,
+    "push": push,
+    "list": list_,
+    "doctor": doctor,
+    "show": show,
+    "audit": audit,
+    "fetch": fetch,
+    "score": score,
+    "parity": parity,
+    "bench": bench,
+    "pretrain": pretrain,
 }
-"""In the order of ``deltamem --help``."""
+"""The verbs in the order of ``deltamem --help``; each is a file of :mod:`deltamem_cli.verbs`."""
 
 for name, verb in VERBS.items():
     app.command(name)(verb)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from deltamem_base.faults import Fault
 from deltamem_cli.errors import USAGE
 from deltamem_cli.screen.console import Console
 
@@ -71,7 +72,7 @@ def exit_with(app: Callable[[], Any]) -> int:
 
 def _said(fault: Exception) -> tuple[str, int | None]:
     """A fault as a sentence with its exit code; without one where it is this program's."""
-    code: int | None = getattr(fault, "exit_code", None)
+    code = fault.exit_code if isinstance(fault, Fault) else None
     try:
         os.getcwd()
     except FileNotFoundError:

@@ -60,6 +60,21 @@ def test_arrows(path: Path) -> None:
             assert top not in FORBIDDEN_ANYWHERE, module
 
 
+ABOVE = {"verbs": {"app"}, "experiments": {"verbs"}, "demo": {"verbs"}, "app": {"__main__"}}
+"""Room of the command line -> the rooms beside it that may import it; all may import the others."""
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deltamem_cli").rglob("*.py")), ids=name_of)
+def test_rooms_of_the_command_line(path: Path) -> None:
+    """A verb calls what runs; nothing that runs calls a verb."""
+    room = path.relative_to(ROOT / "deltamem_cli").parts[0].removesuffix(".py")
+    for module in imports(ast.parse(path.read_text(encoding="utf-8"))):
+        top, _, rest = module.partition(".")
+        below = rest.partition(".")[0]
+        if top == "deltamem_cli" and below in ABOVE:
+            assert room == below or room in ABOVE[below], module
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_size_names_and_docstrings(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

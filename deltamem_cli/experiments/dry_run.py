@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.experiments.estimate import Work, factor_of, machine_rates, work_of
+from deltamem_base.faults import Fault
 from deltamem_cli.experiments.jobs import Job, finished
+from deltamem_cli.experiments.plan import Plan
+from deltamem_cli.runs.estimate import Work, duration, factor_of, machine_rates, work_of
+from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.identity import content_hash, plain
 from deltamem_cli.settings.run_key import contents
 
-__all__ = ["Forecast", "duration", "forecast", "forecast_table"]
+__all__ = ["Forecast", "forecast", "forecast_table", "show_forecast"]
 
 DECISIVE = {
     "train": ("model", "training", "seed", "runtime"),
@@ -90,9 +93,7 @@ def _composed(jobs: Sequence[Job], kind: str) -> list[tuple[Job, Any]]:
 def _work(kind: str, config: Any) -> tuple[Work | None, str | None]:
     try:
         return work_of(kind, config), None
-    except Exception as fault:
-        if getattr(fault, "exit_code", None) is None:
-            raise
+    except Fault as fault:
         return None, str(fault)
 
 
@@ -146,11 +147,30 @@ def _writing(rows: Sequence[Forecast]) -> list[str]:
     ]
 
 
-def duration(seconds: float | None) -> str:
-    """``45 s``, ``12 min``, ``3.5 h``, ``2.1 days``; ``?`` where it is not known."""
-    if seconds is None:
-        return "?"
-    for size, unit in ((86400.0, "days"), (3600.0, "h")):
-        if seconds >= size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{max(seconds, 1):.0f} s"
+def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Console) -> None:
+    """Print what would run, with tokens and an estimate of the time."""
+    from evaluations.reporting import markdown
+
+    rows, basis = forecast(jobs, runs=runs)
+    console.json(
+        {
+            "experiment": plan.name,
+            "rows": [
+                {
+                    "kind": row.job.kind,
+                    "key": row.job.key,
+                    "label": row.job.label,
+                    "words": list(row.job.words),
+                    "done": row.done,
+                    "read_tokens": row.work.read_tokens if row.work else None,
+                    "new_tokens": row.work.new_tokens if row.work else None,
+                    "seconds": row.seconds,
+                    "missing": row.missing,
+                    "write_answers": row.write_answers,
+                }
+                for row in rows
+            ],
+            "basis": basis,
+        }
+    )
+    console.result(markdown(forecast_table(rows, basis, title=plan.title)))

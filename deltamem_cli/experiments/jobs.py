@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.faults import Fault
 from deltamem_cli.experiments.plan import Cell
 from deltamem_cli.experiments.words import Words, merged
 from deltamem_cli.screen.console import Console
@@ -139,20 +140,17 @@ def _run(
     console.note(f"{job.label}: deltamem {job.kind} {' '.join(job.words)}")
     try:
         path = _act(job, adapters.get(job.key), runs=runs, results=results, console=console)
-    except Exception as fault:
-        code = getattr(fault, "exit_code", None)
-        if code is None:
-            raise
+    except Fault as fault:
         console.note(f"{job.label}: {fault}")
-        return Outcome(key=job.key, fault=str(fault), exit_code=code)
+        return Outcome(key=job.key, fault=str(fault), exit_code=fault.exit_code)
     outcome = Outcome(key=job.key, path=path)
     _store(job, outcome, Path(runs))
     return outcome
 
 
 def _act(job: Job, adapter: str | None, *, runs: str, results: str | None, console: Console) -> str:
-    from deltamem_cli.commands.evaluate import evaluate_config
-    from deltamem_cli.commands.train import train_config
+    from deltamem_cli.runs.evaluation import evaluate_config
+    from deltamem_cli.runs.training import train_config
 
     places = [f"runs_dir={runs}"]
     if job.kind == "train":

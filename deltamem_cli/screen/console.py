@@ -29,7 +29,6 @@ class Console:
     """How loud a verb is, and whether its result is read by a person or a program."""
 
     quiet: bool = False
-    verbose: bool = False
     as_json: bool = False
 
     def result(self, text: str) -> None:
@@ -96,11 +95,6 @@ class Console:
         if not self.quiet:
             sys.stderr.write(text.rstrip("\n") + "\n")
             sys.stderr.flush()
-
-    def detail(self, text: str) -> None:
-        """Something worth knowing with ``-v``."""
-        if self.verbose:
-            self.note(text)
 
     def error(self, text: str) -> None:
         """Why the verb ends here."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.faults import Fault
 from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.override_faults import explain, refers_to_nothing, without_option
 from deltamem_cli.settings.paths import expand_paths, home
@@ -205,10 +206,7 @@ class _Job:
         try:
             expand_paths(config)
             return _Outcome(value=self.task(config))
-        except Exception as fault:
-            gone = isinstance(fault, BrokenPipeError)  # whoever read our output
-            if getattr(fault, "exit_code", None) is None and not gone:
-                raise
+        except (Fault, BrokenPipeError) as fault:  # the latter: whoever read our output is gone
             return _Outcome(fault=fault)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.faults import Fault
 from deltamem_cli.errors import MISSING
 from deltamem_cli.settings.compose import compose_each, options, run_config
 from deltamem_cli.settings.grammar import literal
@@ -45,8 +46,8 @@ def rebuild(record: Record, overrides: Sequence[str], task: Callable[[Any], Any]
         words += filter(wanted, _differences(record.config, words, with_derived=derived))
     try:
         return run_config("eval", task, [*words, *overrides])
-    except Exception as fault:
-        if getattr(fault, "exit_code", None) != MISSING:
+    except Fault as fault:
+        if fault.exit_code != MISSING:
             raise
         raise type(fault)(f"{fault}; {ROOTLESS}") from fault
 

@@ -1,1 +1,1 @@
-"""The arguments of the verbs; what they do is in :mod:`deltamem_cli.commands`."""
+"""The verbs: a file for each, named as it is, with its arguments and what it does."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
 
-if TYPE_CHECKING:
-    from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.console import Console
 
-__all__ = ["Cfg", "DryRun", "Json", "Multirun", "Overrides", "Quiet", "Verbose", "make_console"]
+__all__ = ["Cfg", "DryRun", "Json", "Multirun", "Overrides", "Quiet", "make_console"]
 
 Overrides = Annotated[
     Optional[list[str]],
@@ -30,12 +29,9 @@ DryRun = Annotated[
     bool, typer.Option("--dry-run", help="List what would run, with tokens and time; run nothing.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No notes, no progress.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More notes.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no notes and no progress.")]
 
 
-def make_console(*, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> Console:
-    """How loud a verb is; nothing heavy is imported before it is called."""
-    from deltamem_cli.screen.console import Console
-
-    return Console(quiet=quiet, verbose=verbose, as_json=as_json)
+def make_console(*, quiet: bool = False, as_json: bool = False) -> Console:
+    """The console of a verb, as loud as its options say."""
+    return Console(quiet=quiet, as_json=as_json)

@@ -1,1 +1,5 @@
 """Decoding, timed."""
+
+from deltamem_cli.speed.decode.decode import figures
+
+__all__ = ["figures"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from deltamem_cli.commands.ablate import plan_of
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments import Plan
+from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.words import as_overrides
 from deltamem_cli.settings.compose import options
 from evaluations.paper.numbers import Paper

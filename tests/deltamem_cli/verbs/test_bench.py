@@ -1,4 +1,4 @@
-"""``deltamem bench``: the list, and what is not on it. The figures are tested in timing/."""
+"""``deltamem bench``: the list, and what is not on it; figures are tested beside speed/."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from deltamem_cli.commands.bench import SUITES, show_figures
 from deltamem_cli.screen.console import Console
 from deltamem_cli.speed.alternate import LeftOut, figure
+from deltamem_cli.speed.suites import SUITES, show_figures
 
 
 def test_lists_what_there_is(cli: Callable[..., Any]) -> None:

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from conftest import ROOT
+
+from deltamem_cli.app import VERBS
 
 HEAVY = (
     "torch",
@@ -18,19 +21,6 @@ HEAVY = (
     "rich",
     "nltk",
 )
-VERBS = (
-    "train",
-    "eval",
-    "report",
-    "demo",
-    "list",
-    "show",
-    "pretrain",
-    "parity",
-    "inspect",
-    "chat",
-    "push",
-)
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +28,7 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("words", [[], ["eval"], ["train"]], ids=str)
+@pytest.mark.parametrize("words", [[], *([verb] for verb in VERBS)], ids=str)
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     done = run(*words, "--help")
     assert done.returncode == 0
@@ -48,10 +38,17 @@ def test_help_imports_nothing_heavy(words: list[str]) -> None:
     assert not imported & set(HEAVY)
 
 
-def test_all_verbs_are_listed() -> None:
-    text = run("--help").stdout
-    for verb in VERBS:
-        assert f"\n  {verb} " in text
+def test_verbs_are_listed_in_order() -> None:
+    lines = [line for line in run("--help").stdout.splitlines() if line.startswith("  ")]
+    named = [line.split()[0] for line in lines]
+    assert [name for name in named if name in VERBS] == list(VERBS)
+
+
+def test_each_verb_is_a_file_and_each_file_a_verb() -> None:
+    files = {path.stem for path in (ROOT / "deltamem_cli" / "verbs").glob("*.py")}
+    assert files - {"__init__", "options"} == set(VERBS)
+    for name, verb in VERBS.items():
+        assert verb.__module__ == f"deltamem_cli.verbs.{name}"
 
 
 def test_an_unknown_verb_is_a_usage_error() -> None:

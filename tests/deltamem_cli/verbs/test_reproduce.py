@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from deltamem_cli.commands.ablate import plan_of
-from deltamem_cli.commands.evaluate import evaluate_config
 from deltamem_cli.experiments import Outcome, Plan, run_missing
+from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import judge_table
+from deltamem_cli.runs.evaluation import evaluate_config
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from evaluations.paper.numbers import Column, Published, Row, Table

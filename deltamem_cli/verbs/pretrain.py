@@ -11,6 +11,7 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.identity import config_hash, plain, public_words
 from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.verbs.options import Cfg, Overrides, Quiet, make_console
 
 __all__ = ["pretrain"]
 
@@ -18,14 +19,14 @@ CARD = "README.md"
 """Of the model folder; it is written last."""
 
 
-def pretrain(overrides: Sequence[str], *, console: Console, show: str | None) -> None:
-    """Train a backbone from scratch on the curriculum and save it as a model folder."""
-    run_config(
-        "pretrain", lambda config: _pretrain(config, console, overrides), overrides, show=show
-    )
+def pretrain(overrides: Overrides = None, cfg: Cfg = None, quiet: Quiet = False) -> None:
+    """Make the embedded backbone anew (about an hour on two cores)."""
+    console, words = make_console(quiet=quiet), overrides or []
+    run_config("pretrain", lambda config: _pretrain(config, console, words), words, show=cfg)
 
 
 def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
+    """Train a backbone from scratch on the curriculum and save it as a model folder."""
     from deltamem.pretraining import BackboneLearner, Curriculum, build_tokenizer, new_backbone
     from deltamem.training import Checkpoints, StepReport, only_run, train
     from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts

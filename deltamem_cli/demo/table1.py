@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.commands.evaluate import evaluate_config
-from deltamem_cli.commands.train import train_config
+from deltamem_base.faults import Fault
 from deltamem_cli.errors import MISSING
+from deltamem_cli.runs.evaluation import evaluate_config
+from deltamem_cli.runs.training import train_config
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import method_settings, options, run_config
 
@@ -54,8 +55,8 @@ def demo_table(settings: Any, *, console: Console) -> None:
         console.note(f"[{number}/{len(cells)}] {cell.label}")
         try:
             record = _evaluate(cell, settings, console)
-        except Exception as fault:
-            if getattr(fault, "exit_code", None) != MISSING:
+        except Fault as fault:
+            if fault.exit_code != MISSING:
                 raise
             lines.append([cell.label, *["–"] * (len(COLUMNS) - 1)])
             notes.append(f"{cell.label} could not be run: {fault}")

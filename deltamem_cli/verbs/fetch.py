@@ -5,19 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deltamem_cli.errors import MISSING, OK, UsageError
-from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import compose_each, options, run_config
-from deltamem_cli.settings.instantiate import build, check_types
+import typer
 
-__all__ = ["fetch", "fetch_needed"]
+from deltamem_cli.errors import MISSING, OK, UsageError
+from deltamem_cli.runs.fetching import fetch_one
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import options, run_config
+from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
+
+__all__ = ["fetch"]
 
 ALL = "all"
 PRIMARY = {"bench": "eval", "data": "fetch"}
 """Groups whose options have data, and the config that each is composed in."""
 
 
-def fetch(words: Sequence[str], *, console: Console) -> int:
+def fetch(overrides: Overrides = None, as_json: Json = False, quiet: Quiet = False) -> None:
+    """Download data once, with checksums: deltamem fetch bench=all."""
+    raise typer.Exit(_fetch(overrides or [], make_console(quiet=quiet, as_json=as_json)))
+
+
+def _fetch(words: Sequence[str], console: Console) -> int:
     """Download the data of benchmarks (``bench=NAME,NAME`` or ``all``) or for training (``data=``).
 
     One data set that cannot be had does not keep the others from being fetched.
@@ -29,30 +38,12 @@ def fetch(words: Sequence[str], *, console: Console) -> int:
     sources = {name: _sources(group, name, settings) for name in names}
     rows = []
     for name, found in sources.items():
-        rows += [{group: name, **_fetch_one(name, source, console)} for source in found]
+        rows += [{group: name, **fetch_one(name, source, console)} for source in found]
         if not found:
             rows.append({group: name, "path": None, "fault": None})
             console.result(f"{name}: made from a seed, nothing to fetch")
     console.json({"rows": rows})
     return MISSING if any(row["fault"] for row in rows) else OK
-
-
-def fetch_needed(
-    evaluations: Sequence[Sequence[str]], trainings: Sequence[Sequence[str]], *, console: Console
-) -> None:
-    """Fetch what is needed and nobody gave a path for; what cannot be had is said.
-
-    Args:
-        evaluations: words of `deltamem eval` each.
-        trainings: words of `deltamem train` each.
-        console: prints.
-    """
-    nodes = [config.bench for config in compose_each("eval", evaluations)]
-    nodes += [config.training.data for config in compose_each("train", trainings)]
-    local = [node for node in nodes if node.get("path", "") is None]
-    sources = {repr(source): source for node in local for source in build(node).sources()}
-    for source in sources.values():
-        _fetch_one(getattr(source, "id", None) or source.name, source, console)
 
 
 def _named(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
@@ -88,18 +79,3 @@ def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
 
     found: list[Any] = run_config(PRIMARY[group], of, [f"{group}={name}", *settings])
     return found
-
-
-def _fetch_one(name: str, source: Any, console: Console) -> dict[str, Any]:
-    from deltamem_base.faults import Unavailable
-    from evaluations.data.fetch import fetch as fetch_source
-
-    console.note(f"{name}: {getattr(source, 'licence', '') or 'no licence stated'}")
-    try:
-        with console.progress(name) as tick:
-            path = fetch_source(source, progress=tick)
-    except Unavailable as fault:
-        console.error(f"{name}: {fault}")
-        return {"path": None, "fault": str(fault)}
-    console.result(f"{name}: {path}")
-    return {"path": str(path), "fault": None}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any, Optional
+
+import typer
 
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.runs.build import assemble_method, load_model
@@ -12,6 +13,7 @@ from deltamem_cli.runs.headline import announce_evaluation
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 __all__ = ["audit"]
 
@@ -20,18 +22,29 @@ PASSED = {"pass": True, "FAIL": False, "----": None}
 """What JSON says for a verdict; null is not checked."""
 
 
-def audit(overrides: Sequence[str], *, console: Console, samples: int | None) -> int:
+def audit(
+    overrides: Overrides = None,
+    limit: Annotated[
+        Optional[int], typer.Option("--limit", min=2, help="Histories to check, 4 if left out.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Check that nothing leaks between samples: deltamem audit bench=recall."""
+    console = make_console(quiet=quiet, as_json=as_json)
+    raise typer.Exit(
+        run_config(
+            "eval", lambda config: _audit(config, console, limit or SAMPLES), overrides or []
+        )
+    )
+
+
+def _audit(config: Any, console: Console, samples: int) -> int:
     """Run the checks on the first questions of a few histories; the exit code is the verdict.
 
     Raises:
         UsageError: settings that leave nothing to ask.
     """
-    return int(
-        run_config("eval", lambda config: _audit(config, console, samples or SAMPLES), overrides)
-    )
-
-
-def _audit(config: Any, console: Console, samples: int) -> int:
     from evaluations.audit.audit import CHECKS, PAIRED
     from evaluations.audit.audit import audit as run_audit
     from evaluations.audit.gold import can_tell

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Optional
 
-from deltamem_cli.commands.list_methods import list_methods
+import typer
+
 from deltamem_cli.errors import UsageError
 from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.method_list import list_methods
 from deltamem_cli.settings.compose import about, options
+from deltamem_cli.verbs.options import Json, Overrides, make_console
 
-__all__ = ["GROUPS", "list_choices"]
+__all__ = ["GROUPS", "list_"]
 
 GROUPS = {
     "models": "model",
@@ -30,7 +34,19 @@ GROUPS = {
 """Plural on the command line -> config group."""
 
 
-def list_choices(what: str | None, overrides: Sequence[str], *, console: Console) -> None:
+def list_(
+    what: Annotated[
+        Optional[str],
+        typer.Argument(help="models, writers, methods, benchmarks, ... or runs; all if left out."),
+    ] = None,
+    overrides: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """List what there is to choose from: deltamem list methods model=qwen3-4b."""
+    _list(what, overrides or [], make_console(as_json=as_json))
+
+
+def _list(what: str | None, overrides: Sequence[str], console: Console) -> None:
     """Print the options of one group, of all groups, or the runs.
 
     Args:

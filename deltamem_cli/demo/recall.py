@@ -7,19 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.commands.demo_table import EVALUATION, demo_table, memory_words
-from deltamem_cli.commands.evaluate import evaluate_config
-from deltamem_cli.commands.train import train_config
-from deltamem_cli.errors import UsageError
+from deltamem_cli.demo.table1 import EVALUATION, memory_words
+from deltamem_cli.runs.evaluation import evaluate_config
+from deltamem_cli.runs.training import train_config
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import options, run_config
-from deltamem_cli.settings.instantiate import check_types
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
     from evaluations.reporting import Table
 
-__all__ = ["demo"]
+__all__ = ["demo_recall"]
 
 FACTS = ("1", "2", "4", "8", "16")
 CONTROLS = ("foreign", "zero", "shuffled", "no_write")
@@ -37,16 +35,8 @@ class Row:
     """How it is drawn; None leaves it out of the figure."""
 
 
-def demo(overrides: Sequence[str], *, console: Console) -> None:
-    """Train one adapter, evaluate all rows, print the table and draw the figure.
-
-    Raises:
-        UsageError: a setting of another type or a table that does not exist.
-    """
-    settings = run_config("demo", _checked, overrides)
-    if settings.table is not None:
-        demo_table(settings, console=console)
-        return
+def demo_recall(settings: Any, *, console: Console) -> None:
+    """Train one adapter, evaluate all rows, print the table and draw the figure."""
     adapter = _train_live(settings, console)
     rows = _rows(adapter, settings.live_writer)
     records = []
@@ -54,13 +44,6 @@ def demo(overrides: Sequence[str], *, console: Console) -> None:
         console.note(f"[{number}/{len(rows)}] {row.label}")
         records.append(_evaluate(row, settings, console))
     _show(rows, records, Path(settings.runs_dir), console)
-
-
-def _checked(config: Any) -> Any:
-    check_types(config)
-    if config.table not in (None, 1):
-        raise UsageError(f"table is {config.table}; there is table=1, or leave it out")
-    return config
 
 
 def _train_live(settings: Any, console: Console) -> Path:

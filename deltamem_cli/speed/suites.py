@@ -1,4 +1,4 @@
-"""``deltamem bench``: how fast it is, in ratios that one run on this machine gives."""
+"""The suites of measurements, and their figures as they are printed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.screen.console import Console
 from deltamem_cli.speed.alternate import Figure, LeftOut
 
-__all__ = ["SUITES", "bench", "show_figures"]
+__all__ = ["SUITES", "measure", "show_figures"]
 
 SUITES = {
     "scan": "the delta rule over many tokens, against the token-by-token loop and its floor",
@@ -21,21 +21,16 @@ SUITES = {
 """What there is to measure: modules of deltamem_cli.speed, each with ``figures(tick)``."""
 
 
-def bench(what: str | None, *, console: Console) -> None:
-    """Measure one suite and print its figures, or list the suites.
+def measure(suite: str, *, console: Console) -> None:
+    """Measure one suite and print its figures.
 
     Raises:
         UsageError: there is no suite of that name.
     """
-    if what is None:
-        console.json({"rows": [{"name": name, "about": about} for name, about in SUITES.items()]})
-        for name, about in SUITES.items():
-            console.result(f"{name:8}{about}")
-        return
-    if what not in SUITES:
-        raise UsageError(f"nothing to measure by '{what}'; choose one of {', '.join(SUITES)}")
-    module = import_module(f"deltamem_cli.speed.{what}")
-    with flushed_denormals(), console.progress(f"bench {what}") as tick:
+    if suite not in SUITES:
+        raise UsageError(f"nothing to measure by '{suite}'; choose one of {', '.join(SUITES)}")
+    module = import_module(f"deltamem_cli.speed.{suite}")
+    with flushed_denormals(), console.progress(f"bench {suite}") as tick:
         show_figures(module.figures(tick), console=console)
 
 

@@ -7,16 +7,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.commands.ablate import drafts_of, plan_of, show_forecast
-from deltamem_cli.commands.fetch import fetch_needed
+import typer
+
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.experiments import Plan, run_missing
+from deltamem_cli.experiments.asked import drafts_of, plan_of
+from deltamem_cli.experiments.dry_run import show_forecast
 from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import Judged, judge_table
 from deltamem_cli.experiments.words import as_overrides
 from deltamem_cli.published_numbers import paper_file
+from deltamem_cli.runs.fetching import fetch_needed
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.grammar import quoted
+from deltamem_cli.verbs.options import DryRun, Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
     from evaluations.paper.numbers import Paper, Table
@@ -24,7 +28,18 @@ if TYPE_CHECKING:
 __all__ = ["reproduce"]
 
 
-def reproduce(words: Sequence[str], *, console: Console, dry_run: bool) -> int:
+def reproduce(
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a table of the paper and judge each number: deltamem reproduce table=1 cell=tsw."""
+    console = make_console(quiet=quiet, as_json=as_json)
+    raise typer.Exit(_reproduce(overrides or [], console, dry_run=dry_run))
+
+
+def _reproduce(words: Sequence[str], console: Console, *, dry_run: bool) -> int:
     """Fetch, train where needed, evaluate what is missing, and judge.
 
     Args:

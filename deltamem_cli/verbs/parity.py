@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from deltamem_cli.errors import OK, VERDICT_NOT_MET
 from deltamem_cli.screen.console import Console
+from deltamem_cli.verbs.options import Json, make_console
 
 if TYPE_CHECKING:
     from deltamem.parity import CaseResult
@@ -14,7 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["parity"]
 
 
-def parity(folder: Path, *, console: Console) -> int:
+def parity(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of cases, or the folder of a single case.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Check agreement with the authors' implementation on stored cases."""
+    raise typer.Exit(_parity(folder, make_console(as_json=as_json)))
+
+
+def _parity(folder: Path, console: Console) -> int:
     """Run every case of a folder; the exit code says whether all agree.
 
     Raises:

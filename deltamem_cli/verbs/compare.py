@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from deltamem_cli.screen.console import Console
+import typer
+
+from deltamem_cli.verbs.options import Json, make_console
 
 if TYPE_CHECKING:
     from evaluations.comparison import Comparison, Flip, Line
@@ -19,19 +21,22 @@ LONGEST = 120
 """Characters of a question or an answer that are printed."""
 
 
-def compare(a: Path, b: Path, *, console: Console, force: bool, with_flips: bool) -> None:
-    """Print differences with their intervals, over all questions and by group.
-
-    Args:
-        a: folder of the run to compare with.
-        b: folder of the run in question.
-        console: prints.
-        force: compare runs of different protocols on the samples they share.
-        with_flips: list the samples whose score differs, too.
-    """
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of the run to compare with.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of the run in question.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Compare what different protocols have in common.")
+    ] = False,
+    with_flips: Annotated[
+        bool, typer.Option("--flips", help="List what B fixed and what it broke.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Say whether B is better than A, question by question: deltamem compare runs/A runs/B."""
     from evaluations.comparison import compare_runs, flips, read_run
     from evaluations.reporting import markdown
 
+    console = make_console(as_json=as_json)
     one, other = read_run(a), read_run(b)
     done = compare_runs(one, other, force=force)
     flipped = flips(one, other) if with_flips else []

@@ -1,4 +1,4 @@
-"""``deltamem eval``: one method on one benchmark, to a record."""
+"""One evaluation: a method on a benchmark, to a record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deltamem_cli.runs.chosen_weights import choose_weights
 from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.compose import choices
 from deltamem_cli.settings.identity import control_name, plain
 from deltamem_cli.settings.instantiate import build, check_types
 from deltamem_cli.settings.paths import without_machine
@@ -22,37 +22,12 @@ from deltamem_cli.settings.run_key import run_key
 if TYPE_CHECKING:
     from evaluations.records.record import Record
 
-__all__ = ["evaluate", "evaluate_config"]
+__all__ = ["evaluate_config"]
 
 CHARS_PER_TOKEN = 3
 """Fewer than in most texts, so that the estimate errs on the side of memory."""
 ROOM = 1024
 """Tokens of a question and its answer."""
-
-
-def evaluate(
-    overrides: Sequence[str], *, console: Console, show: str | None, multirun: bool
-) -> None:
-    """Compose, run, and print the record (several for a sweep)."""
-    done = run_config(
-        "eval",
-        lambda config: evaluate_config(config, console),
-        overrides,
-        multirun=multirun,
-        show=show,
-    )
-    if done is None:
-        return
-    records = done if multirun else [done]
-    if multirun:
-        console.json({"rows": [record.to_json() for record in records]})
-    else:
-        console.json(done.to_json())
-    for record in records:
-        console.result(_line(record))
-        for deviation in record.deviations:
-            console.note(f"note: {deviation}")
-        console.wrote(record.path)
 
 
 def evaluate_config(config: Any, console: Console) -> Record:
@@ -181,15 +156,3 @@ def _deviations(config: Any, backbone: Any, benchmark: Any) -> list[str]:
         if any(system_turn(benchmark.history(name).messages) for name in names):
             notes.append(INSTRUCTIONS_MOVED)
     return notes
-
-
-def _line(record: Record) -> str:
-    metric = record.metrics.get(record.primary_metric)
-    if metric is None:
-        return f"{record.cell}: no {record.primary_metric} (no sample of its kind)"
-    low, high = metric["ci95"]
-    what = f"{metric['n']} questions, {metric['clusters']} histories"
-    return (
-        f"{record.cell}: {record.primary_metric} {metric['mean']:.4f} "
-        f"[{low:.4f}, {high:.4f}] ({what})"
-    )

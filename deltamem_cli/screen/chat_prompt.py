@@ -1,28 +1,24 @@
-"""``deltamem chat``: talk with a backbone and its memory; text in, streamed text out."""
+"""The prompt of ``deltamem chat``: lines in, streamed answers out, and commands with a slash."""
 
 from __future__ import annotations
 
 import difflib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.faults import Fault
 from deltamem_cli.errors import OK, UsageError
 from deltamem_cli.exits import Stopped
-from deltamem_cli.runs.build import context_mode, load_memory, load_model
-from deltamem_cli.runs.chosen_weights import choose_adapter
-from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.memory_tables import state_table, turn_table
-from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.instantiate import build, check_types
 
 if TYPE_CHECKING:
     from deltamem.conversation.conversation import Conversation
 
-__all__ = ["chat"]
+__all__ = ["ChatPrompt"]
 
 SUFFIX = ".dmstate"
 CONTEXTS = {"on": "visible", "off": "none"}
@@ -38,53 +34,8 @@ HELP = {
 }
 
 
-def chat(overrides: Sequence[str], *, console: Console, show: str | None) -> int:
-    """Read lines until there are no more; the exit code is 130 after Ctrl-C at the prompt."""
-    code = run_config("chat", lambda config: _chat(config, console), overrides, show=show)
-    return OK if code is None else int(code)
-
-
-def _chat(config: Any, console: Console) -> int:
-    from deltamem.conversation.conversation import Conversation
-
-    check_types(config)
-    backbone = load_model(config)
-    chosen = choose_adapter(config, fingerprint=backbone.fingerprint)
-    memory = load_memory(config, backbone, chosen=chosen)
-    conversation = Conversation(
-        backbone,
-        memory,
-        decoding=build(config.decoding),
-        context=context_mode(config),
-        system=config.system,
-        seed=int(config.seed),
-    )
-    session = _Session(conversation, console)
-    if config.state is not None:
-        session.load(config.state)
-    writes = f"{memory.config.writer.granularity}, {memory.config.writer.num_states} state(s)"
-    console.note(
-        f"{backbone.name} with adapter {memory.sha[:12]} ({writes}) from {chosen.source}, context="
-        f"{conversation.context}; /help lists the commands"
-    )
-    for note in chosen.notes:
-        console.note(note)
-    try:
-        with flushed_denormals():
-            return session.run()
-    finally:
-        console.json(
-            {
-                "model": backbone.name,
-                "adapter_sha": memory.sha,
-                "context": conversation.context,
-                "turns": session.told,
-            }
-        )
-
-
 @dataclass
-class _Session:
+class ChatPrompt:
     """Lines in; answers, tables and notes out."""
 
     conversation: Conversation
@@ -119,8 +70,8 @@ class _Session:
             if not self.console.interactive or stopped.exit_code != 128 + signal.SIGINT:
                 raise
             self.console.note("\ninterrupted; the conversation is as it was before this line")
-        except Exception as fault:
-            if not self.console.interactive or getattr(fault, "exit_code", None) is None:
+        except Fault as fault:
+            if not self.console.interactive:
                 raise
             self.console.error(str(fault))
 

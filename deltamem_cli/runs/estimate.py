@@ -17,7 +17,7 @@ from typing import Any
 from deltamem_cli.runs.build import assemble_data, empty_model_of
 from deltamem_cli.settings.instantiate import build
 
-__all__ = ["DEFAULT_FACTOR", "Rates", "Work", "factor_of", "machine_rates", "work_of"]
+__all__ = ["DEFAULT_FACTOR", "Rates", "Work", "duration", "factor_of", "machine_rates", "work_of"]
 
 CHARS_PER_TOKEN = 4.0
 BACKWARD = 3.0
@@ -162,3 +162,13 @@ def factor_of(pairs: Sequence[tuple[float, float]]) -> tuple[float, int]:
     """
     ratios = [took / roofline for roofline, took in pairs if roofline > 0]
     return (statistics.median(ratios), len(ratios)) if ratios else (DEFAULT_FACTOR, 0)
+
+
+def duration(seconds: float | None) -> str:
+    """``45 s``, ``12 min``, ``3.5 h``, ``2.1 days``; ``?`` where it is not known."""
+    if seconds is None:
+        return "?"
+    for size, unit in ((86400.0, "days"), (3600.0, "h")):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{max(seconds, 1):.0f} s"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
     from evaluations.benchmark import Benchmark
@@ -19,7 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["score"]
 
 
-def score(run: Path, overrides: Sequence[str], *, console: Console) -> None:
+def score(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    overrides: Overrides = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score the stored answers of a run again, without a model."""
+    _score(run, overrides or [], make_console(quiet=quiet, as_json=as_json))
+
+
+def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
     """Compute the metrics of a run anew; both scorers' numbers stay in its record.
 
     Args:

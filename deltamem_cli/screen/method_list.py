@@ -7,11 +7,12 @@ from functools import partial
 from typing import Any
 
 from deltamem_cli.runs.build import empty_model_of
+from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import options, run_config
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.instantiate import check_types
 
-__all__ = ["list_methods", "trained_parameters"]
+__all__ = ["list_methods"]
 
 IN_VIEW = {"visible": "the history", "part": "a part of the history", "none": "the question"}
 """By a method's natural context."""
@@ -55,19 +56,3 @@ def _row(name: str, empty: list[Any], config: Any) -> dict[str, Any]:
         "state": str(method.state),
         "in_view": IN_VIEW[str(method.natural_context)],
     }
-
-
-def trained_parameters(config: Any, model: Any) -> int:
-    """Numbers that ``config.method`` trains beside a model, which may be on the meta device."""
-    from hydra.utils import get_object
-
-    if config.method.needs_adapter:
-        from deltamem import DeltaMemory
-
-        return DeltaMemory(build(config.memory), model).trained_parameters
-    node = config.method.get("learner", config.method)
-    count = getattr(get_object(node["_target_"]), "trained_parameters", None)
-    if count is None:
-        return 0
-    settings = {key: value for key, value in node.items() if key != "_target_"}
-    return int(count(model, **settings))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.screen.console import Console
+from deltamem_cli.verbs.options import Json, Quiet, make_console
 
 if TYPE_CHECKING:
     from evaluations.reporting import Report
@@ -29,9 +32,33 @@ SUFFIXES = {Path(name).suffix: kind for kind, name in FORMATS.items()}
 
 
 def report(
+    folders: Annotated[
+        Optional[list[Path]],
+        typer.Argument(
+            metavar="[FOLDER]...", help="Folders that hold records; results/ if none is named."
+        ),
+    ] = None,
+    runs: Annotated[bool, typer.Option("--runs", help="Look into runs/ as well.")] = False,
+    kind: Annotated[
+        Optional[str],
+        typer.Option("--format", help="markdown, latex, csv, json or html; else as --out ends."),
+    ] = None,
+    out: Annotated[
+        Optional[Path],
+        typer.Option("--out", help="File to write, else README.md, report.tex, ... beside them."),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Put all complete records into tables, beside the paper's: deltamem report --format html."""
+    console = make_console(quiet=quiet, as_json=as_json)
+    _report(folders or [], console, out=out, kind=kind, with_runs=runs)
+
+
+def _report(
     folders: Sequence[Path],
-    *,
     console: Console,
+    *,
     out: Path | None,
     kind: str | None,
     with_runs: bool,

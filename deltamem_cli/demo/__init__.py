@@ -1,0 +1,1 @@
+"""What ``deltamem demo`` runs on the embedded backbone."""

@@ -1,0 +1,94 @@
+"""What goes to the hub: an adapter's files with a card that says what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltamem_cli.errors import UsageError
+from deltamem_cli.publishing.backbone import named_backbone
+from deltamem_cli.publishing.card import published_card
+from deltamem_cli.publishing.check import ADAPTER, card_of, checked_sha
+from deltamem_cli.publishing.records import adapter_records
+from deltamem_cli.screen.console import Console
+
+__all__ = ["Contents", "Target", "contents_of"]
+
+RUNS, RESULTS = "runs", "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """Where an adapter goes, and what is said with it."""
+
+    repository: str
+    """``OWNER/NAME``."""
+    branch: str | None = None
+    private: bool = False
+    message: str | None = None
+    licence: str | None = None
+
+    @property
+    def address(self) -> str:
+        """As ``adapter=`` names it."""
+        return self.repository if self.branch is None else f"{self.repository}@{self.branch}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """The files of one upload."""
+
+    files: Mapping[str, Path | bytes]
+    card: str
+    sha: str
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file."""
+        return {
+            name: len(what) if isinstance(what, bytes) else what.stat().st_size
+            for name, what in self.files.items()
+        }
+
+
+def contents_of(
+    folder: Path, target: Target, named: Sequence[Path], console: Console
+) -> tuple[Contents, list[str]]:
+    """The files with their card, and the cells whose records are on it."""
+    from deltamem.adapter.files import CARD, CONFIG, WEIGHTS, stored_origin
+
+    origin = stored_origin(folder)
+    if origin is None or not origin.get("name"):
+        raise UsageError(f"{folder / CONFIG} does not say on which backbone it was trained")
+    origin = {"revision": None, "fingerprint": None, **origin}
+    backbone = named_backbone(origin)
+    sha = checked_sha(folder, backbone, on_note=console.note)
+    text = card_of(folder, sha)
+    found = adapter_records(
+        sha, fingerprint=origin["fingerprint"], named=named, searched=_searched(folder)
+    )
+    for sentence in found.notes:
+        console.note(f"note: {sentence}")
+    card = published_card(
+        text,
+        found.records,
+        address=target.address,
+        backbone=backbone,
+        licence=target.licence,
+        where=folder / CARD,
+    )
+    content: dict[str, Path | bytes] = {
+        CONFIG: folder / CONFIG,
+        WEIGHTS: folder / WEIGHTS,
+        CARD: card.encode(),
+    }
+    return Contents(files=content, card=card, sha=sha), [s.record.cell for s in found.records]
+
+
+def _searched(folder: Path) -> list[Path]:
+    """Where records of an adapter may be: among the runs it came from, and in this folder."""
+    runs = folder.resolve().parent.parent
+    beside = [runs] if folder.name == ADAPTER else []
+    found = {path.resolve(): path for path in (Path(RUNS), Path(RESULTS), *beside)}
+    return [path for path in found.values() if path.is_dir()]

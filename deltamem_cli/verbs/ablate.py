@@ -1,0 +1,87 @@
+"""``deltamem ablate experiment=heads``: run what is missing of a table, and show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import typer
+
+from deltamem_cli.errors import OK, PARTIAL
+from deltamem_cli.experiments import Outcome, Plan, run_missing
+from deltamem_cli.experiments.asked import plan_of
+from deltamem_cli.experiments.dry_run import show_forecast
+from deltamem_cli.experiments.jobs import jobs_of
+from deltamem_cli.experiments.table import draw, experiment_table, records_of
+from deltamem_cli.experiments.words import as_overrides
+from deltamem_cli.screen.console import Console
+from deltamem_cli.verbs.options import DryRun, Json, Overrides, Quiet, make_console
+
+__all__ = ["ablate"]
+
+
+def ablate(
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the missing cells of an experiment: deltamem ablate experiment=heads scale=tiny."""
+    console = make_console(quiet=quiet, as_json=as_json)
+    raise typer.Exit(_ablate(overrides or [], console, dry_run=dry_run))
+
+
+def _ablate(given: Sequence[str], console: Console, *, dry_run: bool) -> int:
+    """Print, store and draw the whole experiment; 0, or 5 where cells could not be run.
+
+    Args:
+        given: settings of ``conf/ablate.yaml``, Hydra's launcher among them; ``train:WORD`` and
+            ``eval:WORD`` go to every training and evaluation.
+        console: prints.
+        dry_run: list the cells with tokens and time, and stop.
+    """
+    words = as_overrides(given)
+    plan, runs, results = plan_of(words)
+    jobs = jobs_of(plan.cells)
+    if dry_run:
+        show_forecast(plan, jobs, runs=runs, console=console)
+        return OK
+    outcomes = run_missing(jobs, words, runs=runs, results=results, console=console)
+    _show(plan, outcomes, runs, console)
+    failed = [cell for cell in plan.cells if outcomes[cell.key].fault]
+    if failed:
+        console.error(
+            f"{len(failed)} of {len(plan.cells)} cells could not be run; the same command goes on "
+            "with them"
+        )
+    return PARTIAL if failed else OK
+
+
+def _show(plan: Plan, outcomes: Mapping[str, Outcome], runs: Path, console: Console) -> None:
+    from deltamem_base.whole_files import write_json, write_text
+    from evaluations.reporting import markdown
+
+    text = markdown(experiment_table(plan, outcomes))
+    records = records_of(plan, outcomes)
+    rows = [
+        {
+            "row": cell.row,
+            "column": cell.column,
+            "key": cell.key,
+            "train": None if cell.train is None else list(cell.train),
+            "eval": list(cell.evaluate),
+            "fault": outcomes[cell.key].fault,
+            "record": records[cell.key].to_json() if cell.key in records else None,
+        }
+        for cell in plan.cells
+    ]
+    content = {"experiment": plan.name, "rows": rows}
+    console.json(content)
+    console.result(text)
+    base = runs / "experiments" / plan.name
+    figures = draw(plan, outcomes, base)
+    written = [
+        write_text(base.with_suffix(".md"), text),
+        write_json(base.with_suffix(".json"), content),
+    ]
+    console.wrote(*written, *figures)

@@ -1,0 +1,62 @@
+"""``deltamem eval``: one method on one benchmark, to a record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from deltamem_cli.runs.evaluation import evaluate_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
+
+if TYPE_CHECKING:
+    from evaluations.records.record import Record
+
+__all__ = ["eval_"]
+
+
+def eval_(
+    overrides: Overrides = None,
+    limit: Annotated[
+        Optional[int], typer.Option("--limit", min=1, help="Only the first samples.")
+    ] = None,
+    multirun: Multirun = False,
+    cfg: Cfg = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate a method: deltamem eval bench=locomo method=delta_mem context=none."""
+    words = [*(overrides or []), *([] if limit is None else [f"limit={limit}"])]
+    console = make_console(quiet=quiet, as_json=as_json)
+    done = run_config(
+        "eval",
+        lambda config: evaluate_config(config, console),
+        words,
+        multirun=multirun,
+        show=cfg,
+    )
+    if done is None:
+        return
+    records = done if multirun else [done]
+    if multirun:
+        console.json({"rows": [record.to_json() for record in records]})
+    else:
+        console.json(done.to_json())
+    for record in records:
+        console.result(_line(record))
+        for deviation in record.deviations:
+            console.note(f"note: {deviation}")
+        console.wrote(record.path)
+
+
+def _line(record: Record) -> str:
+    metric = record.metrics.get(record.primary_metric)
+    if metric is None:
+        return f"{record.cell}: no {record.primary_metric} (no sample of its kind)"
+    low, high = metric["ci95"]
+    what = f"{metric['n']} questions, {metric['clusters']} histories"
+    return (
+        f"{record.cell}: {record.primary_metric} {metric['mean']:.4f} "
+        f"[{low:.4f}, {high:.4f}] ({what})"
+    )

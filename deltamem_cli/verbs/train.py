@@ -1,0 +1,50 @@
+"""``deltamem train``: an adapter for a frozen backbone, resumably."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deltamem_cli.runs.training import train_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
+
+__all__ = ["train"]
+
+
+def train(
+    overrides: Overrides = None,
+    multirun: Multirun = False,
+    cfg: Cfg = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train an adapter: deltamem train model=tiny writer=msw."""
+    console = make_console(quiet=quiet, as_json=as_json)
+    done = run_config(
+        "train",
+        lambda config: train_config(config, console),
+        overrides or [],
+        multirun=multirun,
+        show=cfg,
+    )
+    if done is None or not _speaks():
+        return
+    summaries = done if multirun else [done]
+    console.json({"rows": summaries} if multirun else done)
+    for summary in summaries:
+        console.result(_line(summary))
+        console.wrote(summary["path"])
+
+
+def _speaks() -> bool:
+    """Whether this is the process of several that prints results."""
+    from deltamem.training import Processes
+
+    return Processes.current().main
+
+
+def _line(summary: dict[str, Any]) -> str:
+    held = summary.get("held_out_em")
+    words = [f"{summary.get('step', 0)} steps", f"loss {summary.get('loss', float('nan')):.4f}"]
+    words += [] if held is None else [f"held-out EM {held:.4f}"]
+    return f"{summary['path']}: {', '.join(words)}"
