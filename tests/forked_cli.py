@@ -114,9 +114,11 @@ class Places:
         path = os.path.abspath(arguments[0])
         if not path.startswith(self.folder):
             return
-        writes = event == "open" and bool(arguments[2] & WRITING)
+        makes = event == "open" and bool(arguments[2] & os.O_EXCL)
+        writes = event == "open" and bool(arguments[2] & WRITING) and not makes
         name = re.sub(r"[0-9a-f]{8,}|\d+", "#", os.sep.join(path.split(os.sep)[-3:]))
-        what = {"open": "write" if writes else "read"}.get(event, event.removeprefix("os."))
+        opens = "make" if makes else "write" if writes else "read"
+        what = {"open": opens}.get(event, event.removeprefix("os."))
         self._reach(f"{what} {name}")
         if writes:
             if self.at == f"fill {name}":
@@ -147,6 +149,8 @@ def _become(asked: dict[str, Any], said: int, told: int) -> None:
     fault = Fault(**asked["fault"])
     os.dup2(said, 1)
     os.dup2(said, 2)
+    # the streams of before know what the old files could do, such as seek
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     os.chdir(asked["folder"])
     if fault.largest_file is not None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -210,7 +210,7 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(forked: ForkedCli, tmp_path
     runs = Runs(forked, tmp_path, ABLATE)
     runs.aside = r"^runs/(experiments|\.sweeps)"  # tables with times, and what was asked last
     for coming, cells in ((1, 2), (2, 3)):
-        ended = runs.run(kill_at="fill runs/cells/.eval-#.json.part", coming=coming)
+        ended = runs.run(kill_at="fill runs/cells/.eval-#.json.#-#-#.part", coming=coming)
         assert ended.code == -SIGKILL
         kept = {path: path.stat().st_mtime_ns for path in runs.folder.glob("runs/cells/*.json")}
         assert len(kept) == cells
@@ -231,16 +231,22 @@ TRAIN_FULL = [
     ("write checkpoints/.step-#.part/trainer.json", 2, 9, "step-00000004 cannot", "after step 2"),
     ("write runs/train__tiny__tsw__#/train.jsonl", 1, 0, "train.jsonl cannot", "after step 2"),
     ("mkdir runs/train__tiny__tsw__#/adapter", 1, 999, ".safetensors cannot", "after step 6"),
-    ("fill train__tiny__tsw__#/adapter/.README.md.part", 1, 99, "README.md cannot", "after step 6"),
+    (
+        "fill train__tiny__tsw__#/adapter/.README.md.#-#-#.part",
+        1,
+        99,
+        "README.md cannot",
+        "after step 6",
+    ),
 ]
 EVAL_FULL = [
     ("fill runs/recall__tiny__delta_mem__tsw__none__none__#/samples.jsonl", 1, 99, "samples.jsonl",
      "the 0 samples before are kept"),
     ("fill runs/recall__tiny__delta_mem__tsw__none__none__#/samples.jsonl", 1, 5000,
      "samples.jsonl cannot be written (", "samples before are kept"),
-    ("fill runs/recall__tiny__delta_mem__tsw__none__none__#/.record.json.part", 1, 99,
+    ("fill runs/recall__tiny__delta_mem__tsw__none__none__#/.record.json.#-#-#.part", 1, 99,
      "record.json cannot be written (File too large)", "samples are kept"),
-    ("fill #/results/.recall__tiny__delta_mem__tsw__none__none__#.json.part", 1, 0,
+    ("fill #/results/.recall__tiny__delta_mem__tsw__none__none__#.json.#-#-#.part", 1, 0,
      "json cannot be written (File too large)", "samples are kept"),
 ]  # fmt: skip
 
@@ -248,7 +254,7 @@ EVAL_FULL = [
 PRETRAIN_FULL = [
     ("mkdir pretrain-#/checkpoints/.step-#.part", 1, 0, "step-00000002 cannot", BEGINNING),
     ("mkdir runs/pretrain-#/model", 1, 99, "model cannot be written", "after step 6"),
-    ("fill pretrain-#/model/.README.md.part", 1, 99, "README.md cannot", "after step 6"),
+    ("fill pretrain-#/model/.README.md.#-#-#.part", 1, 99, "README.md cannot", "after step 6"),
 ]
 
 

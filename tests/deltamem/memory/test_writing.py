@@ -17,7 +17,7 @@ vector for each of the 175,000 further tokens would be 11 MB, one state 45 MB.""
 
 
 def test_eight_times_the_history_takes_no_more_memory() -> None:
-    path = os.pathsep.join([str(HERE.parent), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, str(HERE / "long_writing.py")],
         env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
