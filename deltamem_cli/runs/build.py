@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.chosen_weights import Chosen, choose_adapter, choose_weights
 from deltamem_cli.settings.compose import choices, config_folder, method_settings, options
-from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.identity import control_name
 from deltamem_cli.settings.instantiate import build
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.settings.compose import choices
 from deltamem_cli.errors import UsageError
+from deltamem_cli.settings.compose import choices
 from deltamem_cli.settings.instantiate import build
 from deltamem_cli.settings.paths import without_machine
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from deltamem_cli.runs.build import empty_model_of
+from deltamem_cli.runs.device_memory import Longest, device_memory, longest_episode, need_of
 from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.screen.console import Console
-from deltamem_cli.runs.device_memory import Longest, device_memory, longest_episode, need_of
 
 __all__ = ["check_memory", "one_sentence_without_memory", "shortage", "smaller"]
 

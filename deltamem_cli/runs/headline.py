@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from deltamem_cli.runs.chosen_weights import Chosen
-from deltamem_cli.settings.compose import choices
 from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import choices
 
 __all__ = ["announce_evaluation", "announce_training", "sha_of"]
 

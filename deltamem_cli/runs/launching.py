@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from deltamem_cli.screen.console import Console
 from deltamem_cli.errors import UsageError
+from deltamem_cli.screen.console import Console
 
 __all__ = ["fit_out"]
 

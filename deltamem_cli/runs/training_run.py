@@ -38,8 +38,8 @@ class TrainingRun:
         Raises:
             Fault: in the main process, where another run is there; the others just end.
         """
-        from deltamem_base.faults import Fault
         from deltamem.training import only_run
+        from deltamem_base.faults import Fault
 
         fault: Fault | None = None
         with ExitStack() as held:

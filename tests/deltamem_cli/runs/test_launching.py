@@ -9,9 +9,9 @@ import pytest
 
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
 from deltamem.training import DeltaMemLearner, Processes, TrainingConfig
-from deltamem_cli.screen.console import Console
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.launching import fit_out
+from deltamem_cli.screen.console import Console
 
 Cli = Callable[..., Any]
 

@@ -1,0 +1,1 @@
+"""What a verb or an experiment runs: an evaluation, a training."""

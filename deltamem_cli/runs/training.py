@@ -1,0 +1,208 @@
+"""One training: an adapter for a frozen backbone, resumably."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.runs.build import assemble_data, assemble_learner, load_model
+from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.fitting import check_memory, one_sentence_without_memory
+from deltamem_cli.runs.headline import announce_training
+from deltamem_cli.runs.launching import fit_out
+from deltamem_cli.runs.training_run import LOG, TrainingRun
+from deltamem_cli.screen.console import Console, Ticker
+from deltamem_cli.settings.compose import choices
+from deltamem_cli.settings.identity import plain, public_words
+from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.run_key import run_key
+
+if TYPE_CHECKING:
+    from deltamem.training import StepLog, StepReport, TrainingConfig
+    from deltamem_cli.tracking import TrackedRun, Tracking
+
+__all__ = ["train_config"]
+
+ADAPTER = "adapter"
+TOKENS = ".tokens"
+"""Folder of kept tokens among the runs."""
+
+
+def train_config(config: Any, console: Console) -> dict[str, Any]:
+    """Train one composed configuration from its last checkpoint on; return its summary."""
+    from deltamem.training import Processes
+
+    check_types(config)
+    processes = Processes.current(on_cpu=str(config.runtime.device) == "cpu")
+    console = console if processes.main else replace(console, quiet=True)
+    tracking = build(config.tracker)
+    recipe = build({k: v for k, v in config.training.items() if k != "data"})
+    data = assemble_data(config, recipe)
+    if processes.count == 1:
+        check_memory(config, data.episodes, recipe, console)
+    with one_sentence_without_memory(config):
+        backbone = load_model(config)
+    learner = assemble_learner(config, backbone, recipe)
+    announce_training(console, config, backbone, recipe=recipe, data=data)
+    key = run_key(config, "train", backbone.identity, backbone.numerics, data.source)
+    folder = _folder(config, key)
+    if (folder / ADAPTER / "README.md").is_file():
+        console.note(f"{folder} is complete already")
+        return _summary(folder)
+    run = TrainingRun(folder=folder, key=key, settings=_deciding(config), processes=processes)
+    device = next(iter(learner.parameters())).device
+    with run.checkpoints.going_on(), run.alone(device), one_sentence_without_memory(config):
+        live = {"backbone": backbone, "tracking": tracking, "console": console}
+        _train(run, learner, data, recipe, config=config, **live)
+    processes.wait()
+    return _summary(folder)
+
+
+def _train(
+    run: TrainingRun,
+    learner: Any,
+    data: Any,
+    recipe: TrainingConfig,
+    *,
+    config: Any,
+    backbone: Any,
+    tracking: Tracking,
+    console: Console,
+) -> None:
+    """Prepare the data, take the steps that are left, and save what came of them."""
+    if hasattr(learner, "prepare"):  # a teacher that has to see the data first
+        learner.prepare(data.episodes)
+    if data.stored:
+        tokenised = partial(_tokenised, learner, config=config, recipe=recipe, console=console)
+        episodes, held_out = tokenised(data.episodes), list(tokenised(data.held_out))
+    else:
+        episodes, held_out = data.episodes, data.held_out
+    method, model = choices()["method"], backbone.model
+    fit_out(learner, model, recipe, run.processes, method=method, console=console)
+    _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
+    if run.processes.main:
+        facts = {"command": f"`{_command()}`"}
+        facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
+        facts |= _moved_instructions(backbone, data)
+        card = {**facts, **data.facts, **_card(recipe, run.log.known())}
+        learner.save(run.folder / ADAPTER, card=card)
+
+
+def _take_steps(
+    run: TrainingRun,
+    learner: Any,
+    episodes: Any,
+    held_out: Any,
+    recipe: TrainingConfig,
+    tracking: Tracking,
+    console: Console,
+) -> None:
+    from deltamem.training import train as train_loop
+
+    tracking_run = tracking.run(
+        run.folder, key=run.key, settings=run.settings, on_note=console.note
+    )
+    label = run.folder.name.rpartition("__")[0]
+    with flushed_denormals(), tracking_run as tracked, console.progress(label) as tick:
+        train_loop(
+            learner,
+            episodes,
+            recipe,
+            checkpoints=run.checkpoints,
+            held_out=held_out,
+            processes=run.processes,
+            monitor=tracking.monitor(learner),
+            **(_told(run.log, tick, tracked) if run.processes.main else {}),
+            on_note=console.note,
+        )
+
+
+def _tokenised(learner: Any, episodes: Any, *, config: Any, recipe: Any, console: Console) -> Any:
+    """Episodes as kept tokens, for a learner that can make them; others tokenise as they go."""
+    from deltamem.training import tokenise
+
+    if not hasattr(learner, "encode") or not episodes:
+        return episodes
+    with console.progress("tokens") as tick:
+        return tokenise(
+            episodes,
+            Path(config.runs_dir) / TOKENS,
+            encode=learner.encode,
+            depends_on=learner.tokens_depend_on,
+            read_length=recipe.read_length,
+            on_note=console.note,
+            on_episode=tick,
+        )
+
+
+def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> dict[str, Any]:
+    """What the loop tells: to the log, as progress, and to trackers."""
+    held: float | None = None
+
+    def on_start(step: int) -> None:
+        log.resume(step)
+        tracked.start(step)
+
+    def on_step(report: StepReport) -> None:
+        nonlocal held
+        log.append(report)
+        held = held if report.held_out_em is None else report.held_out_em
+        words = [f"loss {report.loss:.3f}", f"{report.tokens_per_second:,.0f} tokens/s"]
+        words += [] if held is None else [f"held-out EM {held:.2f}"]
+        tick(report.step, report.steps, ", ".join(words))
+        tracked.log(report)
+
+    return {"on_start": on_start, "on_step": on_step}
+
+
+def _deciding(config: Any) -> dict[str, Any]:
+    """The settings that decide the weights: not those of other methods, nor of evaluations."""
+    settings = plain(config)
+    method = settings.pop("method")
+    settings.pop("steer"), settings.pop("writer")
+    if not config.method.needs_adapter:
+        settings["memory"] = method["learner"]
+    return settings
+
+
+def _folder(config: Any, key: str) -> Path:
+    named = choices()
+    part = named["writer"] if config.method.needs_adapter else named["method"]
+    return Path(config.runs_dir) / f"train__{named['model']}__{part}__{key[:8]}"
+
+
+def _command() -> str:
+    """What was typed, without what only says where things go, and of a path its last part."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return " ".join(["deltamem train", *public_words(HydraConfig.get().overrides.task)])
+
+
+def _moved_instructions(backbone: Any, data: Any) -> dict[str, str]:
+    """A line of the card where the chat template has no place for the episodes' instructions."""
+    from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
+
+    if backbone.template.system_role or not data.stored:
+        return {}
+    told = (part for e in data.episodes for part in (e.written, *(ask.visible for ask in e.asks)))
+    return {"instructions": INSTRUCTIONS_MOVED} if any(map(system_turn, told)) else {}
+
+
+def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:
+    facts = {
+        "steps": f"{last.get('steps')} of {recipe.batch_size} episodes",
+        "learning rate": recipe.learning_rate,
+        "seed": recipe.seed,
+        "final loss": f"{last['loss']:.4f}" if "loss" in last else None,
+    }
+    if "held_out_em" in last:
+        facts["held-out exact match (teacher-forced)"] = f"{last['held_out_em']:.4f}"
+    return facts
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    from deltamem.training import StepLog
+
+    return {"path": str(folder / ADAPTER), **StepLog(folder / LOG).known()}
