@@ -1,4 +1,8 @@
-"""All printing. Results go to stdout; notes and progress to stderr, a bar only on a terminal."""
+"""All printing. Results go to stdout; notes and progress to stderr, a bar only on a terminal.
+
+Whatever is printed may hold text from files and models: control characters in it are shown, not
+sent to the terminal.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
+
+from deltamem_base.printable import printable
 
 __all__ = ["Console", "Ticker"]
 
@@ -34,13 +40,13 @@ class Console:
     def result(self, text: str) -> None:
         """What the verb was asked for, for a person."""
         if not self.as_json:
-            sys.stdout.write(text.rstrip("\n") + "\n")
+            sys.stdout.write(printable(text.rstrip("\n")) + "\n")
             sys.stdout.flush()
 
     def stream(self, text: str) -> None:
         """A piece of a result that is still growing, for a person."""
         if not self.as_json:
-            sys.stdout.write(text)
+            sys.stdout.write(printable(text))
             sys.stdout.flush()
 
     def ask(self, prompt: str, *, line: int) -> str | None:
@@ -87,18 +93,18 @@ class Console:
         if self.as_json:
             spelt = not (sys.stdout.encoding or "").lower().startswith("utf")
             text = json.dumps(content, indent=2, ensure_ascii=spelt, default=str)
-            sys.stdout.write(text + "\n")
+            sys.stdout.write(printable(text) + "\n")
             sys.stdout.flush()
 
     def note(self, text: str) -> None:
         """Something worth knowing."""
         if not self.quiet:
-            sys.stderr.write(text.rstrip("\n") + "\n")
+            sys.stderr.write(printable(text.rstrip("\n")) + "\n")
             sys.stderr.flush()
 
     def error(self, text: str) -> None:
         """Why the verb ends here."""
-        sys.stderr.write(f"error: {text}\n")
+        sys.stderr.write(printable(f"error: {text}\n"))
         sys.stderr.flush()
 
     def wrote(self, *paths: Any) -> None:
