@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,26 @@ NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"], "hf": ["model.id=some/
 """Settings that an option cannot have a default for."""
 
 
+LIVE = {
+    "backbone",  # loaded before the method or the learner is built
+    "context",  # context=
+    "memory",  # writer=, adapter=
+    "method.seed",  # seed=, of a method that draws at its start
+    "method.learner.read_length",  # training.read_length
+    "method.learner.seed",  # seed=
+    "method.state_control",  # control=
+    "method.weights",  # adapter=, of a trained baseline
+    "model.name",  # what a record says of a folder
+    "pretrain.tracker.memory_every",  # a bare backbone has no memory to measure
+    "training.data.seed",  # seed=
+    "training.data.size",  # training.steps times training.batch_size
+    "writer.num_states",  # one for each writer but MSW, whose yaml has it
+}
+"""Constructor arguments that stand in no yaml, by name or whole name, and where they come from."""
+SENTENCE = re.compile(r"# \S.*[.?]")
+HEADER = "# @package"
+
+
 def compose(primary: str, *words: str) -> Any:
     seen: list[Any] = []
     run_config(primary, seen.append, list(words))
@@ -43,6 +66,7 @@ def test_every_yaml_is_reached() -> None:
         f"{path.parent.name}/{path.stem}"
         for path in (ROOT / "conf").glob("*/*.yaml")
         if path.parent.name not in ("experiment", "scale")  # their tests: experiments/test_plan.py
+        and not path.stem.startswith("_")
     }
     assert found == reached
 
@@ -53,6 +77,91 @@ def test_every_option_composes_and_has_the_right_types(
 ) -> None:
     config = compose(primary, f"{group}={option}", *NEEDED.get(option, []))
     check_types(config)
+
+
+def nodes(tree: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every node that names a class, by its whole name."""
+    if isinstance(tree, dict):
+        if "_target_" in tree:
+            yield path, tree
+        for name, value in tree.items():
+            yield from nodes(value, f"{path}.{name}" if path else name)
+
+
+def unlike_their_class(tree: Any) -> Iterator[str]:
+    """Arguments that a node lacks, and settings whose value is not the class's default."""
+    from hydra.utils import get_object
+
+    for path, node in nodes(tree, ""):
+        for name, argument in inspect.signature(get_object(node["_target_"])).parameters.items():
+            if name not in node:
+                collects = argument.kind in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
+                if not collects and not f".{path}.{name}".endswith(tuple(f".{e}" for e in LIVE)):
+                    yield f"{path}.{name} stands in no yaml"
+                continue
+            value, default = node[name], argument.default
+            fixed = default is not argument.empty and not isinstance(value, dict)
+            if path in RECIPES or not fixed or "${" in str(value):
+                continue
+            if isinstance(value, list):
+                value, default = tuple(value), tuple(default)
+            if value != default:
+                yield f"{path}.{name} is {value}, and {default} in Python"
+
+
+RECIPES = ("training", "pretrain.training")
+"""Nodes whose values are a recipe's own."""
+
+
+@pytest.mark.parametrize(("primary", "group", "option"), CASES, ids=str)
+def test_every_setting_of_a_class_stands_in_its_yaml_as_in_python(
+    primary: str, group: str, option: str
+) -> None:
+    from omegaconf import OmegaConf
+
+    config = compose(primary, f"{group}={option}", *NEEDED.get(option, []))
+    assert list(unlike_their_class(OmegaConf.to_container(config))) == []
+
+
+@pytest.mark.parametrize("primary", ["pretrain", "chat"])
+def test_every_setting_of_a_primary_config_stands_there(primary: str) -> None:
+    from omegaconf import OmegaConf
+
+    assert list(unlike_their_class({primary: OmegaConf.to_container(compose(primary))})) == []
+
+
+@pytest.mark.parametrize("recipe", options("training"))
+def test_every_recipe_takes_every_setting_of_training(recipe: str) -> None:
+    words = ["training.shuffle=false", "training.beta2=0.95", "training.clip=2.0"]
+    config = compose("train", f"training={recipe}", *words, *NEEDED.get(recipe, []))
+    training = config.training
+    assert (training.shuffle, training.beta2, training.clip) == (False, 0.95, 2.0)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "conf").rglob("*.yaml")), ids=lambda p: f"{p.parent.name}/{p.stem}"
+)
+def test_the_first_comment_is_a_sentence(path: Path) -> None:
+    first = next(
+        line
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if not line.startswith(HEADER)
+    )
+    assert SENTENCE.fullmatch(first)
+
+
+BASES = [(path.parent.name, path.stem) for path in sorted((ROOT / "conf").glob("*/_*.yaml"))]
+
+
+@pytest.mark.parametrize(("group", "base"), BASES, ids=str)
+def test_a_base_is_no_choice(group: str, base: str) -> None:
+    primary = "ablate" if group == "experiment" else "train"
+    assert base not in options(group)
+    for word in (f"{group}={base}", f"{group}={base},{options(group)[0]}"):
+        with pytest.raises(
+            UsageError, match=f"no {group} '{base}.*; choose one of {options(group)[0]}"
+        ):
+            compose(primary, word)
 
 
 @pytest.mark.parametrize("model", options("model"))

@@ -14,7 +14,12 @@ from typing import Any
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import UsageError
-from deltamem_cli.settings.override_faults import explain, refers_to_nothing, without_option
+from deltamem_cli.settings.override_faults import (
+    explain,
+    no_such_option,
+    refers_to_nothing,
+    without_option,
+)
 from deltamem_cli.settings.paths import expand_paths, home
 
 __all__ = [
@@ -29,6 +34,9 @@ __all__ = [
     "run_config",
 ]
 
+BASE = "_"
+"""How the name of a yaml begins that is no choice: others have it in their lists of defaults."""
+
 
 def config_folder() -> Path:
     """``conf`` beside the packages in a checkout, inside this one in an installation."""
@@ -37,8 +45,9 @@ def config_folder() -> Path:
 
 
 def options(group: str) -> list[str]:
-    """The choices of a config group: its yaml files."""
-    return sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+    """The choices of a config group: its yaml files, less the bases that others stand on."""
+    files = (config_folder() / group).glob("*.yaml")
+    return sorted(path.stem for path in files if not path.stem.startswith(BASE))
 
 
 def option(group: str, name: str) -> Any:
@@ -146,7 +155,7 @@ def _hydra(name: str) -> Iterator[Any]:
     GlobalHydra.instance().hydra = around
 
 
-def _compose(engine: Any, name: str, words: list[str], mode: Any) -> Any:
+def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
@@ -154,10 +163,13 @@ def _compose(engine: Any, name: str, words: list[str], mode: Any) -> Any:
         group, _, value = word.partition("=")
         if group in groups() and value.startswith(("{", "[]")):
             raise UsageError(without_option(word, options(group)))
+        for name in value.strip("[]").split(",") if group in groups() else ():
+            if name.startswith(BASE):
+                raise UsageError(no_such_option(group, name, options(group)))
     try:
-        return engine.compose_config(name, words, mode, with_log_configuration=False)
+        return engine.compose_config(primary, words, mode, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as fault:
-        raise _explained(fault, engine, name, words) from fault
+        raise _explained(fault, engine, primary, words) from fault
     except ValueError as fault:  # what Hydra says of `GROUP=null`
         unset = next((word for word in words if word.endswith("=null")), None)
         if unset is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from deltamem_cli.settings.grammar import quoted
 
-__all__ = ["explain", "refers_to_nothing", "without_option"]
+__all__ = ["explain", "no_such_option", "refers_to_nothing", "without_option"]
 
 
 def explain(
@@ -34,11 +34,7 @@ def explain(
         return _unreadable(fault.override, fault.message.splitlines()[0], choices)
     if isinstance(fault, MissingConfigException):
         group, _, bad = (fault.missing_cfg_file or "").rpartition("/")
-        # Hydra has no options to show where one of a list is missing
-        there = fault.options if fault.options is not None else choices.get(group, ())
-        return f"no {group} '{bad}'{_nearest(bad, there)}; choose one of " + ", ".join(
-            sorted(there)
-        )
+        return no_such_option(group, bad, choices.get(group) or fault.options or ())
     if "Ambiguous value" in str(fault):
         word = next((w for w in words if "," in w), "a setting")
         return (
@@ -55,6 +51,11 @@ def explain(
 def _nearest(bad: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(bad, known, n=2, cutoff=0.6)
     return f" (did you mean {' or '.join(repr(n) for n in near)}?)" if near else ""
+
+
+def no_such_option(group: str, name: str, options: Sequence[str]) -> str:
+    """The sentence for a group that is set to what it does not have."""
+    return f"no {group} '{name}'{_nearest(name, options)}; choose one of {', '.join(options)}"
 
 
 def without_option(word: str, options: Sequence[str]) -> str:
