@@ -5,22 +5,28 @@ Both our folders and theirs speak it; only the container differs (safetensors ag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Interval, MinLen
 from torch import Tensor
 
-from deltamem.layers.config import UPDATES, DeltaMemConfig
+from deltamem.layers.config import HEADS, MOST_RANK, UPDATES, DeltaMemConfig
+from deltamem.layers.config import INITS as STARTS
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter, Writer
-from deltamem_base.faults import InvalidInput
+from deltamem.writers.writer import MOST_STATES
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = [
-    "from_published",
+    "AuthorsKeys",
+    "authors_keys",
+    "authors_tensors",
     "parameter_name",
     "tensor_name",
-    "to_published",
-    "to_published_tensors",
+    "without_removed",
 ]
 
 REMOVED_FEATURES: dict[str, Any] = {
@@ -69,81 +75,114 @@ INERT_WHEN_OFF = {"delta_o_rmsnorm_eps", "base_slice_ref_width"}
 INITS = {"base_slice_fixed": "base_slice"}
 """Their name of a start of the steering weights -> ours; others are the same."""
 
+TENSOR = re.compile(r"model\.layers\.(?P<index>[0-9]+)\.self_attn\.(?P<weight>[a-z_]+)")
 GRANULARITIES = ("token", "message_mean", "sentence_mean")
 
 
-def from_published(keys: Mapping[str, Any]) -> DeltaMemConfig:
-    """Read the keys of ``delta_mem_config.json``.
+@dataclass(frozen=True, kw_only=True)
+class AuthorsKeys:
+    """The authors' keys that mean something, as ``delta_mem_config.json`` holds them."""
+
+    rank: Annotated[int, Interval(ge=1, le=MOST_RANK)] = 8
+    alpha: Annotated[float, Ge(0)] = 16.0
+    beta_bias_init: float = -1.5
+    normalize_qk: bool = True
+    couple_lambda: bool = True
+    """λ = 1 - β; False: λ has weights of its own."""
+    state_update_mode: str = "standard"
+    rankwise_gates: bool = True
+    """One gate per row of S."""
+    output_init: str = "base_slice_fixed"
+    online_gain: Annotated[float, Ge(0)] = 0.05
+    num_state_heads: Annotated[int, Interval(ge=1, le=MOST_STATES)] = 1
+    """Number of sub-states."""
+    memory_write_granularity: str = "token"
+    target_layers: tuple[Annotated[int, Ge(0)], ...] = ()
+    """Indices of the layers with a memory; empty: all."""
+    delta_heads: Annotated[tuple[str, ...], MinLen(1)] = ("q", "o")
+
+    @property
+    def published_writer(self) -> Writer:
+        """The writer of the paper that these keys stand for.
+
+        Raises:
+            InvalidInput: a unit that the authors' format does not have.
+        """
+        granularity, states = self.memory_write_granularity, self.num_state_heads
+        check_choice("memory_write_granularity", granularity, GRANULARITIES)
+        unit = granularity.removesuffix("_mean")
+        if unit != granularity:
+            return SegmentWriter(unit=unit, num_states=states)
+        return MultiStateWriter(num_states=states) if states > 1 else TokenWriter()
+
+    def config(self, *, writer: Writer, state_dtype: str) -> DeltaMemConfig:
+        """The configuration that these keys stand for, with what they have no words for.
+
+        Raises:
+            InvalidInput: a value that is not among the choices.
+        """
+        check_choice("state_update_mode", self.state_update_mode, UPDATES)
+        init = INITS.get(self.output_init, self.output_init)
+        check_choice("output_init", init, STARTS)
+        for head in self.delta_heads:
+            check_choice("delta_heads", head, HEADS)
+        return DeltaMemConfig(
+            rank=self.rank,
+            alpha=self.alpha,
+            writer=writer,
+            heads=self.delta_heads,
+            layers=self.target_layers or None,
+            beta_bias_init=self.beta_bias_init,
+            own_retention=not self.couple_lambda,
+            update=self.state_update_mode,
+            rowwise_gates=self.rankwise_gates,
+            normalize_qk=self.normalize_qk,
+            init=init,
+            init_gain=self.online_gain,
+            state_dtype=state_dtype,
+        )
+
+
+def without_removed(keys: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a file without those of features that were removed from δ-mem.
 
     Raises:
-        InvalidInput: an unknown key, a removed feature that is switched on, or a bad value.
+        InvalidInput: such a feature is switched on.
     """
-    for key, value in keys.items():
-        if key in REMOVED_FEATURES and key not in INERT_WHEN_OFF:
-            if value != REMOVED_FEATURES[key]:
-                raise InvalidInput(
-                    f"the adapter's {key} is {value!r}; only {REMOVED_FEATURES[key]!r} can be "
-                    "loaded, the feature was removed from δ-mem"
-                )
-        elif key not in REMOVED_FEATURES and key not in _ours(DeltaMemConfig()):
-            raise InvalidInput(f"the adapter's configuration has an unknown key '{key}'")
-    have = {**_ours(DeltaMemConfig()), **keys}
-    if have["state_update_mode"] not in UPDATES:
-        raise InvalidInput(
-            f"the adapter's state_update_mode is {have['state_update_mode']!r}; "
-            f"choose one of {', '.join(UPDATES)}"
-        )
-    return DeltaMemConfig(
-        rank=have["rank"],
-        alpha=have["alpha"],
-        writer=_writer(have["memory_write_granularity"], have["num_state_heads"]),
-        heads=tuple(have["delta_heads"]),
-        layers=tuple(have["target_layers"]) or None,
-        beta_bias_init=have["beta_bias_init"],
-        own_retention=not have["couple_lambda"],
-        update=have["state_update_mode"],
-        rowwise_gates=have["rankwise_gates"],
-        normalize_qk=have["normalize_qk"],
-        init=INITS.get(have["output_init"], str(have["output_init"])),
-        init_gain=have["online_gain"],
+    for key, only in REMOVED_FEATURES.items():
+        value = keys.get(key, only)
+        same = value == only and isinstance(value, bool) == isinstance(only, bool)
+        if not same and key not in INERT_WHEN_OFF:
+            raise InvalidInput(
+                f"{key} is {value!r}; only {only!r} can be loaded, the feature was removed from "
+                "δ-mem"
+            )
+    return {key: value for key, value in keys.items() if key not in REMOVED_FEATURES}
+
+
+def authors_keys(config: DeltaMemConfig) -> dict[str, Any]:
+    """All keys of ``delta_mem_config.json`` in the authors' words.
+
+    What they have no words for is not among them: the class of a writer, the dtype of the state.
+    """
+    assert not isinstance(config.layers, str), "an adapter's layers are numbers"
+    theirs = {ours: name for name, ours in INITS.items()}
+    keys = AuthorsKeys(
+        rank=config.rank,
+        alpha=config.alpha,
+        beta_bias_init=config.beta_bias_init,
+        normalize_qk=config.normalize_qk,
+        couple_lambda=not config.own_retention,
+        state_update_mode=config.update,
+        rankwise_gates=config.rowwise_gates,
+        output_init=theirs.get(config.init, config.init),
+        online_gain=config.init_gain,
+        num_state_heads=config.writer.num_states,
+        memory_write_granularity=config.writer.granularity,
+        target_layers=tuple(config.layers or ()),
+        delta_heads=tuple(config.heads),
     )
-
-
-def to_published(config: DeltaMemConfig) -> dict[str, Any]:
-    """All keys of ``delta_mem_config.json``, in the authors' words."""
-    return {**_ours(config), **REMOVED_FEATURES}
-
-
-def _ours(config: DeltaMemConfig) -> dict[str, Any]:
-    return {
-        "rank": config.rank,
-        "alpha": config.alpha,
-        "beta_bias_init": config.beta_bias_init,
-        "normalize_qk": config.normalize_qk,
-        "couple_lambda": not config.own_retention,
-        "state_update_mode": config.update,
-        "rankwise_gates": config.rowwise_gates,
-        "output_init": {ours: theirs for theirs, ours in INITS.items()}.get(
-            config.init, config.init
-        ),
-        "online_gain": config.init_gain,
-        "num_state_heads": config.writer.num_states,
-        "memory_write_granularity": config.writer.granularity,
-        "target_layers": list(config.layers or []),
-        "delta_heads": list(config.heads),
-    }
-
-
-def _writer(granularity: str, num_states: int) -> Writer:
-    if granularity not in GRANULARITIES:
-        raise InvalidInput(
-            f"the adapter's memory_write_granularity is {granularity!r}; "
-            f"choose one of {', '.join(GRANULARITIES)}"
-        )
-    unit = granularity.removesuffix("_mean")
-    if unit != granularity:
-        return SegmentWriter(unit=unit, num_states=num_states)
-    return MultiStateWriter(num_states=num_states) if num_states > 1 else TokenWriter()
+    return {**asdict(keys), **REMOVED_FEATURES}
 
 
 def tensor_name(parameter: str) -> str:
@@ -153,12 +192,21 @@ def tensor_name(parameter: str) -> str:
 
 
 def parameter_name(tensor: str) -> str:
-    """The inverse of :func:`tensor_name`."""
-    _, _, index, _, weight = tensor.split(".")
-    return f"layers.{index}.{weight}"
+    """The inverse of :func:`tensor_name`.
+
+    Raises:
+        InvalidInput: no weight of an adapter has that name.
+    """
+    found = TENSOR.fullmatch(tensor)
+    if found is None:
+        raise InvalidInput(
+            f"no weight of an adapter has the name {tensor[:60]!r}; they are named as in "
+            "model.layers.3.self_attn.beta_bias"
+        )
+    return f"layers.{found['index']}.{found['weight']}"
 
 
-def to_published_tensors(
+def authors_tensors(
     weights: Mapping[str, Tensor], outputs: Mapping[int, Mapping[str, int]]
 ) -> dict[str, Tensor]:
     """Weights under the authors' names, with zeros for heads that are off.

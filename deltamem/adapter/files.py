@@ -1,15 +1,15 @@
 """Adapter folders: ours (safetensors and a model card) and the authors' (read; written on request).
 
-delta_mem_config.json           the authors' keys; ours adds one, "backbone"
+delta_mem_config.json           the authors' keys; ours adds three (stored_config.py)
 delta_mem_adapter.safetensors   ours            delta_mem_adapter.pt   the authors'
 README.md                       the model card, ours only
 """
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
+from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,20 +20,23 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from deltamem.adapter.authors_format import (
-    from_published,
+    AuthorsKeys,
+    authors_keys,
+    authors_tensors,
     parameter_name,
     tensor_name,
-    to_published,
-    to_published_tensors,
 )
 from deltamem.adapter.card import model_card
 from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.adapter.stored_config import CONFIG, Origin, config_keys, read_stored
 from deltamem.backbone import Backbone
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.generation.finite import first_not_finite
 from deltamem.layers.config import DeltaMemConfig
-from deltamem_base.faults import InvalidInput, Unavailable
-from deltamem_base.whole_files import atomically
+from deltamem.writers import Writer
+from deltamem.writers.stored import stored_writer
+from deltamem_base.faults import InvalidInput, Unavailable, first_line
+from deltamem_base.whole_files import write_bytes, write_json, write_text
 
 __all__ = [
     "CARD",
@@ -47,14 +50,16 @@ __all__ = [
     "stored_config",
     "stored_origin",
     "stored_sha",
+    "stores_writer",
 ]
 
-CONFIG = "delta_mem_config.json"
 WEIGHTS = "delta_mem_adapter.safetensors"
 CARD = "README.md"
 FORMAT = (CONFIG, WEIGHTS, CARD)
 """All that a folder of ours holds."""
 PUBLISHED_WEIGHTS = "delta_mem_adapter.pt"
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+"""What weights may be stored in; all of it fits in float32, which they are loaded in."""
 
 
 def save_adapter(
@@ -74,29 +79,39 @@ def save_adapter(
     weights = {
         tensor_name(name): w.detach().cpu().contiguous() for name, w in memory.state_dict().items()
     }
-    with atomically(folder / WEIGHTS) as part:
-        part.write_bytes(save(weights, metadata={"format": "pt"}))
-    _write_config(folder, {**to_published(memory.config), "backbone": backbone.origin})
-    with atomically(folder / CARD) as part:
-        part.write_text(model_card(memory, backbone, facts=card or {}), encoding="utf-8")
+    write_bytes(folder / WEIGHTS, save(weights, metadata={"format": "pt"}))
+    write_json(folder / CONFIG, {**config_keys(memory.config), "backbone": backbone.origin})
+    write_text(folder / CARD, model_card(memory, backbone, facts=card or {}))
     return folder
 
 
 def save_published_adapter(memory: DeltaMemory, folder: Path, *, backbone: Backbone) -> Path:
     """Write ``folder`` as the authors' scripts read it: their configuration and a ``.pt`` file.
 
+    The dtype of the state is no part of their format.
+
     Raises:
+        InvalidInput: their format has no words for the adapter's writer.
         CannotWrite: the folder cannot be written.
     """
+    writer, keys = memory.config.writer, authors_keys(memory.config)
+    like = AuthorsKeys(
+        memory_write_granularity=keys["memory_write_granularity"],
+        num_state_heads=keys["num_state_heads"],
+    )
+    if like.published_writer != writer:
+        raise InvalidInput(
+            f"the authors' format has no words for the writer '{writer.name}', {writer!r}; it "
+            "would come back as another"
+        )
     outputs = {
         index: {h: getattr(attention, f"{h}_proj").out_features for h in "qkvo"}
         for index, attention in memory.attentions(backbone.model)
     }
     pickled = BytesIO()  # torch says of a full disk that a RuntimeError occurred
-    torch.save(to_published_tensors(memory.state_dict(), outputs), pickled)
-    with atomically(folder / PUBLISHED_WEIGHTS) as part:
-        part.write_bytes(pickled.getvalue())
-    _write_config(folder, to_published(memory.config))
+    torch.save(authors_tensors(memory.state_dict(), outputs), pickled)
+    write_bytes(folder / PUBLISHED_WEIGHTS, pickled.getvalue())
+    write_json(folder / CONFIG, keys)
     return folder
 
 
@@ -108,10 +123,11 @@ def load_adapter(folder: Path, backbone: Backbone) -> DeltaMemory:
         InvalidInput: another backbone, shape, rank, layer set, an unknown key, damaged files; the
             message names what does not match.
     """
-    config, identity = _read_config(folder)
-    memory = DeltaMemory(config, backbone.model)
-    _check_backbone(folder, identity, backbone)
-    return _with_weights(folder, memory)
+    stored = read_stored(folder)
+    memory = DeltaMemory(stored.config, backbone.model, device="meta")
+    _check_backbone(folder, stored.origin, backbone)
+    memory = _with_weights(folder, memory)
+    return memory.beside(backbone.model)
 
 
 def read_adapter(folder: Path, model: Any) -> DeltaMemory:
@@ -125,7 +141,7 @@ def read_adapter(folder: Path, model: Any) -> DeltaMemory:
         Unavailable: no adapter there.
         InvalidInput: see :func:`load_adapter`.
     """
-    return _with_weights(folder, DeltaMemory(_read_config(folder)[0], model))
+    return _with_weights(folder, DeltaMemory(read_stored(folder).config, model, device="meta"))
 
 
 def stored_config(folder: Path) -> DeltaMemConfig:
@@ -133,9 +149,19 @@ def stored_config(folder: Path) -> DeltaMemConfig:
 
     Raises:
         Unavailable: no adapter there.
-        InvalidInput: a configuration that cannot be read.
+        InvalidInput, InvalidData: a configuration that cannot be read.
     """
-    return _read_config(folder)[0]
+    return read_stored(folder).config
+
+
+def stores_writer(folder: Path, writer: Writer) -> bool:
+    """Whether an adapter was trained with a writer; its own one need not be on this machine.
+
+    Raises:
+        Unavailable: no adapter there.
+        InvalidInput, InvalidData: a configuration that cannot be read.
+    """
+    return read_stored(folder).writer == stored_writer(writer)
 
 
 def stored_origin(folder: Path) -> dict[str, str | None] | None:
@@ -143,10 +169,10 @@ def stored_origin(folder: Path) -> dict[str, str | None] | None:
 
     Raises:
         Unavailable: no adapter there.
-        InvalidInput: a configuration that cannot be read.
+        InvalidInput, InvalidData: a configuration that cannot be read.
     """
-    identity = _read_config(folder)[1]
-    return dict(identity) if isinstance(identity, Mapping) else None
+    origin = read_stored(folder).origin
+    return None if origin is None else asdict(origin)
 
 
 def stored_sha(folder: Path) -> str:
@@ -163,43 +189,19 @@ def stored_sha(folder: Path) -> str:
     return tensors_sha({name: w for name, w in named.items() if name.split(".")[-1] not in off})
 
 
-def _write_config(folder: Path, keys: Mapping[str, Any]) -> None:
-    text = json.dumps(keys, indent=2, ensure_ascii=False)
-    with atomically(folder / CONFIG) as part:
-        part.write_text(text + "\n", encoding="utf-8")
-
-
-def _read_config(folder: Path) -> tuple[DeltaMemConfig, Mapping[str, Any] | None]:
-    path = folder / CONFIG
-    if not path.is_file():
-        raise Unavailable(f"no adapter in {folder}: {CONFIG} is missing; train one or name another")
-    try:
-        keys = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as fault:
-        raise InvalidInput(f"{path} cannot be read as JSON: {fault}") from fault
-    if not isinstance(keys, dict):
-        raise InvalidInput(f"{path} holds a {type(keys).__name__}, not an object of keys")
-    identity = keys.pop("backbone", None)
-    try:
-        return from_published(keys), identity
-    except (TypeError, InvalidInput) as fault:
-        raise InvalidInput(f"{path}: {fault}") from fault
-
-
-def _check_backbone(folder: Path, identity: Mapping[str, Any] | None, backbone: Backbone) -> None:
-    if identity is None or identity.get("fingerprint") == backbone.fingerprint:
+def _check_backbone(folder: Path, origin: Origin | None, backbone: Backbone) -> None:
+    if origin is None or origin.fingerprint == backbone.fingerprint:
         return
     raise InvalidInput(
-        f"the adapter {folder} was trained on {identity.get('name')} (weights "
-        f"{str(identity.get('fingerprint'))[:12]}), and the backbone is {backbone.name} (weights "
+        f"the adapter {folder} was trained on {origin.name} (weights "
+        f"{str(origin.fingerprint)[:12]}), and the backbone is {backbone.name} (weights "
         f"{backbone.fingerprint[:12]})"
     )
 
 
 def _with_weights(folder: Path, memory: DeltaMemory) -> DeltaMemory:
-    """The weights of a folder, in eval mode; without a device yet, the memory gets the files'."""
-    weights = _matched(folder, _read_weights(folder), memory)
-    memory.load_state_dict(weights, assign=any(p.is_meta for p in memory.parameters()))
+    """A memory without a device, with the weights of a folder, on the CPU and in eval mode."""
+    memory.load_state_dict(_matched(folder, _read_weights(folder), memory), assign=True)
     memory.identity = memory.sha
     return memory.eval()
 
@@ -210,22 +212,24 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
         raise Unavailable(
             f"no adapter in {folder}: neither {WEIGHTS} nor {PUBLISHED_WEIGHTS} is there"
         )
+    where = ours if ours.is_file() else theirs
     try:
-        if ours.is_file():
-            weights = load_file(ours)
-        else:
-            stored = torch.load(theirs, map_location="cpu", weights_only=True)
-            # the release is in bfloat16, which float32 holds to the last bit
-            weights = {name: w.float() for name, w in stored.items() if isinstance(w, Tensor)}
+        stored = (
+            load_file(ours)
+            if ours.is_file()
+            else torch.load(theirs, map_location="cpu", weights_only=True)
+        )
+        weights = {name: _dense(name, w) for name, w in stored.items() if isinstance(w, Tensor)}
     except (
         SafetensorError,
         pickle.UnpicklingError,
         RuntimeError,
         EOFError,
         AttributeError,
+        OSError,
+        ValueError,
     ) as fault:
-        where = ours if ours.is_file() else theirs
-        reason = str(fault).splitlines()[0]
+        reason = first_line(fault)
         raise InvalidInput(f"{where} is damaged or not an adapter: {reason}") from fault
     broken = first_not_finite(weights)
     if broken is not None:
@@ -234,6 +238,17 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
             f"{broken}"
         )
     return weights
+
+
+def _dense(name: Any, weight: Tensor) -> Tensor:
+    """A weight in float32, which holds the release's bfloat16 to the last bit."""
+    plain = weight.layout is torch.strided and not (weight.is_quantized or weight.is_meta)
+    if not plain or weight.dtype not in DTYPES or not isinstance(name, str):
+        raise InvalidInput(
+            f"{name} is a {str(weight.dtype).removeprefix('torch.')} tensor on {weight.device}, "
+            f"{weight.layout}; weights are dense numbers of {', '.join(map(str, DTYPES))}"
+        )
+    return weight.float()
 
 
 def _matched(folder: Path, weights: Mapping[str, Tensor], memory: DeltaMemory) -> dict[str, Tensor]:

@@ -7,19 +7,22 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 import torch
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Interval, MinLen
 
 from deltamem.layers.depth import THIRDS, Layers
 from deltamem.writers import TokenWriter, Writer
+from deltamem.writers.stored import check_stored_whole
 from deltamem_base.faults import check_choice
 from deltamem_base.ranges import check_fields
 
-__all__ = ["HEADS", "INITS", "UPDATES", "DeltaMemConfig"]
+__all__ = ["HEADS", "INITS", "MOST_RANK", "STATE_DTYPES", "UPDATES", "DeltaMemConfig"]
 
 HEADS = ("q", "k", "v", "o")
 UPDATES = ("standard", "lambda_outside", "no_lambda")
 INITS = ("base_slice", "zero", "random")
 STATE_DTYPES = ("float32", "float64", "bfloat16")
+MOST_RANK = 1024
+"""Largest rank, so that no file can ask for more memory than a machine has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class DeltaMemConfig:
         InvalidInput: a value that is not among the choices; the message names both.
     """
 
-    rank: Annotated[int, Ge(1)] = 8
+    rank: Annotated[int, Interval(ge=1, le=MOST_RANK)] = 8
     """R: the state of a layer is R x R."""
     alpha: Annotated[float, Ge(0)] = 16.0
     """Steering is scaled by alpha / rank."""
@@ -56,6 +59,7 @@ class DeltaMemConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "memory")
+        check_stored_whole(self.writer)
         for head in self.heads:
             check_choice("heads", head, HEADS)
         object.__setattr__(self, "heads", tuple(h for h in HEADS if h in self.heads))
@@ -66,6 +70,7 @@ class DeltaMemConfig:
         elif self.layers is not None:
             object.__setattr__(self, "layers", tuple(sorted(set(self.layers))))
         check_choice("update", self.update, UPDATES)
+        check_choice("init", self.init, INITS)
         check_choice("state_dtype", self.state_dtype, STATE_DTYPES)
 
     @property

@@ -99,10 +99,6 @@ class LayerMemory(SteppedLayer):
             "random": lambda: torch.randn(target.shape, generator=generator),
             "base_slice": lambda: _columns(base, target.shape[1], head),
         }
-        if self.config.init not in starts:
-            raise InvalidInput(
-                f"init is '{self.config.init}'; choose one of {', '.join(sorted(starts))}"
-            )
         start = starts[self.config.init]().to(target)
         target.copy_(normalize(start, dim=0, eps=NORM_EPS) * self.config.init_gain)
 

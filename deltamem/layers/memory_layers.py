@@ -29,8 +29,15 @@ class MemoryLayers(nn.Module):
     backbone itself is not a part of this module: it is neither stored, nor frozen, nor changed.
     """
 
-    def __init__(self, config: DeltaMemConfig, model: Any) -> None:
+    def __init__(
+        self, config: DeltaMemConfig, model: Any, *, device: torch.device | str | None = None
+    ) -> None:
         """Empty weights of the right shapes beside ``model``; see :meth:`initialise`.
+
+        Args:
+            config: of the adapter.
+            model: the backbone.
+            device: of the weights; None: that of the attention that each is beside.
 
         Raises:
             InvalidInput: an attention without separate projections, or a layer that is not there.
@@ -48,7 +55,7 @@ class MemoryLayers(nn.Module):
                 config,
                 attention.q_proj.in_features,
                 outputs={h: getattr(attention, f"{h}_proj").out_features for h in config.heads},
-                device=weight.device,
+                device=weight.device if device is None else device,
             )
 
     def initialise(self, model: Any, *, seed: int) -> Self:
@@ -60,6 +67,12 @@ class MemoryLayers(nn.Module):
             device = layer.beta_bias.device
             layer.cpu().initialise(base, generator=generator)
             layer.to(device)
+        return self
+
+    def beside(self, model: Any) -> Self:
+        """The weights of each layer on the device of its attention."""
+        for index, attention in self.attentions(model):
+            self.layer(index).to(attention.q_proj.weight.device)
         return self
 
     def layer(self, index: int) -> LayerMemory:

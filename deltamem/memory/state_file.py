@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from deltamem.adapter.authors_format import to_published
 from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.adapter.stored_config import config_keys
 from deltamem.backbone import Backbone
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.state import MemoryState
@@ -174,7 +174,7 @@ def _expected(memory: DeltaMemory, backbone: Backbone) -> Manifest:
     return Manifest(
         backbone=backbone.origin,
         adapter=memory.sha,
-        config=json.loads(json.dumps(to_published(memory.config))),
+        config=config_keys(memory.config),
         tokenizer=_sha(backbone.tokenizer_description),
         template=_sha([backbone.tokenizer.chat_template, dict(backbone.template_kwargs)]),
         dtype=memory.config.state_dtype,

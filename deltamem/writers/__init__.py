@@ -1,4 +1,4 @@
-"""The three writers of the paper. A new one is a module here and a yaml in conf/writer."""
+"""The three writers of the paper. Another one is a module here, or a plug-in (CONTRIBUTING)."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from deltamem.writers.token import TokenWriter
+from deltamem.writers.writer import MOST_STATES
 
 __all__ = ["MultiStateWriter"]
 
@@ -16,4 +17,5 @@ __all__ = ["MultiStateWriter"]
 class MultiStateWriter(TokenWriter):
     """TSW with N sub-states, whose reads are concatenated before they steer."""
 
-    num_states: Annotated[int, Ge(1)] = 4
+    name: ClassVar[str] = "multi_state"
+    num_states: Annotated[int, Interval(ge=1, le=MOST_STATES)] = 4

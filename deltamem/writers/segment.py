@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from deltamem.delta_rule import delta_rule, read_state
 from deltamem.writers.writer import Projected, Writer, WriteResult
-from deltamem_base.faults import InvalidInput
+from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["SegmentWriter", "segment_means"]
 
@@ -25,12 +26,12 @@ UNITS = ("message", "sentence")
 class SegmentWriter(Writer):
     """The mean hidden vector of each message (or sentence) writes once."""
 
+    name: ClassVar[str] = "segment"
     unit: str = "message"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.unit not in UNITS:
-            raise InvalidInput(f"writer.unit is '{self.unit}'; choose one of {', '.join(UNITS)}")
+        check_choice("writer.unit", self.unit, UNITS)
 
     @property
     def granularity(self) -> str:
@@ -39,7 +40,7 @@ class SegmentWriter(Writer):
 
     @property
     def segment_unit(self) -> str:
-        """The kind of span that ``segments`` must number."""
+        """``message`` or ``sentence``: the kind of span that ``segments`` must number."""
         return self.unit
 
     def write(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -16,6 +17,8 @@ __all__ = ["TokenWriter"]
 @dataclass(frozen=True, kw_only=True)
 class TokenWriter(Writer):
     """Each token reads what all tokens before it wrote, then writes itself."""
+
+    name: ClassVar[str] = "token"
 
     @property
     def granularity(self) -> str:

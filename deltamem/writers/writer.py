@@ -1,4 +1,4 @@
-"""What every writer does: decide which hidden vectors write, and to how many sub-states.
+"""The base of all writers, which decide what hidden vectors write, and to how many sub-states.
 
 A writer never touches weights. It is given ``project``, which turns hidden vectors into keys,
 values and gates, and the queries of all tokens; it returns the reads and the state that follows.
@@ -11,14 +11,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
-from annotated_types import Ge
+from annotated_types import Interval
 from torch import Tensor
 
+from deltamem_base.faults import InvalidInput
 from deltamem_base.ranges import check_fields
 
-__all__ = ["Projected", "WriteResult", "Writer", "mean_gate"]
+__all__ = ["KNOWN", "MOST_STATES", "Projected", "WriteResult", "Writer", "mean_gate"]
+
+KNOWN: dict[str, type[Writer]] = {}
+"""Writers that were defined so far, by name."""
+MOST_STATES = 1024
+"""Sub-states at most, so that no file can ask for more memory than a machine has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,16 +40,16 @@ class Projected:
 
 @dataclass(frozen=True, kw_only=True)
 class WriteResult:
-    """What one layer's memory gives back for one forward of the backbone."""
+    """Reads and new state of one layer's memory, for one forward of the backbone."""
 
     reads: Tensor
-    """(B, T, N, R): what each token read, from before its own write."""
+    """(B, T, N, R): the read of each token, from before its own write."""
     state: Tensor
     """(B, N, R, R): the state after the last write."""
     gate: Tensor | None = None
     """(B, M, N, R): the write gates of M writes; None where writes are off."""
     written: Tensor | None = None
-    """(B, M) bool: which of them took place; None when all did."""
+    """(B, M) bool: whether each of them took place; None when all did."""
 
     @property
     def mean_write(self) -> Tensor:
@@ -55,10 +61,36 @@ class WriteResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Writer(ABC):
-    """A writing strategy of the paper (section on TSW, SSW, MSW). Instances are values."""
+    """A writing strategy (paper, section on TSW, SSW and MSW). Instances are values.
 
-    num_states: Annotated[int, Ge(1)] = 1
+    A subclass is a frozen dataclass with a ``name`` of its own; its fields hold numbers, text,
+    booleans, None, or tuples of them, for they are stored with the adapter.
+    """
+
+    name: ClassVar[str]
+    """Name of the strategy in adapter folders, by which its class is found again."""
+    num_states: Annotated[int, Interval(ge=1, le=MOST_STATES)] = 1
     """N, the number of parallel sub-states, each with its own projections and gates."""
+
+    def __init_subclass__(cls, **others: Any) -> None:
+        """Register the class under its name.
+
+        Raises:
+            InvalidInput: it has no name of its own, or another class has the same.
+        """
+        super().__init_subclass__(**others)
+        if "name" not in cls.__dict__:
+            raise InvalidInput(
+                f"the writer class {cls.__qualname__} has no `name` of its own, by which an "
+                'adapter folder can name it: add name: ClassVar[str] = "…"'
+            )
+        other = KNOWN.get(cls.name, cls)
+        if (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise InvalidInput(
+                f"two writer classes have the name '{cls.name}': {other.__module__}."
+                f"{other.__qualname__} and {cls.__module__}.{cls.__qualname__}; rename one"
+            )
+        KNOWN[cls.name] = cls
 
     def __post_init__(self) -> None:
         check_fields(self, "writer")

@@ -91,7 +91,13 @@ def choose_adapter(config: Any, *, fingerprint: str | None) -> Chosen:
 
 def _adapter(config: Any, fingerprint: str | None) -> Chosen | None:
     """The adapter among the runs that fits, else the released one."""
-    from deltamem.adapter.files import CONFIG, stored_config, stored_origin, stored_sha
+    from deltamem.adapter.files import (
+        CONFIG,
+        stored_config,
+        stored_origin,
+        stored_sha,
+        stores_writer,
+    )
 
     model, writer = choices()["model"], choices()["writer"]
     wanted = build(config.writer)
@@ -99,7 +105,7 @@ def _adapter(config: Any, fingerprint: str | None) -> Chosen | None:
     def fits(folder: Path) -> bool:
         return (
             (folder / CONFIG).is_file()
-            and stored_config(folder).writer == wanted
+            and stores_writer(folder, wanted)
             and _is_of(stored_origin(folder), config, fingerprint)
         )
 

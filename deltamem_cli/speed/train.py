@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from deltamem.delta_rule import VARIABLE
 from deltamem.writers import TokenWriter
@@ -29,6 +29,8 @@ READ = 64
 @dataclass(frozen=True, kw_only=True)
 class NoOpWriter(TokenWriter):
     """Writes nothing, with the work and the gradients of everything around the recurrence."""
+
+    name: ClassVar[str] = "no_op"
 
     def write(self, project: Any, q: Any, hidden: Any, state: Any, **_: Any) -> WriteResult:
         """Reads are the queries; the state is the mean of what would have been written."""

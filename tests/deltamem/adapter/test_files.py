@@ -24,10 +24,10 @@ from deltamem import (
     save_adapter,
     save_published_adapter,
 )
-from deltamem.adapter.authors_format import from_published, to_published
+from deltamem.adapter.files import stored_sha
 from deltamem.backbone import fingerprint
 from deltamem.writers import MultiStateWriter, SegmentWriter
-from deltamem_base.faults import CannotWrite
+from deltamem_base.faults import CannotWrite, InvalidData
 
 CONFIGS = {
     "tsw": DeltaMemConfig(rank=4),
@@ -128,32 +128,6 @@ def test_our_folder_holds_no_pickle_and_a_card(backbone: Backbone, tmp_path: Pat
     assert "adapter_config.json" not in names
 
 
-@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
-def test_published_keys_round_trip(config: DeltaMemConfig) -> None:
-    assert from_published(to_published(config)) == config
-
-
-def test_the_published_start_has_another_name() -> None:
-    assert from_published({"output_init": "base_slice_fixed"}).init == "base_slice"
-    assert to_published(DeltaMemConfig())["output_init"] == "base_slice_fixed"
-
-
-@pytest.mark.parametrize(
-    ("keys", "sentence"),
-    [
-        ({"mystery": 1}, "unknown key 'mystery'"),
-        ({"delta_o_rmsnorm": True}, "delta_o_rmsnorm is True; only False"),
-        ({"memory_write_granularity": "word_mean"}, "granularity is 'word_mean'"),
-        ({"state_update_mode": "other"}, "state_update_mode is 'other'"),
-        ({"num_memory_partitions": 2}, "num_memory_partitions is 2; only 1"),
-    ],
-    ids=lambda value: str(value)[:30],
-)
-def test_keys_that_cannot_be_loaded(keys: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(InvalidInput, match=sentence):
-        from_published(keys)
-
-
 def damage(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path = folder / "delta_mem_config.json"
     keys = json.loads(path.read_text())
@@ -204,7 +178,7 @@ def test_missing_and_damaged_files(backbone: Backbone, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="neither"):
         load_adapter(folder, backbone)
     (folder / "delta_mem_config.json").write_text("{")
-    with pytest.raises(InvalidInput, match="cannot be read as JSON"):
+    with pytest.raises(InvalidData, match="this is not JSON"):
         load_adapter(folder, backbone)
 
 
@@ -232,4 +206,52 @@ def test_missing_values_are_not_zeros(backbone: Backbone, tmp_path: Path) -> Non
     tensors.pop("model.layers.1.self_attn.beta_bias")
     save_file(tensors, path)
     with pytest.raises(InvalidInput, match="lacks 1 tensors"):
+        load_adapter(folder, backbone)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda w: w.to(torch.int64), "is a int64 tensor"),
+        (lambda w: w > 0, "is a bool tensor"),
+        (lambda w: w.to(torch.complex64), "is a complex64 tensor"),
+        (lambda w: w.to(torch.float8_e4m3fn), "is a float8_e4m3fn tensor"),
+        (lambda w: w.double(), "is a float64 tensor"),
+        (lambda w: w.to_sparse(), "torch.sparse_coo"),
+        (lambda w: w.to("meta"), "on meta"),
+        (lambda w: w * float("nan"), "not finite"),
+    ],
+    ids=["integer", "boolean", "complex", "float8", "double", "sparse", "meta", "nan"],
+)
+def test_weights_that_are_no_dense_numbers(
+    change: Callable[[Any], Any], sentence: str, backbone: Backbone, tmp_path: Path
+) -> None:
+    folder = save_published_adapter(adapter(backbone, CONFIGS["tsw"]), tmp_path, backbone=backbone)
+    path = folder / "delta_mem_adapter.pt"
+    tensors = torch.load(path, weights_only=True)
+    name = "model.layers.1.self_attn.beta_proj"
+    torch.save({**tensors, name: change(tensors[name])}, path)
+    with pytest.raises(InvalidInput, match=sentence):
+        load_adapter(folder, backbone)
+
+
+def test_a_width_that_its_weights_do_not_have_asks_for_no_memory(
+    backbone: Backbone, tmp_path: Path
+) -> None:
+    """1024 sub-states of rank 1024 would take 128 MB for each projection of this small model."""
+    folder = save_adapter(adapter(backbone, CONFIGS["tsw"]), tmp_path, backbone=backbone)
+    damage(folder, lambda keys: keys.update(rank=1024, num_state_heads=1024, writer=None))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidInput, match=r"need \(1048576, 32\)"):
+        load_adapter(folder, backbone)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 64 * 1024
+
+
+def test_a_name_that_no_weight_has(backbone: Backbone, tmp_path: Path) -> None:
+    folder = save_adapter(adapter(backbone, CONFIGS["tsw"]), tmp_path, backbone=backbone)
+    path = folder / "delta_mem_adapter.safetensors"
+    save_file({**load_file(path), "odd": torch.ones(1)}, path)
+    with pytest.raises(InvalidInput, match="no weight of an adapter has the name 'odd'"):
+        stored_sha(folder)
+    with pytest.raises(InvalidInput, match="has 1 tensors that its configuration does not use"):
         load_adapter(folder, backbone)
