@@ -71,6 +71,11 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
 
 
 def first_line(fault: BaseException) -> str:
-    """The first line of a library's message, for a sentence of ours; its type where it has none."""
+    """The first line of a library's message, for a sentence of ours.
+
+    A message that says nothing by itself, as the key of a KeyError, comes with its type.
+    """
+    if isinstance(fault, KeyError):
+        return repr(fault)
     lines = str(fault).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(fault).__name__

@@ -88,5 +88,5 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         }.items():
             monkeypatch.setattr(constants, name, value)
         # a server of this process may be slow to answer; only one that is gone is unreachable
-        monkeypatch.setattr("deltamem.backbone.loading.hub.SECONDS", None)
+        monkeypatch.setattr("deltamem_base.hub.SECONDS", None)
         yield hub

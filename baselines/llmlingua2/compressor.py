@@ -19,10 +19,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.retrieval.embedder import quietly, weights_sha
+from baselines.retrieval.embedder import weights_sha
 from deltamem.backbone.loading.hub import from_cache_or_hub
 from deltamem.backbone.loading.soundness import check_loaded
 from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.hub import not_fetched
+from deltamem_base.quiet import quiet_transformers
 
 __all__ = ["Compressor", "load_compressor"]
 
@@ -143,7 +145,7 @@ def load_compressor(
     pipeline: Any = PromptCompressor.__new__(PromptCompressor)
     pipeline.model_name, pipeline.use_llmlingua2 = id, True
     pipeline.oai_tokenizer = _Counter(counter)
-    with _random_numbers_kept(), quietly():
+    with _random_numbers_kept(), quiet_transformers():
         _load(pipeline, id, str(device), revision)
         pipeline.init_llmlingua2(max_force_token=max(FORCED, len(force_tokens)))
     pipeline.model.eval().requires_grad_(False)
@@ -186,13 +188,12 @@ def _random_numbers_kept() -> Iterator[None]:
             os.environ["PYTHONHASHSEED"] = hashing
 
 
-def _explain(id: str, fault: Exception) -> Exception:
+def _explain(id: str, fault: Exception, why: str) -> Exception:
     if Path(id).is_dir():
-        reason = str(fault).strip().splitlines()[0]
-        return InvalidInput(f"the folder {id} holds no compressor that can be loaded: {reason}")
-    offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-    return Unavailable(
-        f"the compressor {id} is not on this machine and cannot be fetched{offline}: run "
-        f"`hf download {id}` where there is a network, or name a folder with "
-        "method.compressor=FOLDER"
+        return InvalidInput(f"the folder {id} holds no compressor that can be loaded: {why}")
+    return not_fetched(
+        f"the compressor {id}",
+        why,
+        remedy=f"run `hf download {id}` where there is a network, or name a folder with "
+        "method.compressor=FOLDER",
     )

@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,15 @@ import torch
 from torch import Tensor
 
 from deltamem.backbone.digest import tensors_sha
-from deltamem.backbone.loading.hub import reason_of
 from deltamem.backbone.loading.soundness import check_loaded
-from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, Unavailable, first_line
+from deltamem_base.quiet import quiet_transformers
 
 __all__ = [
     "MINILM_SHA256",
     "Embedder",
     "load_embedder",
     "packaged_folder",
-    "quietly",
     "weights_sha",
 ]
 
@@ -105,7 +103,7 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
             "method.embedder=FOLDER, or leave it out for the packaged one"
         )
     try:
-        with quietly():
+        with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(
                 path, local_files_only=True, trust_remote_code=False
             )
@@ -118,9 +116,8 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
                 output_loading_info=True,
             )
     except Exception as fault:  # transformers raises all kinds of files that do not fit
-        reason = reason_of(fault)
         raise InvalidInput(
-            f"the folder {path} holds no text encoder that can be loaded: {reason}"
+            f"the folder {path} holds no text encoder that can be loaded: {first_line(fault)}"
         ) from fault
     drawn = [key for key in info["missing_keys"] if not key.startswith(POOLER)]
     check_loaded(str(path), {**info, "missing_keys": drawn, "unexpected_keys": ()})
@@ -152,22 +149,6 @@ def packaged_folder() -> Path:
             "the weights of all-MiniLM-L6-v2; name a folder you trust with method.embedder=FOLDER"
         )
     return folder
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Keep the bars and remarks with which transformers loads a model off the terminal."""
-    from transformers.utils import logging
-
-    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def weights_sha(model: Any) -> str:

@@ -6,8 +6,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-from deltamem.backbone.loading.hub import from_cache_or_hub, hub_faults, quiet_hub
+from deltamem.backbone.loading.hub import from_cache_or_hub
 from deltamem_base.faults import Unavailable
+from deltamem_base.hub import hub_faults, not_fetched
+from deltamem_base.quiet import quiet_hub
 
 __all__ = ["HUB_COMMIT", "HUB_ID", "adapter_folder", "pinned_source"]
 
@@ -57,9 +59,10 @@ def pinned_source(name: str, folder: Path) -> str:
     return f"{name.partition('@')[0]}@{folder.name}"
 
 
-def _explain(name: str, fault: Exception) -> Exception:
-    reason = (str(fault).strip().splitlines() or [repr(fault)])[0]
-    return Unavailable(
-        f"the adapter {name} is neither a folder nor on this machine, and cannot be fetched "
-        f"({reason}): run `hf download {name.partition('@')[0]}` where there is a network"
+def _explain(name: str, fault: Exception, why: str) -> Exception:
+    return not_fetched(
+        f"the adapter {name}",
+        why,
+        remedy=f"run `hf download {name.partition('@')[0]}` where there is a network, or name a "
+        "folder with adapter=FOLDER",
     )

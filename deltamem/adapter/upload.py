@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from deltamem.adapter.source import HUB_ID
-from deltamem.backbone.loading.hub import hub_faults, hub_reachable, quiet_hub
-from deltamem_base.faults import Fault, InvalidInput, Unavailable
+from deltamem_base.faults import Fault, InvalidInput, Unavailable, first_line
+from deltamem_base.hub import LOG_IN, hub_answers, hub_faults, why_unreachable
+from deltamem_base.quiet import quiet_hub
 
 __all__ = ["Published", "check_repository", "publish"]
-
-LOG_IN = "run `hf auth login`, or set HF_TOKEN"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +43,7 @@ def check_repository(name: str) -> None:
         validate_repo_id(name)
         fits = HUB_ID.fullmatch(name) is not None
     except HFValidationError as fault:
-        fits, rule = False, str(fault).splitlines()[0].rstrip(".")
+        fits, rule = False, first_line(fault)
     if not fits:
         raise InvalidInput(f"'{name}' is no repository of the hub: {rule}")
 
@@ -79,9 +77,8 @@ def publish(
     token = get_token()
     if token is None:
         raise Unavailable(f"there is no token of the hub: {LOG_IN}")
-    if not hub_reachable():
-        offline = " (HF_HUB_OFFLINE is set)" if os.environ.get("HF_HUB_OFFLINE") else ""
-        raise Unavailable(f"the hub, {constants.ENDPOINT}, cannot be reached{offline}")
+    if not hub_answers():
+        raise Unavailable(f"{constants.ENDPOINT} cannot be reached: {why_unreachable()}")
     api = HfApi(endpoint=constants.ENDPOINT, token=token, library_name="deltamem")
     with _one_sentence(repository), quiet_hub() as notes:
         api.create_repo(repository, private=private or None, exist_ok=True)

@@ -10,7 +10,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.faults import Unavailable, check_choice, first_line
+from deltamem_base.hub import is_offline, not_fetched, why_unreachable
+from deltamem_base.user_cache import user_cache
 from deltamem_base.whole_files import write_bytes
 
 __all__ = [
@@ -33,8 +35,7 @@ def check_protocol(protocol: str) -> None:
     Raises:
         InvalidInput: naming the choices.
     """
-    if protocol not in PROTOCOLS:
-        raise InvalidInput(f"bench.protocol is '{protocol}'; choose one of {', '.join(PROTOCOLS)}")
+    check_choice("bench.protocol", protocol, PROTOCOLS)
 
 
 def cache_folder() -> Path:
@@ -42,7 +43,7 @@ def cache_folder() -> Path:
     named = os.environ.get("DELTAMEM_DATA")
     if named:
         return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "deltamem"
+    return user_cache()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,15 +77,12 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
     path = cache_folder() / source.name
     if path.is_file():
         return path
+    if is_offline():
+        raise _not_fetched(source, why_unreachable())
     try:
-        if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
-            raise OSError("HF_HUB_OFFLINE is set")
         content = _download(source.url)
     except (OSError, http.client.HTTPException) as fault:
-        raise Unavailable(
-            f"{source.name} ({source.licence}) is neither in {path.parent} nor can it be fetched "
-            f"from {source.url} ({fault}): give a copy with bench.path=FILE"
-        ) from fault
+        raise _not_fetched(source, first_line(fault)) from fault
     found = hashlib.sha256(content).hexdigest()
     if found != source.sha256:
         raise Unavailable(
@@ -92,6 +90,14 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
             f"expected {source.sha256[:12]}): give a copy with bench.path=FILE"
         )
     return write_bytes(path, content)
+
+
+def _not_fetched(source: UrlSource, why: str) -> Unavailable:
+    return not_fetched(
+        f"{source.name} ({source.licence})",
+        f"{source.url}: {why}",
+        remedy=f"put it into {cache_folder()}, or give a copy with bench.path=FILE",
+    )
 
 
 def _download(url: str) -> bytes:

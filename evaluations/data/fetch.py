@@ -9,12 +9,19 @@ complete; one without is gone on with.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deltamem_base.faults import Unavailable
+from deltamem_base.faults import Unavailable, first_line
+from deltamem_base.hub import (
+    accept_terms,
+    hub_faults,
+    is_gated,
+    is_offline,
+    not_fetched,
+    why_unreachable,
+)
 from deltamem_base.whole_files import write_json
 from evaluations.data.datafile import UrlSource, cache_folder, locate, sha256_of
 from evaluations.data.sources import MANIFEST, HubSource, fetched_folder
@@ -83,10 +90,8 @@ def _verify(path: Path, digest: str) -> None:
 
 def _fetch_hub(source: HubSource, folder: Path, tell: Progress) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError
 
-    # the hub's own error is of the kind that its HTTP library raises where there is no network
-    faults: tuple[type[Exception], ...] = (*HfHubHTTPError.__bases__, OSError)
+    faults = hub_faults()
     try:
         info = HfApi().dataset_info(source.id, revision=source.revision, files_metadata=True)
         files = [f for f in info.siblings or [] if _wanted(f.rfilename, source)]
@@ -105,7 +110,7 @@ def _fetch_hub(source: HubSource, folder: Path, tell: Progress) -> Path:
             digests[file.rfilename] = sha256_of(Path(got))
             _check_lfs(file, digests[file.rfilename], Path(got))
     except faults as fault:
-        raise Unavailable(_explain(source, fault)) from fault
+        raise _explain(source, fault) from fault
     tell(len(files), len(files), "")
     content = {
         "id": source.id,
@@ -135,21 +140,15 @@ def _check_lfs(file: Any, digest: str, path: Path) -> None:
         )
 
 
-def _explain(source: HubSource, fault: Exception) -> str:
-    from huggingface_hub.errors import GatedRepoError
-
-    terms = (
-        f"accept its terms on https://huggingface.co/datasets/{source.id} and run `hf auth login` "
-        "(or set HF_TOKEN)"
-    )
+def _explain(source: HubSource, fault: Exception) -> Unavailable:
+    terms = accept_terms(source.id, data=True)
     refused = getattr(getattr(fault, "response", None), "status_code", None) in REFUSED
-    if isinstance(fault, GatedRepoError) or (source.gated and refused):
-        return f"{source.id} is gated: {terms}"
-    reason = (str(fault).strip().splitlines() or [repr(fault)])[0]
-    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
-        reason = "HF_HUB_OFFLINE is set"
+    if is_gated(fault) or (source.gated and refused):
+        return Unavailable(f"{source.id} is gated: {terms}")
     gate = f"; it is gated: first {terms}" if source.gated else ""
-    return (
-        f"{source.id} cannot be fetched ({reason}): run this where there is a network and copy "
-        f"{cache_folder()} over, or give a copy with {source.setting}=FILE{gate}"
+    return not_fetched(
+        source.id,
+        why_unreachable() if is_offline() else first_line(fault),
+        remedy=f"run this where there is a network and copy {cache_folder()} over, or give a copy "
+        f"with {source.setting}=FILE{gate}",
     )

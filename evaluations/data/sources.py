@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deltamem_base.faults import InvalidData, Unavailable
+from deltamem_base.faults import InvalidData, Unavailable, first_line
+from deltamem_base.hub import accept_terms, is_gated, not_fetched, why_unreachable
 from deltamem_base.json_text import read_document
-from deltamem_base.offline import NO_NETWORK, quiet_datasets
+from deltamem_base.quiet import quiet_datasets
 from evaluations.benchmark import Data
 from evaluations.data.datafile import cache_folder, sha256_of
 from evaluations.data.rows.files import SUFFIXES, Row, read_file
@@ -136,7 +136,8 @@ def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
                     for i, values in enumerate(data)
                 ]
         except (OSError, ValueError, RuntimeError) as fault:
-            raise Unavailable(_unavailable(source, fault, online=online)) from fault
+            why = first_line(fault) if online else why_unreachable()
+            raise _explain(source, fault, why) from fault
     digest = hashlib.sha256()
     for row in rows:
         text = json.dumps(row.values, sort_keys=True, ensure_ascii=False, default=str)
@@ -153,18 +154,14 @@ def _commit(data: Any) -> str | None:
     return None
 
 
-def _unavailable(source: HubSource, fault: Exception, *, online: bool) -> str:
-    bench = f"{source.setting}=FILE"
-    if source.gated or "is a gated dataset" in str(fault):
-        return (
-            f"{source.id} is gated and not on this machine: accept its terms on "
-            f"https://huggingface.co/datasets/{source.id}, run `hf auth login`, then `deltamem "
-            f"fetch`; or give a copy with {bench}"
+def _explain(source: HubSource, fault: Exception, why: str) -> Unavailable:
+    copy = f"give a copy with {source.setting}=FILE"
+    if source.gated or is_gated(fault):
+        terms = accept_terms(source.id, data=True)
+        return Unavailable(
+            f"{source.id} is gated and not on this machine: {terms}, then run `deltamem fetch`; or "
+            + copy
         )
-    offline = os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0")
-    said = str(fault).strip().splitlines()[0] if online else NO_NETWORK
-    why = "HF_HUB_OFFLINE is set" if offline else said
-    return (
-        f"{source.id} is not on this machine and cannot be fetched ({why}): run `deltamem fetch` "
-        f"where there is a network, or give a copy with {bench}"
+    return not_fetched(
+        source.id, why, remedy=f"run `deltamem fetch` where there is a network, or {copy}"
     )

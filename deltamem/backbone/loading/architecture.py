@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from deltamem.backbone.loading.hub import reason_of
 from deltamem.backbone.loading.load import load_config
-from deltamem_base.faults import InvalidInput
+from deltamem_base.faults import InvalidInput, first_line
 
 __all__ = ["decoder_layers", "empty_model"]
 
@@ -41,7 +40,7 @@ def empty_model(
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except Exception as fault:  # of all kinds: transformers takes a configuration as it comes
         raise InvalidInput(
-            f"no model can be made of the configuration of {id}: {reason_of(fault)}"
+            f"no model can be made of the configuration of {id}: {first_line(fault)}"
         ) from fault
 
 

@@ -49,7 +49,7 @@ def test_a_repository_is_found_in_the_cache_and_loads(
 
 @pytest.mark.parametrize("name", ["someone/other", "someone/memory@no-such-commit"])
 def test_what_is_not_here_is_said(name: str, hub_cache: Path) -> None:
-    with pytest.raises(Unavailable, match=f"the adapter {name} is neither a folder nor on this"):
+    with pytest.raises(Unavailable, match=f"the adapter {name} is not on this machine"):
         adapter_folder(name)
 
 

@@ -501,7 +501,7 @@ def test_no_network() -> None:
     faults = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(faults) == 2
     assert len(done.stderr.splitlines()) == 4  # and a licence each
-    assert faults[0].startswith("error: hotpotqa: hotpotqa/hotpot_qa cannot be fetched (")
+    assert faults[0].startswith("error: hotpotqa: hotpotqa/hotpot_qa is not on this machine")
     assert "run this where there is a network" in faults[1]
     assert "it is gated: first accept its terms" in faults[1]
 

@@ -141,9 +141,9 @@ def test_printing_the_config_does_nothing(cli: Callable[..., Any]) -> None:
         (
             ["model=qwen3-4b", "method=frozen"],
             4,
-            "the weights of Qwen/Qwen3-4B-Instruct-2507 are not",
+            "the model Qwen/Qwen3-4B-Instruct-2507 is not",
         ),
-        (["model=qwen3-4b", "model.id=/nowhere"], 4, "the weights of /nowhere are not"),
+        (["model=qwen3-4b", "model.id=/nowhere"], 4, "the model /nowhere is not"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
 )

@@ -68,7 +68,7 @@ def test_train_without_the_weights(cli: Callable[..., Any]) -> None:
     small = ("training=recall", "training.steps=1", "training.micro_batch_size=1")
     done = cli("train", "model=qwen3-4b", "writer=ssw", *small, "runtime.dtype=bfloat16")
     assert done.code == 4
-    assert "error: the weights of Qwen/Qwen3-4B-Instruct-2507 are not on this machine" in done.err
+    assert "error: the model Qwen/Qwen3-4B-Instruct-2507 is not on this machine" in done.err
     assert "hf download Qwen/Qwen3-4B-Instruct-2507" in done.err
     assert len(done.err.strip().splitlines()) == 1
 

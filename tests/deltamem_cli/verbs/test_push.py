@@ -220,7 +220,7 @@ def test_what_is_named_wrongly(
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     done = cli("push", str(adapter), NAME)
     assert done.code == 4
-    assert "cannot be reached (HF_HUB_OFFLINE is set)" in done.err
+    assert "cannot be reached: HF_HUB_OFFLINE is set" in done.err
     assert "hf_secret" not in done.err
 
 

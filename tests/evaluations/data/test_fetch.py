@@ -92,6 +92,7 @@ def hub() -> Iterator[str]:
 
 FETCH = """
 import sys
+from deltamem_base.faults import Unavailable
 from evaluations.data.fetch import fetch
 from evaluations.data.sources import HubSource
 try:
@@ -171,7 +172,7 @@ def test_gated_and_missing(hub: str, tmp_path: Path) -> None:
     assert "some/gated is gated: accept its terms on https://huggingface.co" in done.stderr
     done = fetch_in_a_process(hub, tmp_path, "some/nothing")
     assert done.returncode == 1
-    assert "some/nothing cannot be fetched" in done.stderr
+    assert "some/nothing is not on this machine and cannot be fetched" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -186,7 +187,7 @@ def test_a_single_file(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         fetch(other)
     assert not (tmp_path / "o.json").exists()
     missing = UrlSource(name="m.json", url=f"{hub}/nothing", sha256=digest, licence="free")
-    with pytest.raises(Unavailable, match=r"m.json \(free\) is neither"):
+    with pytest.raises(Unavailable, match=r"m.json \(free\) is not on this machine"):
         fetch(missing)
 
 
