@@ -20,7 +20,6 @@ __all__ = [
     "Run",
     "compare_runs",
     "flips",
-    "in_a_line",
     "read_run",
 ]
 
@@ -188,9 +187,3 @@ def _flip(name: str, row: Row, other: Row, effect: float) -> Flip:
         b=other["prediction"],
         effect=effect,
     )
-
-
-def in_a_line(text: str, *, longest: int) -> str:
-    """A question or an answer in one line of at most so many characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"

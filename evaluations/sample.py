@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Interval
 
 from deltamem_base.faults import InvalidInput
+from deltamem_base.seeds import seed_of
 
 __all__ = [
     "Cut",
@@ -122,5 +122,4 @@ def prompt_of(sample: Sample, *, history: int, run_seed: int) -> Prompt:
 
 def sample_seed(run_seed: int, sample_id: str) -> int:
     """Seed of one sample's random numbers: no batch, order or resumption can change it."""
-    digest = hashlib.sha256(f"{run_seed}:{sample_id}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
+    return seed_of(f"{run_seed}:{sample_id}")

@@ -7,7 +7,6 @@ missing. The writer is the frozen backbone itself. The prompts are our own words
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from deltamem.backbone import Backbone, Messages, generate
 from deltamem.training import Ask
 from deltamem.training.collate import encode_ask
 from deltamem_base.faults import InvalidInput, check_choice
+from deltamem_base.seeds import seed_of
 
 __all__ = ["ExampleSource", "Examples", "read_pairs"]
 
@@ -149,7 +149,7 @@ class Examples:
                 "method.examples.form=text"
             )
         sampling = Sampling(max_new_tokens=self.max_new_tokens, temperature=self.temperature)
-        seeds = [_seed(f"{seed} {number} {i}") for i in range(len(talks))]
+        seeds = [seed_of(f"{seed} {number} {i}") for i in range(len(talks))]
         return [g.text for g in generate(backbone, prompts, sampling, seeds=seeds)]
 
 
@@ -176,7 +176,3 @@ def _row(backbone: Backbone, question: str, answer: str) -> list[int]:
     ask = Ask(visible=[{"role": "user", "content": question}], answer=answer)
     prompt, target = encode_ask(backbone, ask)
     return prompt + target
-
-
-def _seed(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

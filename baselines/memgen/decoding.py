@@ -46,9 +46,9 @@ class Reading:
     def selected(self, rows: Sequence[int]) -> Reading:
         """A copy of the sequences ``rows``, repeats allowed; this one stays as it is."""
         self.last_hidden()
-        twin = copy.copy(self)
-        twin.cache, twin.mask, twin._waiting = self.cache.selected(rows), self.mask[rows], []
-        return twin
+        chosen = copy.copy(self)
+        chosen.cache, chosen.mask, chosen._waiting = self.cache.selected(rows), self.mask[rows], []
+        return chosen
 
     def last_hidden(self) -> Tensor | None:
         """Read what waits; hidden vectors (B, D) after it, None when nothing waited."""
@@ -63,13 +63,7 @@ class Reading:
         self.last_hidden()
         batch = len(self.mask)
         mask = torch.cat([self.mask, self.mask.new_ones(batch, len(queries))], dim=1)
-        return self._read(queries.expand(batch, -1, -1), mask, self._forked())
-
-    def _forked(self) -> MemoryCache:
-        """Layers put new keys into tensors of their own, so nothing needs to be copied."""
-        twin = copy.copy(self.cache)
-        twin.layers = [copy.copy(layer) for layer in self.cache.layers]
-        return twin
+        return self._read(queries.expand(batch, -1, -1), mask, self.cache.forked())
 
     def _read(self, inputs: Tensor, mask: Tensor, cache: MemoryCache) -> Tensor:
         with self.lora.attach(self.model):
@@ -95,7 +89,7 @@ class Readings:
     def start(
         cls, model: Any, weights: MemGenWeights, *, batch: int, ask_trigger: bool
     ) -> Readings:
-        """Of ``batch`` empty sequences."""
+        """Readings of ``batch`` empty sequences."""
         weaver, trigger = weights.weaver, weights.trigger
         return cls(
             Reading(model, weaver.lora, lambda x: weaver.into(x.float()), batch=batch),

@@ -11,7 +11,6 @@ messages they came from. The kinds:
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +18,12 @@ from itertools import groupby
 
 from deltamem.backbone import Messages
 from deltamem_base.faults import InvalidInput, check_choice
+from deltamem_base.sentences import tiling_sentences
 
 __all__ = ["UNITS", "Piece", "TokenStarts", "Unit", "sessions", "shown", "split_units", "text_kind"]
 
 UNITS = ("message", "pair", "chunk", "session")
 
-SENTENCE = re.compile(r".*?(?:[.!?]+[\"')\]]*\s+|[。！？]+\s*|\n+|\Z)", re.DOTALL)
-"""A sentence with the white space after it: sentences tile a text."""
 GAP = "\n[...]\n"
 """Stands where text is left out that would not be missed otherwise."""
 BREAK = "\n\n"
@@ -204,10 +202,7 @@ def _sentences(
     starts = token_starts(text)
     if not text:
         yield Piece(number, 0, 0), 0
-    for match in SENTENCE.finditer(text):
-        begin, end = match.span()
-        if begin == end:
-            continue
+    for begin, end in tiling_sentences(text):
         first, after = bisect_left(starts, begin), bisect_left(starts, end)
         for token in range(first + size, after, size):
             yield Piece(number, begin, starts[token]), size

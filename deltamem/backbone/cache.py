@@ -96,7 +96,15 @@ class MemoryCache(DynamicCache):
 
     def selected(self, rows: Sequence[int]) -> MemoryCache:
         """A new cache with copies of the sequences ``rows``; this one stays as it is."""
-        twin = copy.copy(self)
-        twin.layers = [copy.copy(layer) for layer in self.layers]
-        twin.batch_select_indices(torch.as_tensor(rows, dtype=torch.long))
-        return twin
+        fork = self.forked()
+        fork.batch_select_indices(torch.as_tensor(rows, dtype=torch.long))
+        return fork
+
+    def forked(self) -> MemoryCache:
+        """A new cache that goes on from this one, which stays as it is.
+
+        Layers put new keys into tensors of their own, so that no number is copied.
+        """
+        fork = copy.copy(self)
+        fork.layers = [copy.copy(layer) for layer in self.layers]
+        return fork

@@ -9,7 +9,6 @@ fails leaves the conversation as it was.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +33,7 @@ from deltamem.memory.observation import observed, write_observed
 from deltamem.memory.state_file import Transcript, load_state, save_state
 from deltamem.memory.writing import write_windows
 from deltamem_base.faults import InvalidInput, check_choice
+from deltamem_base.seeds import seed_of
 
 __all__ = ["Conversation", "Reply"]
 
@@ -215,7 +215,7 @@ class Conversation:
                 self.backbone,
                 [ids[past:]],
                 self.decoding,
-                seeds=[_turn_seed(self._seed, len(held.turns))],
+                seeds=[seed_of(f"{self._seed}:{len(held.turns)}")],
                 cache=cache,
                 past=mask,
                 on_token=lambda row, token: stream.push(token),
@@ -280,9 +280,3 @@ class Conversation:
             "conversation was written again from its text"
         )
         return rendered_again(replace(held, state=state, turns=turns), self.backbone)
-
-
-def _turn_seed(seed: int, turn: int) -> int:
-    """Random numbers of a turn's own, the same in a conversation that was saved and loaded."""
-    digest = hashlib.sha256(f"{seed}:{turn}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")

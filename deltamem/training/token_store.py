@@ -28,6 +28,7 @@ from deltamem.training import collate
 from deltamem.training.alone import locked
 from deltamem.training.collate import EncodedEpisode, check_read_length
 from deltamem.training.episodes import Episode, Episodes, episodes_sha
+from deltamem_base import sentences
 from deltamem_base.faults import InvalidInput
 from deltamem_base.whole_files import sync
 
@@ -37,7 +38,7 @@ TOKENS = ("write_ids", "segments", "prompt_ids", "answer_ids")
 """Columns of int32, of all episodes one after the other."""
 ENDS = ("writes", "asks", "prompts", "answers")
 """Columns of int64: where each episode's tokens and asks, each ask's prompt and answer end."""
-CODE = (chat_template, spans, rendering, collate)
+CODE = (chat_template, sentences, spans, rendering, collate)
 """Modules that make tokens of episodes."""
 BLOCK = 1 << 22
 """Numbers that are hashed at once."""

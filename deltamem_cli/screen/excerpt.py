@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from deltamem_base.excerpts import without_middle
+
 __all__ = ["LONGEST", "excerpt"]
 
 LONGEST = 400
@@ -16,8 +18,5 @@ def excerpt(text: str, *, longest: int = LONGEST, indent: str = "") -> str:
         longest: characters that are kept.
         indent: goes in front of every line but the first.
     """
-    text = text.rstrip("\n")
-    if len(text) > longest:
-        left = len(text) - longest
-        text = f"{text[: longest // 2]} [... {left:,} characters ...] {text[-longest // 2 :]}"
+    text = without_middle(text.rstrip("\n"), longest=longest)
     return text.replace("\n", f"\n{indent}")

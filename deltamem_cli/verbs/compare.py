@@ -107,7 +107,8 @@ def _row(line: Line) -> Sequence[str]:
 
 
 def _flip(flip: Flip) -> str:
-    from evaluations.comparison import WITHHELD, in_a_line
+    from deltamem_base.excerpts import in_a_line
+    from evaluations.comparison import WITHHELD
 
     short = partial(in_a_line, longest=LONGEST)
     kind = "fixed " if flip.effect > 0 else "broken"

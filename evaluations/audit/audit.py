@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from deltamem_base.excerpts import in_a_line
 from evaluations.audit.gold import can_tell, given_away
 from evaluations.audit.leaves import differing, leaves, same_first_row
 from evaluations.benchmark import Benchmark
@@ -110,7 +111,7 @@ class _Asker:
         """An answer or a reference in a finding, where it may be printed."""
         if self.benchmark.confidential:
             return "[withheld]"
-        return f"'{text}'" if len(text) <= LONGEST_QUOTE else f"'{text[: LONGEST_QUOTE - 3]}...'"
+        return f"'{in_a_line(text, longest=LONGEST_QUOTE)}'"
 
     def ask(self, *samples: Sample, history: int | None = None) -> list[str]:
         """Answers of samples whose histories stand in the batch in their order."""

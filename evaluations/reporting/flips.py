@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from evaluations.comparison import Flip, Run, flips, in_a_line
+from deltamem_base.excerpts import in_a_line
+from evaluations.comparison import Flip, Run, flips
 from evaluations.reporting.attribution import REFERENCE, Attribution
 from evaluations.reporting.collection import SampleReader, StoredRecord
 from evaluations.reporting.naming import row_names

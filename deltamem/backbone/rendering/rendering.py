@@ -20,10 +20,10 @@ from deltamem.backbone.rendering.spans import (
     label,
     message_spans,
     sentences,
-    skip_space,
     turns_of,
 )
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE
+from deltamem_base.sentences import skip_space
 
 __all__ = ["Rendered", "render", "render_history"]
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering.chat_template import ChatTemplate, mark
 from deltamem_base.faults import InvalidInput
+from deltamem_base.sentences import sentence_ends, skip_space
 
 __all__ = [
     "OUTSIDE",
@@ -24,7 +25,6 @@ __all__ = [
     "label",
     "message_spans",
     "sentences",
-    "skip_space",
     "turns_of",
 ]
 
@@ -32,8 +32,6 @@ OUTSIDE = -1
 """Number of what belongs to no message."""
 AFTER_INSTRUCTIONS = "\n\n"
 """Between instructions and the user turn that takes them in, as in Gemma 3's own template."""
-SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]]*(?=\s)|[。！？]+|\n+")
-"""Before the white space, because tokens carry the space in front of a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,13 +197,6 @@ def _header(piece: str, closing: re.Pattern[str]) -> int:
     return skip_space(piece, ends[-1] if ends else 0)
 
 
-def skip_space(text: str, at: int) -> int:
-    """The first place from ``at`` on where no white space is."""
-    while at < len(text) and text[at].isspace():
-        at += 1
-    return at
-
-
 def sentences(text: str, spans: Sequence[Span]) -> Iterator[Span]:
     """Cut contents into sentences; a header goes with the first, what comes after with the last."""
     number = 0
@@ -214,10 +205,10 @@ def sentences(text: str, spans: Sequence[Span]) -> Iterator[Span]:
             continue
         cut, content = span.start, span.content
         last = span.content + len(text[span.content : span.said].rstrip())
-        for match in SENTENCE_END.finditer(text, span.content, last):
-            if match.end() < last and text[content : match.end()].strip():
-                yield Span(cut, content, match.end(), match.end(), number)
-                number, cut, content = number + 1, match.end(), match.end()
+        for _, end in sentence_ends(text, span.content, last):
+            if end < last and text[content:end].strip():
+                yield Span(cut, content, end, end, number)
+                number, cut, content = number + 1, end, end
         yield Span(cut, content, span.said, span.end, number)
         number += 1
 

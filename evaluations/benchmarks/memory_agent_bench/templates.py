@@ -18,7 +18,6 @@ and one table; it is parsed and never run:
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from string import Formatter
 from typing import Any
 
 from deltamem_base.faults import InvalidData, Unavailable
+from deltamem_base.sentences import sentence_ends
 
 __all__ = [
     "CHUNK_CHARS",
@@ -47,8 +47,6 @@ TIME_STAMP = "2025-07-07 00:00:00"
 
 CHUNK_CHARS = 4096 * 4
 """4,096 tokens, the benchmark's size of a piece, at the usual four characters to a token."""
-SENTENCE_END = re.compile(r"(?<![.!?])[.!?]++[\"')\]”’]*(?=\s)|[。！？]+|(?=\n)")
-"""Before the white space, which the next piece begins with."""
 
 SYSTEM = (
     "You are given a long text, piece by piece, and then asked about it. Remember what it says."
@@ -134,8 +132,9 @@ def split_context(context: str, *, max_chars: int = CHUNK_CHARS) -> Iterator[str
     start = 0
     while len(context) - start > max_chars:
         limit = start + max_chars
-        ends = (match.end() for match in SENTENCE_END.finditer(context, start + 1, limit + 1))
-        end = max((end for end in ends if end <= limit), default=0)
+        # the next piece begins with the white space behind a sentence
+        ends = (words for words, _ in sentence_ends(context, start + 1, limit + 1))
+        end = max((end for end in ends if start < end <= limit), default=0)
         if not end:
             spaces = [context.rfind(space, start + 1, limit + 1) for space in " \n\t"]
             end = max(spaces) if max(spaces) > start else limit
