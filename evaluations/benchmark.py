@@ -1,4 +1,4 @@
-"""What every benchmark provides: samples, histories, a score, and the protocol behind them."""
+"""The base class of benchmarks: samples, histories, a score, and the protocol behind them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Benchmark", "Data", "Entry", "Scored", "digest_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """Where the samples come from."""
+    """Provenance of the samples."""
 
     source: str
     """Hub id, file name or generator."""
@@ -33,7 +33,7 @@ class Data:
     content: str | None = None
     """Digest of the rows as they are understood: the same for every form of their file."""
     deviations: tuple[str, ...] = ()
-    """Where the data differs from the release, in words for a footnote."""
+    """Differences from the release, in words for a footnote."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +102,10 @@ class Benchmark(ABC):
 
     @abstractmethod
     def read(self) -> tuple[Data, Sequence[Entry]]:
-        """Histories with their questions, in the order of the data, and where they come from."""
+        """Provenance of the data, and its histories with their questions in its order."""
 
     def sources(self) -> Sequence[Any]:
-        """What `deltamem fetch` downloads: hub data sets and released files; none by default."""
+        """Hub data sets and released files that `deltamem fetch` downloads; none by default."""
         return ()
 
     def data(self) -> Data:
@@ -118,11 +118,11 @@ class Benchmark(ABC):
 
     @abstractmethod
     def history(self, history_id: str) -> History:
-        """What comes before the questions that share ``history_id``."""
+        """The history of the questions that share ``history_id``."""
 
     @abstractmethod
     def decoding(self, sample: Sample) -> Decoding:
-        """How this sample's answer is decoded."""
+        """Settings by which this sample's answer is decoded."""
 
     def score(self, sample: Sample, prediction: str) -> dict[str, float]:
         """Scores of one prediction by metric: of what it says after its thinking, if it has any."""

@@ -42,7 +42,7 @@ WRITES: dict[str, Callable[[Benchmark, str, Sequence[str]], History]] = {
     "foreign": _foreign,
     "nothing": _nothing,
 }
-"""What a control may have written: the sample's own history, another's, or nothing."""
+"""Choices of a control: the sample's own history is written, another's, or nothing."""
 
 
 def control_history(
@@ -52,7 +52,7 @@ def control_history(
 
     Args:
         benchmark: where histories come from.
-        history_id: whose.
+        history_id: the sample's own.
         writes: a key of :data:`WRITES`.
         order: the ids of all histories of the benchmark.
 

@@ -17,7 +17,7 @@ SIGNS = (
     "CUDNN_STATUS_NOT_INITIALIZED",
     "CUSOLVER_STATUS_ALLOC_FAILED",
 )
-"""CUDA's libraries each have words of their own for a failed allocation."""
+"""Words by which torch and CUDA's libraries say that an allocation failed."""
 
 
 def out_of_memory(fault: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""What a benchmark consists of: histories, and questions about them."""
+"""Histories, and questions about them: the parts of a benchmark."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ SIDES = ("start", "end", "middle")
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """How a history in view is shortened when it does not fit. What is only written never is."""
+    """The way in which a history in view is shortened to fit; one that is only written never is."""
 
     side: str = "start"
-    """Which part goes: the ``start`` (oldest), the ``end`` or the ``middle``."""
+    """The part that goes: the ``start`` (oldest), the ``end`` or the ``middle``."""
     max_chars: int | None = None
     """A limit of the benchmark's own, in characters over all contents; None for none."""
 
@@ -49,7 +49,7 @@ class Cut:
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
-    """How to decode. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
+    """Settings of decoding. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""
 
     max_new_tokens: Annotated[int, Ge(1)]
     temperature: Annotated[float, Ge(0)] = 0.0
@@ -59,7 +59,7 @@ class Decoding:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What comes before the questions, in chronological order unless a protocol says otherwise."""
+    """Messages before the questions, in chronological order unless a protocol says otherwise."""
 
     messages: tuple[Message, ...]
     """A leading system message holds instructions: it stays when the rest is dropped."""
@@ -67,13 +67,13 @@ class History:
     """Text between messages of one role that share a turn, the question too; None: a turn each."""
     cut: Cut = field(default_factory=Cut)
     replaced: tuple[Message, ...] | None = None
-    """Under a control: what is written in place of ``messages``."""
+    """Messages that a control has written in place of ``messages``."""
     reserve: int = 0
     """Tokens to keep free for the question and the answer."""
 
     @property
     def written(self) -> tuple[Message, ...]:
-        """What goes into the memory."""
+        """Messages that go into the memory."""
         return self.messages if self.replaced is None else self.replaced
 
 
@@ -104,14 +104,14 @@ class Prompt:
     question: str
     """Text of the user turn that is answered."""
     history: int
-    """Which history of the batch it is about."""
+    """Number of the history in the batch that it is about."""
     seed: int
     asked: str | None = None
     """The question without directions for its answer; None where there are none."""
 
 
 def prompt_of(sample: Sample, *, history: int, run_seed: int) -> Prompt:
-    """How a method is asked a sample whose history is number ``history`` of its batch."""
+    """The prompt for a sample whose history is number ``history`` of its batch."""
     return Prompt(
         question=sample.question,
         asked=sample.asked,

@@ -22,7 +22,7 @@ BLOCK = re.compile(f"{OPEN}.*?{CLOSE}", re.DOTALL)
 THINKING_RULE = (
     "blocks of <think> and all before a lone </think> are cut; an unclosed <think> is no answer"
 )
-"""In words, for the fingerprint of a benchmark."""
+"""The rule in words, for the fingerprint of a benchmark."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ def whole(text: str, *, opened: bool) -> str:
 
 
 def count_thinking(predictions: Iterable[str]) -> dict[str, int]:
-    """How many answers had their thinking ``cut``, and how many were left ``unfinished``."""
+    """Numbers of answers whose thinking was ``cut``, and of those that it left ``unfinished``."""
     finals = [final_answer(prediction) for prediction in predictions]
     return {
         "cut": sum(final.cut for final in finals),

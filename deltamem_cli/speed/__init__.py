@@ -1,1 +1,1 @@
-"""How fast it is: ratios between things that are timed in turn, in one process."""
+"""Speed as ratios between things that are timed in turn, in one process."""

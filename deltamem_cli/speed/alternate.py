@@ -10,7 +10,7 @@ from dataclasses import dataclass
 __all__ = ["Figure", "LeftOut", "alternate", "figure"]
 
 LEAST_SECONDS = 0.3
-"""What is quick is repeated within its turn for so long."""
+"""A turn lasts at least so long: quick work is repeated within it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Figure:
     spread: tuple[float, float]
     """Least and largest of the rounds."""
     setting: str
-    """What was divided by what, at which size."""
+    """Numerator, denominator and size, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,11 +59,18 @@ def figures(
     ratios = [again * questions / sampled / together for together, again in times]
     setting = f"read for each question over written once, {sampled} stand for all, {size}"
     yield figure("eval.ask_many", ratios, setting)
+    yield _batched(asking, size, rounds=rounds, tick=tick)
+
+
+def _batched(
+    asking: _Asking, size: str, *, rounds: int, tick: Callable[[int, int], None]
+) -> Figure:
+    """eval.batched, from a state that is written once."""
     asking.write()
-    works = [lambda: asking.ask(BATCH), lambda: asking.ask(1)]
+    works: list[Callable[[], object]] = [lambda: asking.ask(BATCH), lambda: asking.ask(1)]
     times = alternate(works, rounds=rounds, tick=tick)
     ratios = [alone / together for together, alone in times]
-    yield figure("eval.batched", ratios, f"one by one over {BATCH} side by side, {size}")
+    return figure("eval.batched", ratios, f"one by one over {BATCH} side by side, {size}")
 
 
 @dataclass

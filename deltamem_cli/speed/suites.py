@@ -18,7 +18,7 @@ SUITES = {
     "decode": "tokens per second with a memory, against the bare model",
     "eval": "one history and many questions: written once, asked side by side",
 }
-"""What there is to measure: modules of deltamem_cli.speed, each with ``figures(tick)``."""
+"""Modules of deltamem_cli.speed that measure something, each with ``figures(tick)``."""
 
 
 def measure(suite: str, *, console: Console) -> None:

@@ -1,4 +1,4 @@
-"""One optimiser step with thousands of written tokens: what of its time is the memory's scan.
+"""One optimiser step with thousands of written tokens, and the share of its time that scans take.
 
 The reference is a memory that does everything but remember: the same projections, gates and
 steering, with reads and states that need no recurrence. So what is over 1 is the scan.

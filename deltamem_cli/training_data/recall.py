@@ -83,7 +83,7 @@ class RecallEpisodes:
         return self.size
 
     def __getitem__(self, index: int) -> Episode:
-        from evaluations.benchmarks.recall.recall import training_dialogue
+        from evaluations.benchmarks.recall import training_dialogue
 
         if index < self.easy:
             made = training_dialogue(

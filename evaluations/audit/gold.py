@@ -66,7 +66,7 @@ def _references(sample: Sample) -> frozenset[str]:
 
 
 def _frames(sample: Sample) -> list[Frame]:
-    """What stands around the question, for every place where it may be meant to stand."""
+    """Text before and after the question, for every place where it may be meant to stand."""
     places = re.finditer(re.escape(sample.asked), sample.question) if sample.asked else ()
     frames = [(sample.question[: m.start()], sample.question[m.end() :]) for m in places]
     return frames or [(sample.question, "")]

@@ -33,7 +33,7 @@ def _walk(state: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """Where two states differ in any bit, the first place; None where they are the same."""
+    """The first place where two states differ in any bit; None where they are the same."""
     for name in [*one, *(name for name in other if name not in one)]:
         if name not in one or name not in other or not _same(one[name], other[name]):
             return name

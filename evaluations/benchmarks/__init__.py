@@ -1,1 +1,1 @@
-"""The benchmarks, one file or folder each."""
+"""One module or folder for each benchmark; ``bench=NAME`` is the file ``conf/bench/NAME.yaml``."""

@@ -29,7 +29,7 @@ VERBS = ("saw", "left", "found", "took", "made", "kept", "moved", "painted", "op
 WHO = ("she", "he", "they", "we", "the man", "the woman")
 QUESTION = "Tell everything that happened, in order and in your own words, as a long story."
 WORDS_PER_SENTENCE = 8
-"""With its full stop; most tokenizers have one token for each of these words."""
+"""Words of a sentence with its full stop; most tokenizers have one token for each."""
 SENTENCES_PER_MESSAGE = 16
 
 

@@ -49,11 +49,11 @@ class HubSource:
     licence: str = ""
     gated: bool = False
     setting: str = "bench.path"
-    """How a user gives a copy of their own."""
+    """The setting by which a user gives a copy of their own."""
 
     @property
     def folder_name(self) -> str:
-        """Of the fetched files in the data folder."""
+        """Name of the folder that holds the fetched files, inside the data folder."""
         return self.id.replace("/", "__")
 
 
@@ -80,7 +80,7 @@ def load_rows(source: HubSource, *, given: str | None) -> tuple[list[Row], Data]
 
 
 def fetched_folder(source: HubSource) -> Path:
-    """Where `deltamem fetch` puts this data set."""
+    """The folder into which `deltamem fetch` puts this data set."""
     return cache_folder() / source.folder_name
 
 
@@ -121,7 +121,7 @@ def _split_of(file: Path, source: HubSource) -> str | None:
 
 
 def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
-    """Through the hub's cache, or the network where there is one."""
+    """Rows from the hub's cache, or from the network where there is one."""
     from datasets import load_dataset
 
     rows: list[Row] = []

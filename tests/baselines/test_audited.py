@@ -25,10 +25,10 @@ from evaluations.audit.gold import can_tell, given_away
 from evaluations.benchmark import Benchmark
 from evaluations.benchmarks.gpqa import GPQA
 from evaluations.benchmarks.hotpotqa import HotpotQA
-from evaluations.benchmarks.ifeval.ifeval import IFEval
+from evaluations.benchmarks.ifeval import IFEval
 from evaluations.benchmarks.locomo import Locomo
-from evaluations.benchmarks.memory_agent_bench.memory_agent_bench import MemoryAgentBench
-from evaluations.benchmarks.recall.recall import Recall
+from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
+from evaluations.benchmarks.recall import Recall
 from evaluations.benchmarks.throughput import Throughput
 from evaluations.sample import History, Sample
 

@@ -9,9 +9,9 @@ from typing import Any
 from evaluations.benchmark import Benchmark
 from evaluations.benchmarks.gpqa import GPQA
 from evaluations.benchmarks.hotpotqa import HotpotQA
-from evaluations.benchmarks.ifeval.ifeval import IFEval
+from evaluations.benchmarks.ifeval import IFEval
 from evaluations.benchmarks.locomo import Locomo
-from evaluations.benchmarks.memory_agent_bench.memory_agent_bench import MemoryAgentBench
+from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
 
 Rows = list[dict[str, Any]]
 

@@ -10,7 +10,7 @@ import pytest
 from baselines.frozen import Frozen
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
 from deltamem.method.delta_mem_method import DeltaMemMethod
-from evaluations.benchmarks.recall.recall import Recall
+from evaluations.benchmarks.recall import Recall
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 from evaluations.sample import Decoding, Sample

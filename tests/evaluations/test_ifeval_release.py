@@ -12,8 +12,8 @@ from sentence_splitter import write_splitter
 
 from deltamem_base.faults import Unavailable
 from evaluations.benchmark import Scored
+from evaluations.benchmarks.ifeval import IFEval
 from evaluations.benchmarks.ifeval.checkers import load_checkers
-from evaluations.benchmarks.ifeval.ifeval import IFEval
 
 FIGURES = {
     "prompt_strict": 0.7722,

@@ -19,7 +19,7 @@ from toys import Letters, Parrot, Said
 import evaluations
 from baselines.frozen import Frozen
 from evaluations.benchmark import Benchmark
-from evaluations.benchmarks.recall.recall import Recall
+from evaluations.benchmarks.recall import Recall
 from evaluations.records.record import Record, make_record
 from evaluations.records.rescore import rescore
 from evaluations.records.store import SampleStore

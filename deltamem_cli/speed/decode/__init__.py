@@ -1,5 +1,5 @@
 """Decoding, timed."""
 
-from deltamem_cli.speed.decode.decode import figures
+from deltamem_cli.speed.decode.decode import cpu_figures, figures
 
-__all__ = ["figures"]
+__all__ = ["cpu_figures", "figures"]

@@ -1,7 +1,7 @@
 """Decoding after a long prompt on CUDA, at the shape of Qwen3-4B with random weights.
 
 The prompt is read once with the memory and once without, before anything is timed: only single
-tokens are (decoding.py), to the end of their work on the device.
+tokens are (tokens.py), to the end of their work on the device.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def device_figures(
 
 
 def _place(model: Any) -> str:
-    """What was timed on what."""
+    """The model and the device that were timed, in words."""
     import torch
 
     device = model.device

@@ -15,7 +15,7 @@ PROMPT = 64
 
 
 def figures(tick: Callable[[int, int], None]) -> Iterator[Figure | LeftOut]:
-    """That of the GPU (decode_cuda.py), and then those of the CPU."""
+    """Figures of the GPU (cuda.py), and then those of the CPU."""
     yield from cuda_figures(tick)
     yield from cpu_figures(tick)
 

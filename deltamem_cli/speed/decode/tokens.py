@@ -1,4 +1,4 @@
-"""What the figures of decoding share: a prompt read once, and single tokens after it."""
+"""A prompt read once, and single tokens after it: the work behind all figures of decoding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deltamem_cli.speed.alternate import alternate
 __all__ = ["KINDS", "Side", "alone", "decode", "read", "relative_throughput", "with_memory"]
 
 KINDS = {True: "tsw, writing", False: "tsw, writes off"}
-"""What is timed, by whether tokens write."""
+"""Names of the two kinds that are timed, by whether tokens write."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
 """The delta rule over many tokens, timed."""
 
-from deltamem_cli.speed.scan.scan import figures
+from deltamem_cli.speed.scan.scan import cpu_figures, figures
 
-__all__ = ["figures"]
+__all__ = ["cpu_figures", "figures"]

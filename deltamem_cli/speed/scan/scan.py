@@ -17,13 +17,13 @@ from deltamem_cli.speed.scan.tokens import RANK, ScanTokens
 __all__ = ["cpu_figures", "figures", "memory_figures"]
 
 FLOPS_FORWARD, FLOPS_BACKWARD = 7 * RANK**2, 20 * RANK**2
-"""Per token. Forward: S k 2, update 3, S q 2. Backward: states again 5, gradients 15."""
+"""Operations per token. Forward: S k 2, update 3, S q 2. Backward: states again 5, gradients 15."""
 SQUARE, COPIED = 512, 1 << 26
-"""What the rates are measured on: a product of matrices, and bytes copied."""
+"""Sizes at which the machine's rates are measured: a product of matrices, and bytes copied."""
 
 
 def figures(tick: Callable[[int, int], None], *, rounds: int = 5) -> Iterator[Figure | LeftOut]:
-    """Those of the GPU (scan_cuda.py), and then those of the CPU.
+    """Figures of the GPU (cuda.py), and then those of the CPU.
 
     Args:
         tick: progress of what is being timed.

@@ -23,7 +23,7 @@ class ScanTokens:
     """T."""
     batch: int = 1
     dtype: str = "float32"
-    """Of the tokens; the state is float32."""
+    """Type of the tokens; the state is float32."""
     device: str = "cpu"
 
     @cached_property
@@ -43,12 +43,15 @@ class ScanTokens:
 
     @property
     def bytes_forward(self) -> int:
-        """What has to be moved at least: six inputs in, reads out."""
+        """Bytes that a forward pass has to move at least: six inputs in, reads out."""
         return sum(x.nbytes for x in self.tensors[:-1]) + self._read_bytes
 
     @property
     def bytes_train(self) -> int:
-        """With the way back: inputs and the reads' gradient in, six gradients out."""
+        """Bytes that forward and backward have to move at least.
+
+        The way back takes the inputs and the reads' gradient in, and six gradients out.
+        """
         return 3 * sum(x.nbytes for x in self.tensors[:-1]) + 2 * self._read_bytes
 
     @property

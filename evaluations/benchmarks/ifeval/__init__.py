@@ -1,1 +1,5 @@
-"""IFEval: prompts with instructions that a program can check."""
+"""``bench=ifeval``: prompts with instructions that a program can check."""
+
+from evaluations.benchmarks.ifeval.ifeval import IFEval
+
+__all__ = ["IFEval"]

@@ -28,7 +28,7 @@ __all__ = ["Checkers", "Verdicts", "load_checkers"]
 
 PACKAGES = ("lm_eval", "langdetect", "immutabledict", "nltk")
 PUNKT = "tokenizers/punkt_tab"
-"""What lm-eval looks for, and would download; a zip file is not enough for it."""
+"""Data that lm-eval looks for, and would download; a zip file is not enough for it."""
 ENGLISH = f"{PUNKT}/english/"
 PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
 PROBE = "One sentence. And another one."
@@ -39,11 +39,11 @@ STAND_IN = "x"
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """For each instruction of a prompt, in order: was it followed?"""
+    """Whether each instruction of a prompt was followed, in order."""
 
     strict: tuple[bool, ...]
     loose: tuple[bool, ...]
-    """Also where it is only without the first or last line, or without asterisks."""
+    """Followed as it stands, or without the first or last line, or without asterisks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Checkers:
     languages: Sequence[str]
     """Codes of the languages that can be asked for."""
     identity: Mapping[str, str]
-    """What decides verdicts: versions, and a hash of the sentence splitter's data."""
+    """Everything that decides verdicts: versions, and a hash of the sentence splitter's data."""
 
     def verify(self, where: str, instructions: Sequence[Any], values: Sequence[Any]) -> int:
         """Make sure that the checkers can be told what they check, before anything is answered.

@@ -8,7 +8,7 @@
 A row of the data is one text with up to 200 questions: it is written once and asked many times.
 Groups are the competency (accurate_retrieval 2,000, test_time_learning 700,
 long_range_understanding 171, conflict_resolution 800 questions) and the source. ``score`` is the
-source's own metric (sources.py) averaged over questions;
+source's own metric (families.py) averaged over questions;
 ``score_by_competency`` is the mean of the four competencies.
 
 ``protocol=benchmark``: a wording for each kind of source, and what does not fit into the model's
@@ -32,17 +32,21 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import MinLen
 
-from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
+from deltamem_base.faults import InvalidData, InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
+from evaluations.benchmarks.memory_agent_bench.families import SPLITS
+from evaluations.benchmarks.memory_agent_bench.films import (
+    ENTITIES,
+    find_entities,
+    read_titles,
+    titles_of,
+)
 from evaluations.benchmarks.memory_agent_bench.sources import (
     SOURCES,
-    SPLITS,
     Source,
     choose_sources,
     compare_with_release,
-    read_titles,
     source_of,
-    titles_of,
 )
 from evaluations.benchmarks.memory_agent_bench.templates import (
     CHUNK_CHARS,
@@ -66,13 +70,19 @@ __all__ = ["MemoryAgentBench"]
 
 REVISION = "7ea066982b140a19337e17e60d45d4076e042faf"
 """Commit of the data set whose counts are those of :data:`SOURCES`; it was edited several times."""
-ENTITIES = "entity2id.json"
 
 AFTER_TEXT = "\n\n"
 """Ends the last piece: a question starts on a line of its own, and with a token of its own."""
 BETWEEN_MEMORISED = "\n"
 """Between pieces that the benchmark's own templates have wrapped."""
 PAPER_CHARS = 120_000
+HUB = HubSource(
+    id="ai-hyz/MemoryAgentBench",
+    splits=SPLITS,
+    files=("data/*.parquet",),
+    companions=(ENTITIES,),
+    licence="MIT",
+)
 
 
 class MemoryAgentBench(Benchmark):
@@ -114,14 +124,7 @@ class MemoryAgentBench(Benchmark):
             )
         self._path, self._templates, self._entities = path, templates, entities
         self.chosen = choose_sources(sources)
-        self.source = HubSource(
-            id="ai-hyz/MemoryAgentBench",
-            splits=SPLITS,
-            revision=revision,
-            files=("data/*.parquet",),
-            companions=(ENTITIES,),
-            licence="MIT",
-        )
+        self.source = replace(HUB, revision=revision)
 
     def sources(self) -> Sequence[HubSource]:
         """The hub's data set, with its film ids."""
@@ -167,17 +170,12 @@ class MemoryAgentBench(Benchmark):
 
     def _load_titles(self, source: Source) -> Titles:
         folder = self._root().parent if self._root().is_file() else self._root()
-        beside = (folder, folder.parent, fetched_folder(self.source))
-        places = [place / ENTITIES for place in beside]
-        if self._entities is not None:
-            places = [Path(self._entities).expanduser()]
-        path = next((place for place in places if place.is_file()), places[0])
-        if not path.is_file():
-            raise Unavailable(
-                f"{source.name} is scored by film titles, and there is no {path}: run `deltamem "
-                f"fetch`, give {self.source.id}'s {ENTITIES} with bench.entities=FILE, or leave "
-                "the source out with bench.sources"
-            )
+        path = find_entities(
+            given=self._entities,
+            folders=(folder, folder.parent, fetched_folder(self.source)),
+            source=source.name,
+            hub_id=self.source.id,
+        )
         self._titles_digest = sha256_of(path)
         return read_titles(path)
 
@@ -246,7 +244,7 @@ class MemoryAgentBench(Benchmark):
         return {"score": scores[names[0]], **scores}
 
     def metrics(self, scored: Sequence[Scored]) -> dict[str, Metric]:
-        """With ``score_by_competency``, the mean of the competencies that were asked."""
+        """All means, and ``score_by_competency``: the mean of the competencies that were asked."""
         by_competency = mean_over_groups(
             [
                 ScoredQuestion(

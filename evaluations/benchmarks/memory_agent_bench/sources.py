@@ -1,8 +1,6 @@
-"""The 22 sources of MemoryAgentBench: what is asked of each, how long answers are, how scored.
+"""The 22 sources of MemoryAgentBench with their sizes, and the rows that belong to each.
 
-Facts of the benchmark's configuration files and of its tables (Hu et al., 2026): sizes of the
-release of 2025, answers of at most so many tokens, metrics. Two families are judged by a language
-model there; offline they get substitutes that say so in their names.
+Sizes are those of the release of 2025, as the benchmark's tables give them (Hu et al., 2026).
 """
 
 from __future__ import annotations
@@ -10,60 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from deltamem_base.faults import InvalidData, InvalidInput
-from deltamem_base.json_text import read_document
+from evaluations.benchmarks.memory_agent_bench.families import (
+    CHATS,
+    DETECTIVE,
+    DOCUMENTS,
+    EVENTS,
+    FACTS,
+    FILMS,
+    LABELS,
+    SUMMARIES,
+    Family,
+)
 from evaluations.data.rows.files import Row
 from evaluations.data.rows.memory_agent_bench import MabRow
-from evaluations.metrics.mab_films import RECALLED, Titles
 
-__all__ = [
-    "SOURCES",
-    "SPLITS",
-    "Family",
-    "Source",
-    "choose_sources",
-    "compare_with_release",
-    "read_titles",
-    "source_of",
-    "titles_of",
-]
-
-SPLITS = (
-    "Accurate_Retrieval",
-    "Test_Time_Learning",
-    "Long_Range_Understanding",
-    "Conflict_Resolution",
-)
-"""The hub's names of the four competencies."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """Sources that are asked, answered and scored alike."""
-
-    name: str
-    """Key of its templates, as in the benchmark's own file of templates."""
-    split: str
-    max_new_tokens: int
-    metrics: tuple[str, ...]
-    """By the benchmark's rules; the first is the score."""
-    paper_metrics: tuple[str, ...] = ("accuracy", "accuracy_by_words")
-    """As behind the paper's tables; the first is the score."""
-    posed: str
-    """What the question text of the data set is."""
-    shows_reference: bool = False
-    """The question lists options, and the reference is one of them."""
-    judged: bool = False
-    """By a language model in the benchmark; our score is a substitute."""
-    by_title: bool = False
-    """References are ids of films, and answers name films."""
-
-    @property
-    def competency(self) -> str:
-        """Group of its scores."""
-        return self.split.lower()
+__all__ = ["SOURCES", "Source", "choose_sources", "compare_with_release", "source_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,74 +37,6 @@ class Source:
     questions: int = 100
     """Over all its rows."""
 
-
-SUBSTRING = ("substring_em", "substring_em_by_words")
-RECALLS = tuple(f"recall@{at}{how}" for how in ("", "_by_titles") for at in RECALLED)
-
-DOCUMENTS = Family(
-    name="ruler_qa",
-    split="Accurate_Retrieval",
-    max_new_tokens=50,
-    metrics=SUBSTRING,
-    posed="a question about one or several of many documents",
-)
-EVENTS = Family(
-    name="eventqa",
-    split="Accurate_Retrieval",
-    max_new_tokens=40,
-    metrics=("line_substring_em", "eventqa_recall", "line_substring_em_by_words"),
-    posed="events of a novel so far, and the options for the next one",
-    shows_reference=True,
-)
-CHATS = Family(
-    name="longmemeval",
-    split="Accurate_Retrieval",
-    max_new_tokens=50,
-    metrics=("unjudged_substring_em", "unjudged_substring_em_by_words"),
-    paper_metrics=("unjudged_accuracy", "unjudged_accuracy_by_words"),
-    posed="the date, and a question about chats of a user with an assistant",
-    judged=True,
-)
-LABELS = Family(
-    name="in_context_learning",
-    split="Test_Time_Learning",
-    max_new_tokens=20,
-    metrics=("line_exact_match", "label_exact_match"),
-    posed="a text, to be given the number of its label",
-)
-FILMS = Family(
-    name="recsys_redial",
-    split="Test_Time_Learning",
-    max_new_tokens=300,
-    metrics=RECALLS,
-    paper_metrics=RECALLS,
-    posed="a dialogue, to be continued with films",
-    by_title=True,
-)
-SUMMARIES = Family(
-    name="infbench_sum",
-    split="Long_Range_Understanding",
-    max_new_tokens=1200,
-    metrics=("unjudged_f1", "rougeL_f1", "rougeLsum_f1"),
-    paper_metrics=("unjudged_paper_f1",),
-    posed="how to summarise a novel, with an example",
-    judged=True,
-)
-DETECTIVE = Family(
-    name="detective_qa",
-    split="Long_Range_Understanding",
-    max_new_tokens=2000,
-    metrics=("exact_match", "json_exact_match"),
-    posed="a question about a detective story with options and a format for the answer",
-    shows_reference=True,
-)
-FACTS = Family(
-    name="factconsolidation",
-    split="Conflict_Resolution",
-    max_new_tokens=10,
-    metrics=SUBSTRING,
-    posed="a question to be answered from the newest of conflicting facts",
-)
 
 _ALL = (
     Source(name="ruler_qa1_197K", family=DOCUMENTS),
@@ -223,37 +116,10 @@ def source_of(row: MabRow, at: Row) -> Source:
     return source
 
 
-def read_titles(path: Path) -> Titles:
-    """The films of an ``entity2id.json``: ids by name or address.
-
-    Raises:
-        InvalidData: a file of another shape.
-    """
-    content = read_document(path, dict)
-    if not content or not all(type(identity) is int for identity in content.values()):
-        raise InvalidData(f"{path} does not hold the id of each film by its name")
-    return Titles(content)
-
-
-def titles_of(identities: Sequence[str], titles: Titles, at: str) -> tuple[str, ...]:
-    """Films for their ids, which is what answers of such a source are; each as often as named.
-
-    Raises:
-        InvalidData: an answer that is no film's id.
-    """
-    found = []
-    for identity in identities:
-        title = titles.title(int(identity)) if identity.strip().isdecimal() else None
-        if title is None:
-            raise InvalidData(f"{at}: the answer '{identity}' is not among the ids of the films")
-        found.append(title)
-    return tuple(found)
-
-
 def compare_with_release(
     chosen: Mapping[str, Source], *, rows: Mapping[str, int], questions: Mapping[str, int]
 ) -> Iterator[str]:
-    """In words: sources without rows or of another size, and sources without their judge."""
+    """Deviations in words: sources without rows, of another size, or without their judge."""
     absent = [name for name in chosen if not rows[name]]
     if absent:
         yield f"not in the data: {', '.join(absent)}"

@@ -1,4 +1,4 @@
-"""How MemoryAgentBench's histories are cut and its questions worded: in our words, or its own.
+"""The cutting of MemoryAgentBench's histories and the wording of its questions: ours, or its own.
 
 The benchmark's wording is not a part of this project. ``bench.templates=PATH`` reads it from a
 checkout of HUST-AI-HYZ/MemoryAgentBench, whose ``utils/templates.py`` holds one constant of text
@@ -38,12 +38,12 @@ __all__ = [
 ]
 
 INSIDE = "utils/templates.py"
-"""Where the file is in a checkout."""
+"""The file's place in a checkout."""
 TABLE = "BASE_TEMPLATES"
 AGENT = "long_context_agent"
-"""Of the wordings for several kinds of agent, the one for a model that reads it all."""
+"""The kind of agent whose wording is taken: a model that reads everything."""
 TIME_STAMP = "2025-07-07 00:00:00"
-"""In place of the wall clock that the benchmark writes into histories: prompts must not differ."""
+"""Stands for the wall clock that the benchmark writes into histories: prompts must not differ."""
 
 CHUNK_CHARS = 4096 * 4
 """4,096 tokens, the benchmark's size of a piece, at the usual four characters to a token."""
@@ -55,13 +55,13 @@ SYSTEM = (
 
 @dataclass(frozen=True, kw_only=True)
 class Wording:
-    """What stands around the chunks of a history, and around a question."""
+    """Text around the chunks of a history, and around a question."""
 
     system: str | None
     ask: tuple[str, str]
-    """Before and after the question."""
+    """Text before and after the question."""
     chunk: tuple[str, str] | None = None
-    """Before and after each chunk; None leaves the text as it is, in one piece."""
+    """Text before and after each chunk; None leaves the text as it is, in one piece."""
 
     def question(self, text: str) -> str:
         """A question as it is asked."""
@@ -222,7 +222,7 @@ def _text(value: Any, where: str) -> str:
 
 
 def _around(template: str, name: str, where: str) -> tuple[str, str]:
-    """What a template has before and after the one place ``{name}``; double braces are braces.
+    """Text of a template before and after its one ``{name}``; double braces are braces.
 
     Only a time may be named beside it: a template that asks for the answer or the label would
     give it away.

@@ -82,12 +82,12 @@ class Question:
     answer: str
     """A full sentence, or two where the way leads through a friend."""
     place: str
-    """What the answer has to name."""
+    """The place that an answer has to name."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Dialogue:
-    """What was said, and what can be asked about it."""
+    """Messages, and the questions that can be asked about them."""
 
     messages: tuple[Message, ...]
     questions: tuple[Question, ...]
@@ -128,23 +128,30 @@ def dialogue(
     questions: list[Question] = []
     for kind in kinds:
         name, place = people.pop(), places.pop()
-        where, here = f"Where is {name} today?", is_in(name, place)
         if kind == "two_hop":
             friend = people.pop()
-            there = is_in(friend, place)
-            threads += [[is_with(name, friend)], [there]]
-            asked = f"Where is the friend of {name} today?"
-            answer = f"{is_with(name, friend)} {there}"
-            questions.append(Question(kind=kind, text=asked, answer=answer, place=place))
-            asked = f"Where is {friend} today?"
-            questions.append(Question(kind="single_hop", text=asked, answer=there, place=place))
-        elif kind == "update":
-            threads.append([is_in(name, places.pop()), here])
-            questions.append(Question(kind=kind, text=where, answer=here, place=place))
-        else:
-            threads.append([here])
-            questions.append(Question(kind=kind, text=where, answer=here, place=place))
+            threads += [[is_with(name, friend)], [is_in(friend, place)]]
+            questions += _about_a_friend(name, friend, place)
+            continue
+        here = is_in(name, place)
+        threads.append([is_in(name, places.pop()), here] if kind == "update" else [here])
+        where = f"Where is {name} today?"
+        questions.append(Question(kind=kind, text=where, answer=here, place=place))
     return Dialogue(messages=_interleave(rng, threads), questions=tuple(questions))
+
+
+def _about_a_friend(name: str, friend: str, place: str) -> tuple[Question, Question]:
+    """The question that leads through a friend, and the one about the friend."""
+    there = is_in(friend, place)
+    return (
+        Question(
+            kind="two_hop",
+            text=f"Where is the friend of {name} today?",
+            answer=f"{is_with(name, friend)} {there}",
+            place=place,
+        ),
+        Question(kind="single_hop", text=f"Where is {friend} today?", answer=there, place=place),
+    )
 
 
 def _interleave(rng: random.Random, threads: Sequence[Sequence[str]]) -> tuple[Message, ...]:

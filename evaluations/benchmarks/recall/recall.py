@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
@@ -70,12 +70,8 @@ class Recall(Benchmark):
         Raises:
             InvalidInput: a split or kind that does not exist, or sizes below one.
         """
-        for name, values, choices in (("split", [split], SPLITS), ("kinds", kinds, KINDS)):
-            for value in values:
-                if value not in choices:
-                    raise InvalidInput(
-                        f"bench.{name} is '{value}'; choose one of {', '.join(choices)}"
-                    )
+        _refuse_unknown("split", [split], choices=SPLITS)
+        _refuse_unknown("kinds", kinds, choices=KINDS)
         for name, sizes in (
             ("facts", facts),
             ("dialogues", [dialogues]),
@@ -178,6 +174,12 @@ def training_dialogue(
     facts = rng.randint(1, max_facts)
     kind = rng.choice([k for k in kinds if _statements(k) <= facts])
     return _fit(rng, kind, facts, names=NAMES)
+
+
+def _refuse_unknown(name: str, values: Sequence[str], *, choices: Collection[str]) -> None:
+    for value in values:
+        if value not in choices:
+            raise InvalidInput(f"bench.{name} is '{value}'; choose one of {', '.join(choices)}")
 
 
 def _statements(kind: str) -> int:

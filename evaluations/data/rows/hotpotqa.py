@@ -63,7 +63,7 @@ class HotpotRow(RowModel):
 
 
 def setting_of(rows: Sequence[HotpotRow]) -> tuple[str, list[str]]:
-    """Which setting and split the rows are of, by what they hold.
+    """Setting and split that the rows are of, told by their content.
 
     In the distractor setting the supporting passages are among the ten, in the fullwiki setting
     only as far as they were found. All questions of the validation split are hard. Hard questions
@@ -73,34 +73,40 @@ def setting_of(rows: Sequence[HotpotRow]) -> tuple[str, list[str]]:
         Setting and split, ``distractor, validation`` for the data that is asked for, and every
         difference from that in words.
     """
-    total = len(rows)
-    bare = sum(not row.supporting_facts for row in rows)
+    setting, of_setting = _setting(rows)
+    split, of_split = _split(rows)
+    return f"{setting}, {split}", [*of_setting, *of_split]
+
+
+def _setting(rows: Sequence[HotpotRow]) -> tuple[str, list[str]]:
+    """Setting that the passages show, and in words what tells it from the distractor setting."""
     torn = sum(not row.whole for row in rows)
-    unknown = sum(row.level is None for row in rows)
-    easier = sum(row.level not in (None, LEVEL) for row in rows)
-    setting, split, differences = "distractor", "validation", []
     if torn:
-        setting = "fullwiki"
-        differences.append(
-            f"{torn} of {total} questions lack a passage that their answer follows from, as in "
+        return "fullwiki", [
+            f"{torn} of {len(rows)} questions lack a passage that their answer follows from, as in "
             "HotpotQA's fullwiki setting"
-        )
-    elif bare:
-        setting = "passages unknown"
-        differences.append(
-            f"{bare} of {total} questions do not say which passages their answer follows from, so "
-            "that the distractor setting cannot be told from the fullwiki one"
-        )
+        ]
+    bare = sum(not row.supporting_facts for row in rows)
+    if bare:
+        return "passages unknown", [
+            f"{bare} of {len(rows)} questions do not say which passages their answer follows from, "
+            "so that the distractor setting cannot be told from the fullwiki one"
+        ]
+    return "distractor", []
+
+
+def _split(rows: Sequence[HotpotRow]) -> tuple[str, list[str]]:
+    """Split that the levels show, and in words what tells it from the validation split."""
+    easier = sum(row.level not in (None, LEVEL) for row in rows)
     if easier:
-        split = "train"
-        differences.append(
-            f"{easier} of {total} questions are not of the level '{LEVEL}', as in HotpotQA's "
+        return "train", [
+            f"{easier} of {len(rows)} questions are not of the level '{LEVEL}', as in HotpotQA's "
             "training split"
-        )
-    elif unknown:
-        split = "split unknown"
-        differences.append(
-            f"{unknown} of {total} questions state no level, so that the validation split cannot "
-            "be told from the training split"
-        )
-    return f"{setting}, {split}", differences
+        ]
+    unknown = sum(row.level is None for row in rows)
+    if unknown:
+        return "split unknown", [
+            f"{unknown} of {len(rows)} questions state no level, so that the validation split "
+            "cannot be told from the training split"
+        ]
+    return "validation", []

@@ -13,7 +13,7 @@ __all__ = ["IfevalRow"]
 
 
 def _set(values: Any) -> Any:
-    """Without nulls; no object at all stands for an empty one."""
+    """An object without its nulls; no object at all stands for an empty one."""
     if values is None:
         return {}
     if isinstance(values, dict):

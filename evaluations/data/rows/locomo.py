@@ -20,17 +20,17 @@ SESSION = re.compile(r"session_([0-9]{1,6})(_date_time)?")
 
 
 class Turn(RowModel):
-    """What one of the two said."""
+    """One utterance of one of the two speakers."""
 
     speaker: Written
     text: Text
     dia_id: Text | None = None
     blip_caption: Text | None = None
-    """Of the picture that was shared with it."""
+    """Caption of the picture that was shared with it."""
 
 
 class Session(RowModel):
-    """What was said on one day."""
+    """The utterances of one day."""
 
     number: int
     date: Text | None

@@ -26,7 +26,7 @@ References = Annotated[list[Scalar], BeforeValidator(_listed), AfterValidator(_s
 
 
 class MabMetadata(RowModel):
-    """What is kept of a row's metadata."""
+    """The part of a row's metadata that is used."""
 
     source: Text
     qa_pair_ids: list[Scalar | None] | None = None
@@ -37,7 +37,7 @@ class MabRow(RowModel):
     """A text with its questions and their references."""
 
     split: Text | None = Field(default=None, exclude=True)
-    """As some copies say in a column."""
+    """Split of the data set, where a copy has a column for it."""
     context: Written
     questions: list[Text]
     answers: list[References]

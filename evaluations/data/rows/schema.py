@@ -31,7 +31,7 @@ KINDS = {
     "model_type": "an object",
     "model_attributes_type": "an object",
 }
-"""What pydantic's faults of kind want, in words."""
+"""Kinds of values in words, by the type of pydantic's fault."""
 SHOWN = 40
 """Characters of a value in a message."""
 

@@ -11,7 +11,7 @@ import torch
 from toys import Letters, Parrot, Report, Said
 
 from evaluations.audit.audit import CHECKS, audit
-from evaluations.benchmarks.recall.recall import Recall
+from evaluations.benchmarks.recall import Recall
 from evaluations.sample import Decoding, History, Prompt
 
 

@@ -348,4 +348,4 @@ def test_a_run_from_end_to_end(
         assert row["cut_side"] is None
     metrics = benchmark.metrics(scored)
     assert set(metrics) == {"em", "f1"}
-    assert metrics["em"].groups["bridge"]["n"] == 3
+    assert metrics["em"].groups["bridge"].n == 3

@@ -20,7 +20,7 @@ from sentence_splitter import write_splitter
 from baselines.frozen import Frozen
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmark import Scored
-from evaluations.benchmarks.ifeval.ifeval import IFEval
+from evaluations.benchmarks.ifeval import IFEval
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 
@@ -170,7 +170,7 @@ def test_instructions_weigh_the_same_and_prompts_are_clusters(made: Callable[...
     assert metrics["instruction_loose"].mean == pytest.approx(8 / 9)
     assert metrics["prompt_strict"].mean == 0.25
     assert metrics["prompt_loose"].mean == 0.75
-    assert strict.groups["change_case:english_lowercase"]["mean"] == 0.0
+    assert strict.groups["change_case:english_lowercase"].mean == 0.0
     assert metrics["prompt_strict"].groups["punctuation:no_comma"] == {
         "mean": 1.0,
         "n": 1,
@@ -189,7 +189,7 @@ def test_an_instruction_that_stands_twice(made: Callable[..., IFEval]) -> None:
     benchmark = made(twice)
     metrics = benchmark.metrics(scored(benchmark, {7: "a dog"}))
     assert metrics["instruction_strict"].mean == 0.5
-    assert metrics["instruction_strict"].groups["keywords:existence"]["n"] == 2
+    assert metrics["instruction_strict"].groups["keywords:existence"].n == 2
 
 
 def test_hub_rows_are_the_official_ones(made: Callable[..., IFEval], tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_no_sentence_splitter_is_said_and_nothing_downloaded(tmp_path: Path) -> 
         "import nltk\n"
         "nltk.data.path[:] = []\n"
         "nltk.download = lambda *a, **k: sys.exit('tried to download')\n"
-        "from evaluations.benchmarks.ifeval.ifeval import IFEval\n"
+        "from evaluations.benchmarks.ifeval import IFEval\n"
         "from deltamem_base.faults import Unavailable\n"
         "try:\n"
         "    IFEval(path='nowhere.jsonl').load()\n"

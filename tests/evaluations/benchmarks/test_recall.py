@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from deltamem_base.faults import InvalidInput
+from evaluations.benchmarks.recall import Recall, training_dialogue
 from evaluations.benchmarks.recall.dialogues import KINDS, NAMES, PLACES, UNSEEN_NAMES, dialogue
-from evaluations.benchmarks.recall.recall import Recall, training_dialogue
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from sentence_splitter import write_splitter
 from deltamem_base.faults import InvalidData
 from evaluations.benchmark import Benchmark
 from evaluations.benchmarks.locomo import CONTENT, SOURCE, Locomo
-from evaluations.benchmarks.recall.recall import Recall
+from evaluations.benchmarks.recall import Recall
 
 each = pytest.mark.parametrize("name", CASES)
 

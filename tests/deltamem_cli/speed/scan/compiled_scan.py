@@ -1,4 +1,4 @@
-"""Run by test_scan_cuda.py: what stack the sequential kernels need on an H100, without a GPU."""
+"""Run by test_cuda.py: what stack the sequential kernels need on an H100, without a GPU."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from triton_processes import stack_bytes
 
-from deltamem_cli.speed import sequential_scan as kernels
+from deltamem_cli.speed.scan import sequential as kernels
 
 
 def main() -> None:

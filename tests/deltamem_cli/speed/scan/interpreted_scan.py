@@ -1,4 +1,4 @@
-"""Run by test_scan_cuda.py where Triton emulates a GPU: the sequential kernels and all figures."""
+"""Run by test_cuda.py where Triton emulates a GPU: the sequential kernels and all figures."""
 
 from __future__ import annotations
 
