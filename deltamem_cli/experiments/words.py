@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from deltamem_cli.settings.grammar import quoted
+from deltamem_cli.settings.grammar import write
 
 __all__ = ["as_overrides", "merged", "replaced", "value_of"]
 
@@ -42,5 +42,5 @@ def as_overrides(words: Sequence[str]) -> list[str]:
     plain = [word for word in words if not word.startswith(tuple(f"{part}:" for part in PARTS))]
     for part in PARTS:
         own = [w.removeprefix(f"{part}:") for w in words if w.startswith(f"{part}:")]
-        plain += [f"{part}=[{','.join(map(quoted, own))}]"] if own else []
+        plain += [f"{part}={write(own)}"] if own else []
     return plain

@@ -1,49 +1,77 @@
-"""From a record back to the settings of its run: what it stores, as words of ``deltamem eval``."""
+"""From a record back to the words of ``deltamem eval``: names of options, then plain values.
+
+A record may come from anybody, so that it decides little: which of our own options are chosen, and
+values of settings that these options declare. It names no class, no file outside the working folder
+and refers to nothing; a record that tries is refused before anything is composed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from deltamem_base.faults import Fault
+from deltamem_base.faults import Fault, InvalidData
+from deltamem_base.plain_values import INTERPOLATION, check_plain
 from deltamem_cli.errors import MISSING
 from deltamem_cli.settings.compose import compose_each, options, run_config
-from deltamem_cli.settings.grammar import literal
+from deltamem_cli.settings.grammar import key_of, word
 from deltamem_cli.settings.identity import leaves, plain
+from deltamem_cli.settings.paths import CONTENT, FOLDERS, leads_outside
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
 
-__all__ = ["rebuild"]
+__all__ = ["GROUPS", "choices_of", "eval_words", "rebuild"]
 
 GROUPS = ("model", "method", "writer", "bench", "context", "control")
 """Fields of a record that are options of a config group."""
+MADE_OF_PARTS = ("writer", "context", "control")
+"""Groups whose name in a record may be put together from settings, which are stored beside it."""
+PUT_TOGETHER = re.compile(r"[a-z_]+([+-][a-z0-9_]+)*")
 MACHINE = ("runtime.device", "runtime.batch_size", "model.device")
 """Where it ran, not what it computed."""
+OPEN = ("model.template_kwargs", "model.adapters")
+"""Mappings to which a user may add keys of any name."""
 ROOTLESS = (
     "a record names no folders of the machine it was made on, so say where it is: "
     "adapter=…, bench.path=… or model.id=…"
 )
 
 
-def rebuild(record: Record, overrides: Sequence[str], task: Callable[[Any], Any]) -> Any:
+def rebuild(
+    record: Record,
+    overrides: Sequence[str],
+    task: Callable[[Any], Any],
+    *,
+    groups: Sequence[str] = GROUPS,
+    parts: Sequence[str] | None = None,
+    but: Sequence[str] = (),
+) -> Any:
     """Call ``task`` with the settings of a record, and ``overrides`` on top.
 
+    Args:
+        record: of the run.
+        overrides: words of the command line; what they set is not taken from the record.
+        task: takes the composed config.
+        groups: those whose options are the record's.
+        parts: top-level settings that are the record's; None takes all.
+        but: settings among them that are not.
+
+    Returns:
+        What the task returned.
+
     Raises:
-        UsageError: settings that this version does not know, or overrides that do not compose.
+        InvalidData: a record that holds anything but options and plain values of their settings.
+        UsageError: overrides that do not compose.
     """
-    given = {_key(word) for word in overrides}
+    given = {key_of(said) for said in overrides}
     # a named adapter says itself how it writes, whatever the run was called
     named = "adapter" in given or record.config.get("adapter") is not None
-
-    def wanted(word: str) -> bool:
-        return _key(word) not in given and not (named and word.startswith("writer"))
-
-    # a control that was put together from its parts is no option, and its parts are settings
-    words = [f"{g}={getattr(record, g)}" for g in GROUPS if getattr(record, g) in options(g)]
-    words = [word for word in words if wanted(word)]
-    for derived in (False, True):
-        words += filter(wanted, _differences(record.config, words, with_derived=derived))
+    given |= {"writer", *but} if named else {*but}
+    chosen = choices_of(record, [group for group in groups if group not in given])
+    words = eval_words(record, chosen, parts=parts, given=given)
     try:
         return run_config("eval", task, [*words, *overrides])
     except Fault as fault:
@@ -52,26 +80,113 @@ def rebuild(record: Record, overrides: Sequence[str], task: Callable[[Any], Any]
         raise type(fault)(f"{fault}; {ROOTLESS}") from fault
 
 
-def _key(word: str) -> str:
-    return word.partition("=")[0].lstrip("+~")
+def eval_words(
+    record: Record,
+    chosen: Mapping[str, str],
+    *,
+    parts: Sequence[str] | None = None,
+    given: Iterable[str] = (),
+) -> list[str]:
+    """Words of ``deltamem eval`` with some options and what a record sets otherwise than they do.
+
+    Args:
+        record: of the run.
+        chosen: option by group, by names of ours or of the record.
+        parts: top-level settings that are the record's; None takes all.
+        given: settings and groups that are left out, with all that lies below them.
+
+    Raises:
+        InvalidData: a record that holds anything but options and plain values of their settings.
+    """
+    check_plain(record.config, where=record.cell)
+    words = [word(group, _option(record, group, name)) for group, name in chosen.items()]
+    stored = {k: value for k, value in record.config.items() if parts is None or k in parts}
+    left_out = (*MACHINE, *given)
+    settings = {key: value for key, value in leaves(stored) if not _is_below(key, left_out)}
+    # what follows from another setting (${...}) comes last: most has followed by then
+    for derived in (False, True):
+        words += _differences(record, settings, words, derived=derived)
+    return words
+
+
+def choices_of(record: Record, groups: Sequence[str]) -> dict[str, str]:
+    """The options that a record names, by group; what was put together from parts is none.
+
+    Raises:
+        InvalidData: a name that is neither.
+    """
+    chosen = {}
+    for group in groups:
+        name = getattr(record, group)
+        if name is not None and not _is_put_together(group, name):
+            chosen[group] = _option(record, group, name)
+    return chosen
+
+
+def _is_put_together(group: str, name: str) -> bool:
+    is_made = group in MADE_OF_PARTS and name not in options(group)
+    return is_made and PUT_TOGETHER.fullmatch(name) is not None
+
+
+def _option(record: Record, group: str, name: Any) -> str:
+    known = options(group)
+    if name not in known:
+        raise InvalidData(
+            f"the record of {record.cell} names {group}={name!r}, which is not one of "
+            f"{', '.join(known)}"
+        )
+    return str(name)
 
 
 def _differences(
-    stored: Mapping[str, Any], words: Sequence[str], *, with_derived: bool
+    record: Record, settings: Mapping[str, Any], words: Sequence[str], *, derived: bool
 ) -> list[str]:
-    """Words for what is stored otherwise than the words so far give it.
+    """Words for the settings that are stored otherwise than the words so far give them."""
+    have, following = _composed(tuple(words))
+    return [
+        word(_declared(record, key, have), _within_reach(record, key, value))
+        for key, value in settings.items()
+        if not (key in have and have[key] == value) and (derived or key not in following)
+    ]
 
-    Settings that follow from another (``${...}``) come last: most have followed by then.
-    """
+
+@lru_cache(maxsize=64)
+def _composed(words: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
+    """The settings that words give, and the names of those that follow from others."""
     from omegaconf import OmegaConf
 
     (config,) = compose_each("eval", [words])
-    have = dict(leaves(plain(config)))
-    written = dict(leaves(OmegaConf.to_container(config, resolve=False)))
-    found = []
-    for key, value in leaves(stored):
-        derived = "${" in str(written.get(key))
-        if (key in have and have[key] == value) or key in MACHINE or derived > with_derived:
-            continue
-        found.append(f"{'' if key in have else '+'}{key}={literal(value)}")
-    return found
+    written = leaves(OmegaConf.to_container(config, resolve=False))
+    following = frozenset(key for key, value in written if INTERPOLATION in str(value))
+    return dict(leaves(plain(config))), following
+
+
+def _declared(record: Record, key: str, have: Mapping[str, Any]) -> str:
+    """The key as a word says it: with a plus where an open mapping gets one more.
+
+    Raises:
+        InvalidData: no option of ours has such a setting.
+    """
+    if key in have:
+        return key
+    if any(key.startswith(f"{mapping}.") for mapping in OPEN):
+        return f"++{key}"
+    raise InvalidData(
+        f"the record of {record.cell} sets {key}, which is no setting of its options in this "
+        "version"
+    )
+
+
+def _within_reach(record: Record, key: str, value: Any) -> Any:
+    """The value of a setting, which names no file outside the working folder."""
+    names_files = _is_below(key, (*CONTENT, *FOLDERS))
+    if names_files and isinstance(value, str) and leads_outside(value):
+        raise InvalidData(
+            f"the record of {record.cell} sets {key}={value!r}, and a record names no file outside "
+            f"the working folder: say {key}=… yourself"
+        )
+    return value
+
+
+def _is_below(key: str, tops: Sequence[str]) -> bool:
+    return any(key == top or key.startswith(f"{top}.") for top in tops)

@@ -9,7 +9,10 @@ from annotated_types import Ge, MinLen
 
 from deltamem_cli.errors import UsageError
 
-__all__ = ["build", "check_types", "settings_with_types"]
+__all__ = ["build", "check_types", "made_by", "settings_with_types"]
+
+TARGET = "_target_"
+"""The key under which a config names the class or function that a node makes."""
 
 Count = Annotated[int, Ge(1)]
 Amount = Annotated[int, Ge(0)]
@@ -50,10 +53,15 @@ def build(node: Any, **live: Any) -> Any:
     Args:
         node: a mapping with ``_target_``, or nested ones.
         live: arguments that no yaml can hold, such as the backbone.
+
+    Raises:
+        InvalidInput: a class outside our packages and the registered plug-ins.
     """
     from hydra.errors import InstantiationException
     from hydra.utils import instantiate
 
+    for _, part in _targets(node, ""):
+        made_by(part)
     try:
         # through _partial_, or Hydra would turn a dataclass among the live objects into a config
         if live:
@@ -63,19 +71,36 @@ def build(node: Any, **live: Any) -> Any:
         raise wrapped.__cause__ or wrapped from None
 
 
-def check_types(config: Any) -> None:
+def made_by(node: Any) -> Any:
+    """The class or function that a node names.
+
+    Raises:
+        InvalidInput: it lies outside our packages and the registered plug-ins, or is not there.
+    """
+    from deltamem_base.plugins import named_object
+
+    return named_object(str(node[TARGET]))
+
+
+def check_types(config: Any, *, parts: Sequence[str] | None = None) -> None:
     """Refuse values that the classes named in the config do not take, before anything is built.
+
+    Args:
+        config: composed.
+        parts: top-level settings to look at; None looks at all.
 
     Raises:
         UsageError: the key, its value and what would do.
+        InvalidInput: a class outside our packages and the registered plug-ins.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from deltamem_base.ranges import fault_of
 
+    looked_at = config if parts is None else OmegaConf.masked_copy(config, list(parts))
     try:
-        tree = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        tree = OmegaConf.to_container(looked_at, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as fault:
         key = getattr(fault, "full_key", None) or "a setting"
         raise UsageError(f"{key} must be given: add {key}=VALUE") from fault
@@ -87,31 +112,28 @@ def check_types(config: Any) -> None:
 
 def settings_with_types(tree: Any) -> Iterator[tuple[str, Any, Any]]:
     """Every setting of a resolved config that has a type, by its whole name."""
+    from deltamem_base.ranges import field_types
+
     for key, kind in OF_NO_CLASS.items():
         above, _, last = key.rpartition(".")
         held = tree.get(above, {}) if above else tree
         if isinstance(held, Mapping) and last in held:
             yield key, held[last], kind
     for path, node in _targets(tree, ""):
-        kinds = _argument_types(node["_target_"])
+        kinds = field_types(made_by(node))
         for key, value in node.items():
-            nested = isinstance(value, Mapping) and "_target_" in value
+            nested = isinstance(value, Mapping) and TARGET in value
             if key in kinds and not nested:
                 yield f"{path}{key}", value, kinds[key]
 
 
 def _targets(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if not isinstance(node, Mapping):
-        return
-    if "_target_" in node:
-        yield path, node
-    for key, value in node.items():
-        yield from _targets(value, f"{path}{key}.")
-
-
-def _argument_types(target: str) -> dict[str, Any]:
-    from hydra.utils import get_object
-
-    from deltamem_base.ranges import field_types
-
-    return field_types(get_object(target))
+    """Every node that names a class, with its place, however deep it lies."""
+    if isinstance(node, Mapping):
+        if TARGET in node:
+            yield path, node
+        for key, value in node.items():
+            yield from _targets(value, f"{path}{key}.")
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        for number, value in enumerate(node):
+            yield from _targets(value, f"{path}{number}.")

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from deltamem_cli.settings.grammar import quoted
+from deltamem_cli.settings.grammar import write
 
 __all__ = ["explain", "no_such_option", "refers_to_nothing", "without_option"]
 
@@ -81,5 +81,5 @@ def _unreadable(word: str, reason: str, choices: Mapping[str, Sequence[str]]) ->
 def _quoted(word: str) -> str:
     """A word with its value in Hydra's quotes, all in the shell's."""
     key, _, value = word.partition("=")
-    text = f"{key}={quoted(value)}"
+    text = f"{key}={write(value)}"
     return shlex.quote(text) if set('"$`\\!') & set(text) else f'"{text}"'

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CONTENT", "expand_paths", "home", "without_machine"]
+__all__ = [
+    "CONTENT",
+    "FOLDERS",
+    "expand_paths",
+    "home",
+    "leads_outside",
+    "without_folders",
+    "without_machine",
+]
 
 CONTENT = (
     "adapter",
@@ -23,6 +33,8 @@ CONTENT = (
 """Files and weights: what they hold decides what comes out, not what they are called."""
 FOLDERS = ("runs_dir", "results_dir", "state")
 """Where things go, and what a conversation goes on from."""
+OUTSIDE = re.compile(r"[/~]|[A-Za-z]:[\\/]|file:|(.*[/\\])?\.\.([/\\]|$)")
+"""How a text begins that may be a path out of the working folder."""
 
 
 def home(path: str) -> str:
@@ -39,6 +51,27 @@ def expand_paths(config: Any) -> None:
             value = OmegaConf.select(config, name)
             if isinstance(value, str) and value.startswith("~"):
                 OmegaConf.update(config, name, home(value))
+
+
+def leads_outside(text: str) -> bool:
+    """Whether a text, taken as a path, is absolute or may leave the working folder."""
+    return OUTSIDE.match(text) is not None
+
+
+def without_folders(value: Any) -> Any:
+    """Paths out of the working folder by their last part: they name folders of one machine.
+
+    Args:
+        value: plain; mappings and lists are looked through.
+    """
+    if isinstance(value, Mapping):
+        return {key: without_folders(v) for key, v in value.items()}
+    if isinstance(value, list):
+        return [without_folders(v) for v in value]
+    if not isinstance(value, str) or not leads_outside(value):
+        return value
+    last = re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+    return "" if leads_outside(last) else last
 
 
 def without_machine(path: Path) -> str:

@@ -72,9 +72,7 @@ def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
     """Where the data comes from; neither the data nor a model is needed."""
 
     def of(config: Any) -> list[Any]:
-        from omegaconf import OmegaConf
-
-        check_types(OmegaConf.masked_copy(config, [group, "seed"]))
+        check_types(config, parts=(group, "seed"))
         return list(build(config[group]).sources())
 
     found: list[Any] = run_config(PRIMARY[group], of, [f"{group}={name}", *settings])

@@ -19,7 +19,7 @@ from deltamem_cli.experiments.words import as_overrides
 from deltamem_cli.published_numbers import paper_file
 from deltamem_cli.runs.fetching import fetch_needed
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.grammar import quoted
+from deltamem_cli.settings.grammar import write
 from deltamem_cli.verbs.options import DryRun, Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def _only(
         parts = [column] if table.measured_by[column].bench is not None else table.average_of
         wanted |= {(table.source(row, part), table.measured_by[part].bench) for part in parts}
     names = [f"{c.row}/{c.column}" for c in whole if (c.row, c.bench) in wanted]
-    return [f"only=[{','.join(map(quoted, names))}]"]
+    return [f"only={write(names)}"]
 
 
 def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, console: Console) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +10,7 @@ import typer
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.from_record import rebuild
 from deltamem_cli.settings.instantiate import build, check_types
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
@@ -90,40 +89,18 @@ def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark, str
     """The run's benchmark, loaded, and the folder where copies of records lie."""
 
     def load(config: Any) -> tuple[Benchmark, str | None]:
-        from omegaconf import OmegaConf
-
-        check_types(OmegaConf.masked_copy(config, ["bench", "results_dir"]))
+        check_types(config, parts=("bench", "results_dir"))
         benchmark: Benchmark = build(config.bench)
         benchmark.load()
         return benchmark, config.results_dir
 
-    for word in overrides:
-        if not word.startswith(("bench.", "results_dir=")):
+    for override in overrides:
+        if not override.startswith(("bench.", "results_dir=")):
             raise UsageError(
                 f"a run of bench={record.bench} is scored by that benchmark, with settings such as "
-                f"bench.path=FILE; got '{word}'"
+                f"bench.path=FILE; got '{override}'"
             )
-    words = [f"bench={record.bench}", *_settings(record.config["bench"]), *overrides]
-    loaded: tuple[Benchmark, str | None] = run_config("eval", load, words)
+    loaded: tuple[Benchmark, str | None] = rebuild(
+        record, overrides, load, groups=("bench",), parts=("bench",), but=("bench.path",)
+    )
     return loaded
-
-
-def _settings(bench: dict[str, Any]) -> list[str]:
-    """The benchmark's settings as the run had them; a file's folder is not in a record."""
-    kept = {k: v for k, v in bench.items() if k not in ("_target_", "path")}
-    return [f"bench.{key}={_word(value)}" for key, value in kept.items()]
-
-
-def _word(value: Any) -> str:
-    """A value in Hydra's grammar: text is quoted, so that none of it has a meaning there."""
-    if isinstance(value, list):
-        return "[" + ",".join(_word(v) for v in value) + "]"
-    if isinstance(value, str):
-        # a backslash means itself, except before a quote
-        return "'" + re.sub(r"(\\*)('|$)", _escaped, value) + "'"
-    return "null" if value is None else str(value).lower()
-
-
-def _escaped(found: re.Match[str]) -> str:
-    backslashes, quote = found.groups()
-    return 2 * backslashes + ("\\'" if quote else "")

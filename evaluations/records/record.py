@@ -14,6 +14,7 @@ from typing import Any
 
 from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import read_document
+from deltamem_base.plain_values import check_name, check_plain
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.metrics.statistics import Metric
 from evaluations.records.losses import loss_notes
@@ -25,6 +26,8 @@ __all__ = ["RECORD", "Record", "make_record", "read_record"]
 
 RECORD = "record.json"
 SCHEMA = 1
+NAMES = ("cell", "model", "method", "writer", "bench", "protocol", "context", "control")
+"""Fields that are names: of options, or of the run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,12 +201,17 @@ def read_record(path: Path) -> Record:
     """A record from its file.
 
     Raises:
-        InvalidData: not a record, or a damaged one.
+        InvalidData: not a record, a damaged one, or one that names a path or something to run.
     """
     try:
-        return Record(**read_document(path, dict))
+        record = Record(**read_document(path, dict))
     except (ValueError, TypeError) as fault:
         raise InvalidData(
             f"{path} is not a whole record ({fault}): run the same `deltamem eval` again, it goes "
             "on from the stored samples"
         ) from fault
+    for key in NAMES:
+        if (name := getattr(record, key)) is not None:
+            check_name(name, where=str(path), key=key)
+    check_plain(record.config, where=str(path))
+    return record

@@ -377,6 +377,13 @@ def test_a_fault_is_named_with_its_sample(
     Path("counting_method.py").write_text(COUNTING)
     monkeypatch.syspath_prepend(os.getcwd())
     planted = ("method=frozen", "method._target_=counting_method.Counting")
+    refused = cli("audit", *planted, *FEW)
+    assert (refused.code, refused.out) == (2, "")
+    assert "'counting_method.Counting' is no class of deltamem_base, deltamem, " in refused.err
+    registered = Path("counting-1.0.dist-info")
+    registered.mkdir()
+    (registered / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
+    (registered / "entry_points.txt").write_text("[deltamem.plugins]\nit = counting_method\n")
     done = cli("audit", *planted, *FEW, "bench.kinds=[single_hop]")
     assert done.code == 3
     lines = done.out.splitlines()

@@ -8,11 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from deltamem_cli.screen.memory_tables import turn_table
-from deltamem_cli.settings.grammar import literal
 
 SMALL = ("bench.dialogues=1", "bench.facts=[2,4]")
 
@@ -176,18 +173,3 @@ def test_what_is_no_state(state: Callable[..., Path], cli: Callable[..., Any]) -
         done = cli("inspect", *words)
         assert (done.code, done.out) == (code, ""), done.err
         assert sentence in done.err
-
-
-LEAVES = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-)
-TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc"), exclude_characters="$"))
-VALUES = st.recursive(LEAVES | TEXT, lambda inner: st.lists(inner, max_size=3), max_leaves=6)
-
-
-@given(VALUES)
-def test_any_stored_value_is_an_override(value: Any) -> None:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    (override,) = OverridesParser.create().parse_overrides([f"a.b={literal(value)}"])
-    assert override.value() == value
