@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,23 @@ ALLOWED = {
 }
 FORBIDDEN_ANYWHERE = {"hydra", "omegaconf", "typer", "rich"}
 """Only the command line may know these."""
+ROOMS = (
+    "state",
+    "delta_rule",
+    "backbone",
+    "writers",
+    "layers",
+    "attachment",
+    "adapter",
+    "parity",
+    "memory",
+    "method",
+    "conversation",
+    "training",
+    "pretraining",
+    "tiny",
+)
+"""Rooms of ``deltamem``, from the ground up."""
 LONGEST_FILE = 300
 MOST_ARGUMENTS = 12
 VAGUE = re.compile(
@@ -40,6 +58,55 @@ def imports(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports_of_files() -> dict[str, set[str]]:
+    """Module -> modules of ours that its file imports at its top, for types alone included."""
+    known = {module_of(path): path for path in MODULES}
+    return {
+        name: set(top_imports(ast.parse(path.read_text(encoding="utf-8")).body, known)) - {name}
+        for name, path in known.items()
+    }
+
+
+def top_imports(body: list[ast.stmt], known: Mapping[str, Path]) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.If | ast.Try):
+            yield from top_imports([*node.body, *node.orelse], known)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                below = f"{node.module}.{alias.name}"
+                found = below if below in known else node.module
+                yield from [found] if found in known else []
+
+
+def circle_of(arrows: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as fault:
+        return list(fault.args[1])
+    return []
+
+
+def test_no_circle_of_imports() -> None:
+    assert circle_of({"a": {"b"}, "b": {"c"}, "c": {"a"}})
+    assert circle_of(imports_of_files()) == []
+
+
+def test_rooms_of_the_mechanism_are_in_order() -> None:
+    """Each room of ``deltamem`` imports only those that stand before it."""
+    place = {room: number for number, room in enumerate(ROOMS)}
+    for module, others in imports_of_files().items():
+        for other in others:
+            if module.startswith("deltamem.") and other.startswith("deltamem."):
+                here, there = (name.split(".")[1] for name in (module, other))
+                assert place[there] <= place[here], f"{module} imports {other}"
 
 
 def config_names() -> set[str]:

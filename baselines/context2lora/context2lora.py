@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, MinLen
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ from baselines.trained.lora import ATTENTION, Lora
 from baselines.trained.supervised import SupervisedBatch, kept_logits, supervise
 from baselines.trained.weights import load_weights, save_weights
 from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
-from deltamem.training import Episode
+from deltamem.training import Episode, Learner
 from deltamem.training.objective import Objective, answer_objective
 
 __all__ = ["Context2Lora", "Context2LoraLearner"]
@@ -78,11 +78,10 @@ class Context2Lora(Frozen):
             super().load_state_dict(state)
 
 
-class Context2LoraLearner:
-    """Static LoRA as something that is trained: -sum log p(answer | history, question)."""
+class Context2LoraLearner(Learner[Episode, SupervisedBatch]):
+    """Static LoRA as it is trained: -sum log p(answer | history, question)."""
 
-    even_passes = True
-    """Every batch takes one pass, as a sharded backbone needs."""
+    can_recompute: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -112,6 +111,10 @@ class Context2LoraLearner:
     def attached(self) -> AbstractContextManager[None]:
         """While the block runs, the branches are on, for backward passes as well."""
         return self.lora.attach(self.backbone.model)
+
+    def take_even_passes(self) -> bool:
+        """Every batch takes one pass as it is."""
+        return True
 
     @staticmethod
     def trained_parameters(
@@ -145,7 +148,7 @@ class Context2LoraLearner:
         """Weights of the branches."""
         return self.lora.state_dict()
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
         """Weights from a checkpoint."""
         return self.lora.load_state_dict(dict(state))
 

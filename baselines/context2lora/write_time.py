@@ -18,7 +18,7 @@ from torch.nn.functional import cross_entropy
 from baselines.trained.lora import Lora
 from deltamem.backbone import Backbone, left_pad
 from deltamem.training.collate import IGNORED
-from deltamem.training.loop import TrainingConfig, learning_rate
+from deltamem.training.recipe import TrainingConfig, learning_rate
 
 __all__ = ["WriteTimeTraining"]
 

@@ -21,7 +21,7 @@ from baselines.memgen.weaver import MemGenWeights, Weaver, pad_vectors, position
 from baselines.trained.supervised import SupervisedBatch, kept_logits, supervise
 from baselines.trained.weights import save_weights
 from deltamem.backbone import Backbone, left_pad
-from deltamem.training import Episode
+from deltamem.training import Episode, Learner
 from deltamem.training.collate import IGNORED
 from deltamem.training.objective import Objective, answer_objective
 
@@ -94,8 +94,8 @@ def splice(
     return spliced
 
 
-class MemGenLearner:
-    """The weaver behind the loop's ``Learner``; the trigger is saved as it starts."""
+class MemGenLearner(Learner[Episode, SupervisedBatch]):
+    """The weaver as it is trained; the trigger is saved as it starts."""
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class MemGenLearner:
         """Weights of weaver and trigger."""
         return self.weights.state_dict()
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
         """Weights from a checkpoint."""
         return self.weights.load_state_dict(dict(state))
 

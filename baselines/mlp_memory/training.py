@@ -26,7 +26,7 @@ from baselines.next_token.neighbours import Datastore, check_neighbours, spread,
 from baselines.trained.supervised import SupervisedBatch, supervise
 from baselines.trained.weights import save_weights
 from deltamem.backbone import Backbone, decoder_layers
-from deltamem.training import Episode, Episodes
+from deltamem.training import Episode, Episodes, Learner
 from deltamem.training.collate import IGNORED
 from deltamem.training.objective import Objective
 from deltamem_base.faults import InvalidInput
@@ -82,8 +82,8 @@ class Teacher:
         return torch.tensor(indices, dtype=torch.long, device=batch.learnt.device)
 
 
-class MLPMemoryLearner:
-    """The student behind the loop's ``Learner``; :meth:`prepare` makes its teacher first."""
+class MLPMemoryLearner(Learner[Episode, PositionBatch]):
+    """The student as it is trained; :meth:`prepare` makes its teacher first."""
 
     def __init__(
         self,
@@ -239,7 +239,7 @@ class MLPMemoryLearner:
         """Weights of the student."""
         return self.student.state_dict()
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
         """Weights from a checkpoint."""
         return self.student.load_state_dict(dict(state))
 

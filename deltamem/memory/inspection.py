@@ -1,4 +1,4 @@
-"""What a memory holds, and what a turn did to it, as numbers.
+"""A memory and the writes of a turn in numbers.
 
 The state of a layer is taken as one matrix: with N sub-states the block-diagonal one, whose
 singular values are those of all its blocks. Letters: N sub-states, R rank, T time, D hidden.
@@ -6,9 +6,8 @@ singular values are those of all its blocks. Letters: N sub-states, R rank, T ti
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,35 +39,41 @@ class StateNumbers:
     effective_rank: tuple[float, ...]
     """See :func:`effective_rank`."""
     largest: tuple[float, ...]
-    """Largest singular value: what a read of a unit query can give at most."""
+    """Largest singular value: the longest read that a unit query can get."""
+
+    def __post_init__(self) -> None:
+        _check_lengths(self.layers, self.norm, self.effective_rank, self.largest)
+
+
+def _check_lengths(layers: Sequence[int], *values: Sequence[float]) -> None:
+    if any(len(value) != len(layers) for value in values):
+        lengths = ", ".join(str(len(value)) for value in values)
+        raise InvalidInput(f"numbers of {len(layers)} layers have the lengths {lengths}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TurnNumbers:
-    """What one turn wrote and read, per layer; all tuples go by ``state.layers``."""
+    """Writes and reads of one turn, per layer; all tuples go by ``state.layers``."""
 
     tokens: int
     state: StateNumbers
     """After the last token of the turn."""
     write_gate: tuple[float, ...]
-    """Mean of β over what the turn wrote (its tokens, or its segments) and all rows of S."""
+    """Mean of β over the writes of the turn (its tokens, or its segments) and all rows of S."""
     keep_gate: tuple[float, ...]
     """Mean of the factor that S is kept with (λ, equation 5) over the same."""
     read_energy: tuple[float, ...]
     """sqrt(Σ‖Δ‖² / Σ‖y‖²) over the turn's tokens and the steered projections: y is what the
     frozen projection gives, Δ = (α/r) W_Δ r_t is what the memory adds to it (equations 7-9)."""
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> TurnNumbers:
-        """The inverse of ``dataclasses.asdict``, after a way through JSON."""
-        numbers = {k: tuple(v) for k, v in content.items() if k not in ("tokens", "state")}
-        state = StateNumbers(**{k: tuple(v) for k, v in content["state"].items()})
-        return cls(tokens=int(content["tokens"]), state=state, **numbers)
+    def __post_init__(self) -> None:
+        own = (self.write_gate, self.keep_gate, self.read_energy)
+        _check_lengths(self.state.layers, *own)
 
 
 @dataclass(frozen=True, kw_only=True)
 class StateDifference:
-    """How far two states of one adapter are apart; all tuples go by ``layers``."""
+    """Distance of two states of one adapter; all tuples go by ``layers``."""
 
     layers: tuple[int, ...]
     norm: tuple[float, ...]
@@ -80,7 +85,7 @@ class StateDifference:
 
 
 def effective_rank(singular: Tensor) -> float:
-    """How many directions a matrix uses (Roy and Vetterli 2007): 0 for the zero matrix.
+    """Number of directions that a matrix uses (Roy and Vetterli 2007): 0 for the zero matrix.
 
     The exponential of the entropy of p_i = σ_i / Σσ: k equal singular values give k.
 
@@ -143,7 +148,7 @@ def _one_sequence(state: MemoryState) -> dict[int, Tensor]:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerWrite:
-    """What consecutive tokens of one sequence wrote to one layer."""
+    """The writes of consecutive tokens of one sequence to one layer."""
 
     state: Tensor
     """(1, N, R, R), after them."""

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -24,15 +26,21 @@ from torch import Tensor
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.adapter.stored_config import config_keys
 from deltamem.backbone import Backbone
+from deltamem.layers.config import STATE_DTYPES, DeltaMemConfig
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.state import MemoryState
 from deltamem_base.faults import InvalidInput, Unavailable
-from deltamem_base.whole_files import atomically
+from deltamem_base.json_text import parse_json
+from deltamem_base.typed_json import typed
+from deltamem_base.whole_files import write_bytes
 
 __all__ = ["Manifest", "SavedState", "Transcript", "load_state", "read_state", "save_state"]
 
 FORMAT = 1
 PREFIX = "layer."
+LAYER = re.compile(r"layer\.[0-9]{1,4}", re.ASCII)
+ROLES = ("system", "user", "assistant")
+DTYPES = tuple(getattr(torch, name) for name in STATE_DTYPES)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,25 +48,33 @@ class Transcript:
     """The conversation that a state comes from, so that it can go on."""
 
     turns: tuple[TurnNumbers, ...] = ()
-    """What each turn wrote and read, one entry per turn."""
+    """Numbers of each turn, in order."""
     messages: tuple[Mapping[str, str], ...] | None = None
     """Role and content of each; None where the text was left out."""
     whole: bool = True
-    """Whether ``messages`` are all that was ever written: then the state can be written anew."""
-    shown_from: int = 0
-    """How many of the messages are out of view, for they were too many."""
+    """Whether ``messages`` are all that was ever written; the state can then be written anew."""
+    shown_from: Annotated[int, Ge(0)] = 0
+    """Number of the oldest messages that are out of view, for they were too many."""
+
+    def __post_init__(self) -> None:
+        for number, message in enumerate(self.messages or ()):
+            if message.keys() != {"role", "content"} or message["role"] not in ROLES:
+                raise InvalidInput(
+                    f"message {number} of the transcript is {dict(message)!r:.80}; it must have a "
+                    f"content and a role among {', '.join(ROLES)}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """Whose state it is."""
+    """Identity of a state: everything that gives its numbers their meaning."""
 
     backbone: Mapping[str, str | None]
     """``name``, ``revision`` and ``fingerprint``."""
     adapter: str
     """sha256 of its weights."""
     config: Mapping[str, Any]
-    """Its configuration, in the keys of the published format: writer, rank, gates."""
+    """Configuration of the adapter, in the keys of its folder."""
     tokenizer: str
     """sha256 of the tokenizer."""
     template: str
@@ -72,7 +88,7 @@ class Manifest:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SavedState:
-    """What a file holds."""
+    """A state with its manifest."""
 
     state: MemoryState
     manifest: Manifest
@@ -110,17 +126,16 @@ def save_state(
     }
     text = json.dumps(asdict(manifest), ensure_ascii=False, sort_keys=True)
     content = save(tensors, metadata={"manifest": text, "sha256": _digest(text, tensors)})
-    with atomically(path) as part:
-        part.write_bytes(content)
-    return path
+    return write_bytes(path, content)
 
 
 def read_state(path: Path) -> SavedState:
-    """What a file holds, whoever wrote it; whether it is whole is checked, nothing else is.
+    """The state and the manifest of a file, whoever wrote it; see :func:`load_state`.
 
     Raises:
         Unavailable: no such file.
         InvalidInput: not a state file, a damaged or truncated one, or one of another format.
+        InvalidData: a manifest that does not hold what it should.
     """
     if not path.is_file():
         raise Unavailable(f"there is no state file {path}")
@@ -130,25 +145,26 @@ def read_state(path: Path) -> SavedState:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as fault:
         raise InvalidInput(f"{path} is damaged or not a state file: {fault}") from fault
-    strange = [name for name in tensors if not name.removeprefix(PREFIX).isdigit()]
+    strange = [name for name in tensors if not LAYER.fullmatch(name)]
     if not metadata.keys() >= {"manifest", "sha256"} or strange or not tensors:
         raise InvalidInput(f"{path} is a safetensors file, and not one of a memory state")
     if _digest(metadata["manifest"], tensors) != metadata["sha256"]:
         raise InvalidInput(f"{path} is damaged: its content does not match its checksum")
-    manifest = _manifest(path, json.loads(metadata["manifest"]))
+    manifest = _manifest(path, metadata["manifest"])
     layers = {int(name.removeprefix(PREFIX)): tensor for name, tensor in tensors.items()}
+    _check_tensors(path, layers)
     return SavedState(
         state=MemoryState(dict(sorted(layers.items())), manifest.adapter), manifest=manifest
     )
 
 
 def load_state(path: Path, *, memory: DeltaMemory, backbone: Backbone) -> SavedState:
-    """What a file holds, for the adapter and the backbone that are here, on its device.
+    """The state of a file, for the adapter and the backbone that are here, on its device.
 
     Raises:
         Unavailable: no such file.
-        InvalidInput: as :func:`read_state`; or the backbone, the adapter, its configuration, the
-            tokenizer, the chat template, layers, shapes or dtype differ, or a number is not finite.
+        InvalidInput, InvalidData: as :func:`read_state`; or the backbone, the adapter, its
+            configuration, the tokenizer, the chat template, layers, shapes or dtype differ.
     """
     saved = read_state(path)
     _check(path, saved.manifest, _expected(memory, backbone))
@@ -157,9 +173,6 @@ def load_state(path: Path, *, memory: DeltaMemory, backbone: Backbone) -> SavedS
         state.check(like=memory.zeros(state.batch_size))
     except InvalidInput as fault:
         raise InvalidInput(f"{path}: {fault}") from fault
-    for index, s in state.layers.items():
-        if not bool(s.isfinite().all()):
-            raise InvalidInput(f"{path}: layer {index} holds numbers that are not finite")
     return replace(saved, state=_beside(state, memory))
 
 
@@ -210,26 +223,33 @@ def _check(path: Path, found: Manifest, here: Manifest) -> None:
             )
 
 
-def _manifest(path: Path, content: Any) -> Manifest:
+def _manifest(path: Path, text: str) -> Manifest:
+    content = parse_json(text, where=f"the manifest of {path}")
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise InvalidInput(
-            f"{path} has format {found!r} of state files, and this program reads {FORMAT}: use the "
-            "version of deltamem that wrote it"
+            f"{path} has format {found!r:.40} of state files, and this program reads {FORMAT}: use "
+            "the version of deltamem that wrote it"
         )
-    try:
-        told = content.pop("transcript")
-        turns = tuple(TurnNumbers.from_json(turn) for turn in told.pop("turns"))
-        messages = told.pop("messages")
-        if messages is not None:
-            messages = tuple(
-                {"role": str(m["role"]), "content": str(m["content"])} for m in messages
+    manifest = typed(content, Manifest, where=f"the manifest of {path}")
+    lacking = sorted(config_keys(DeltaMemConfig()).keys() - manifest.config.keys())
+    if lacking:
+        raise InvalidInput(f"the adapter's configuration in {path} lacks {lacking[0]}")
+    return manifest
+
+
+def _check_tensors(path: Path, layers: Mapping[int, Tensor]) -> None:
+    """Refuse tensors that are no states: finite numbers (B, N, R, R), B alike in all layers."""
+    batch = next(iter(layers.values())).shape[:1]
+    for index, s in layers.items():
+        square = s.dim() == 4 and s.shape[2] == s.shape[3] and min(s.shape) > 0
+        if not square or s.shape[:1] != batch or s.dtype not in DTYPES:
+            raise InvalidInput(
+                f"{path}: layer {index} is {tuple(s.shape)} {s.dtype}; a state is (batch, "
+                f"sub-states, rank, rank) in {', '.join(STATE_DTYPES)}, with one batch for all"
             )
-        transcript = Transcript(turns=turns, messages=messages, **told)
-        return Manifest(transcript=transcript, **content)
-    except (KeyError, TypeError, ValueError) as fault:
-        wanted = ", ".join(field.name for field in fields(Manifest))
-        raise InvalidInput(f"the manifest of {path} is not made of {wanted}: {fault}") from fault
+        if not bool(s.isfinite().all()):
+            raise InvalidInput(f"{path}: layer {index} holds numbers that are not finite")
 
 
 def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:

@@ -1,4 +1,4 @@
-"""The embedded backbone as something that is trained: a small Qwen3 on the curriculum."""
+"""The learner of the embedded backbone: a small Qwen3 on the curriculum."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from deltamem.backbone import left_pad
 from deltamem.pretraining.curriculum import LONGEST, TokenSequence
 from deltamem.training.collate import IGNORED, TokenBatch
+from deltamem.training.learner import Learner
 from deltamem.training.objective import Objective, answer_objective
 from deltamem_base.faults import CannotWrite, InvalidInput
 from deltamem_base.ranges import check_fields
@@ -70,8 +71,8 @@ def new_backbone(config: BackboneConfig, tokenizer: Any) -> Any:
     )
 
 
-class BackboneLearner:
-    """A language model with its tokenizer, behind the loop's ``Learner``."""
+class BackboneLearner(Learner[TokenSequence, TokenBatch]):
+    """A language model with its tokenizer."""
 
     def __init__(self, model: Any, tokenizer: Any) -> None:
         """All weights of ``model`` are trained."""
@@ -103,7 +104,7 @@ class BackboneLearner:
         weights = self.model.state_dict()
         return {name: w for name, w in weights.items() if name != "lm_head.weight"}
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
         """Weights from a checkpoint."""
         return self.model.load_state_dict(dict(state), strict=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deltamem.training.alone import only_run
 from deltamem.training.checkpoint import Checkpoints
+from deltamem.training.delta_mem_learner import DeltaMemLearner
 from deltamem.training.episodes import (
     Ask,
     Episode,
@@ -11,10 +12,11 @@ from deltamem.training.episodes import (
     episodes_sha,
     parse_episode,
 )
-from deltamem.training.learner import DeltaMemLearner
-from deltamem.training.loop import TrainingConfig, train
+from deltamem.training.learner import Learner
+from deltamem.training.loop import train
 from deltamem.training.monitor import MemoryMonitor, Monitor
 from deltamem.training.processes import Processes, shard
+from deltamem.training.recipe import TrainingConfig
 from deltamem.training.report import StepReport
 from deltamem.training.step_log import StepLog
 from deltamem.training.token_store import tokenise
@@ -25,6 +27,7 @@ __all__ = [
     "DeltaMemLearner",
     "Episode",
     "Episodes",
+    "Learner",
     "MemoryMonitor",
     "Monitor",
     "Processes",

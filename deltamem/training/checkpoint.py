@@ -13,15 +13,17 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from deltamem_base.faults import CannotWrite, InvalidInput, Partial
+from deltamem_base.typed_json import read_typed
 from deltamem_base.whole_files import sync, why
 
 __all__ = ["Checkpoint", "Checkpoints"]
@@ -40,6 +42,18 @@ class Checkpoint:
     optimizer: Mapping[str, Tensor]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Trainer:
+    """The content of ``trainer.json``."""
+
+    step: Annotated[int, Ge(0)]
+    key: str
+    sha256: dict[str, str]
+    """Digest of each file of tensors, by its name."""
+    digest: str
+    """Digest of the rest of this file."""
+
+
 class _OfAnotherRun(ValueError):
     """A whole checkpoint with another key."""
 
@@ -51,7 +65,7 @@ class Checkpoints:
         """``key``: hash of the run's configuration; a checkpoint of another is passed over."""
         self.folder, self.key = folder, key
         self.step = 0
-        """Of the newest whole one that was read or saved: where a run goes on."""
+        """Step of the newest whole one that was read or saved, after which a run goes on."""
         self._passed_over: list[Path] = []
 
     def save(self, checkpoint: Checkpoint) -> Path:
@@ -139,17 +153,16 @@ class Checkpoints:
         sync(folder / TRAINER)
 
     def _read(self, path: Path) -> Checkpoint:
-        content = json.loads((path / TRAINER).read_text(encoding="utf-8"))
-        found = {name: content[name] for name in ("step", "key", "sha256")}
-        if content != _sealed(**found):
+        found = read_typed(path / TRAINER, _Trainer)
+        if asdict(found) != _sealed(step=found.step, key=found.key, sha256=found.sha256):
             raise ValueError(f"{TRAINER} is not what was written")
         for name in TENSORS:
-            if _digest((path / f"{name}.safetensors").read_bytes()) != found["sha256"][name]:
+            if _digest((path / f"{name}.safetensors").read_bytes()) != found.sha256[name]:
                 raise ValueError(f"{name}.safetensors is not what was written")
-        if found["key"] != self.key:
+        if found.key != self.key:
             raise _OfAnotherRun
         return Checkpoint(
-            step=found["step"],
+            step=found.step,
             learner=load_file(path / "learner.safetensors"),
             optimizer=load_file(path / "optimizer.safetensors"),
         )

@@ -1,142 +1,114 @@
-"""δ-mem as something that is trained: its parameters, its loss, its files."""
+"""The base of everything that the loop trains: δ-mem, a baseline, a backbone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-from deltamem.adapter.delta_memory import DeltaMemory
-from deltamem.adapter.files import save_adapter
-from deltamem.attachment.attach import Attachment
-from deltamem.backbone import Backbone
-from deltamem.training.collate import Batch, EncodedEpisode, collate, encode
-from deltamem.training.episodes import Episode
-from deltamem.training.histories import micro_batches
-from deltamem.training.monitor import MemoryMonitor
-from deltamem.training.objective import Objective, answer_loss
+from deltamem.training.episodes import Episodes
+from deltamem.training.monitor import Monitor
+from deltamem.training.objective import Objective
 
-__all__ = ["DeltaMemLearner", "Learner"]
+__all__ = ["Counted", "Learner"]
 
 
-Item = TypeVar("Item", contravariant=True)
+class Counted(Protocol):
+    """Tensors of some items."""
+
+    @property
+    def targets(self) -> int:
+        """Number of tokens that are learnt."""
+
+    @property
+    def tokens(self) -> int:
+        """Number of real tokens that are computed."""
 
 
-class Learner(Protocol[Item]):
-    """What the loop trains, from items of one kind: δ-mem, a baseline, a backbone."""
+Item = TypeVar("Item")
+Batch = TypeVar("Batch", bound=Counted)
 
+
+class Learner(ABC, Generic[Item, Batch]):
+    """Something that is trained from items of one kind.
+
+    Six methods have to be there. The others have defaults, for a learner that needs nothing before
+    the first step, keeps no tokens, has no memory to look into and no place in a sharded backbone.
+    """
+
+    can_recompute: ClassVar[bool] = False
+    """Whether a pass through the backbone can be made again, as activation checkpointing does:
+    whatever the learner puts on the backbone must stay there while :meth:`attached` is entered."""
+
+    @abstractmethod
     def parameters(self) -> Iterable[nn.Parameter]:
-        """What the optimiser changes, in a fixed order."""
+        """The weights that the optimiser changes, in a fixed order."""
 
-    def batch(self, episodes: Sequence[Item]) -> Any:
-        """Tensors of episodes, with ``targets`` and ``tokens`` counted."""
+    @abstractmethod
+    def batch(self, episodes: Sequence[Item]) -> Batch:
+        """Tensors of one micro-batch."""
 
-    def loss(self, batch: Any) -> Objective:
-        """Forward of one micro-batch."""
+    @abstractmethod
+    def loss(self, batch: Batch) -> Objective:
+        """The objective of one micro-batch, with its graph."""
 
+    @abstractmethod
     def state_dict(self) -> Mapping[str, Tensor]:
         """Weights, for a checkpoint."""
 
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
-        """Weights from a checkpoint."""
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> object:
+        """Take up the weights of a checkpoint."""
 
+    @abstractmethod
     def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
-        """The finished product, in its own format, with a card."""
+        """Write the finished product in its own format, with a card of these facts.
 
-
-class DeltaMemLearner:
-    """An adapter on its backbone, behind :class:`Learner`."""
-
-    def __init__(
-        self,
-        backbone: Backbone,
-        memory: DeltaMemory,
-        *,
-        write_length: int,
-        read_length: int,
-        gate_target: float,
-    ) -> None:
-        """Lengths in tokens; ``gate_target``: where the sparsity term wants the write gates."""
-        self.backbone, self.memory = backbone, memory.train()
-        self.write_length, self.read_length = write_length, read_length
-        self.gate_target = gate_target
-        self.even_passes = False
-        """Whether every batch takes a write pass and a read pass, as a sharded backbone needs."""
-        self._attachment: Attachment | None = None
-
-    @contextmanager
-    def attached(self) -> Iterator[None]:
-        """While the block runs, the memory is on the backbone, for backward passes as well.
-
-        A pass that makes activations again runs the backbone's layers, their memory included.
+        Raises:
+            CannotWrite: the folder cannot be written.
         """
-        with self.memory.attach(self.backbone.model) as self._attachment:
-            try:
-                yield
-            finally:
-                self._attachment = None
 
-    def parameters(self) -> Iterable[nn.Parameter]:
-        """All weights of the adapter; the backbone is not among them."""
-        return self.memory.parameters()
+    def prepare(self, episodes: Episodes[Item]) -> None:
+        """See the training data before the first step; again the same in a run that goes on."""
 
-    @property
-    def tokens_depend_on(self) -> dict[str, Any]:
-        """Everything but the text that decides what :meth:`encode` makes of an episode."""
-        return {
-            "prompts": self.backbone.prompt_format,
-            "segments": self.memory.config.writer.segment_unit,
-            "write_length": self.write_length,
-        }
+    def tokenised(
+        self,
+        episodes: Sequence[Item],
+        folder: Path,
+        *,
+        on_note: Callable[[str], None] = lambda note: None,
+        on_episode: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Sequence[Any] | Episodes[Any]:
+        """Episodes as :meth:`batch` takes them fastest; by default as they are.
 
-    def encode(self, episode: Episode) -> EncodedEpisode:
-        """Tokenise one episode as the writer needs it."""
-        return encode(
-            self.backbone,
-            episode,
-            segment_unit=self.memory.config.writer.segment_unit,
-            write_length=self.write_length,
-        )
+        Args:
+            episodes: as text.
+            folder: where tokens may be kept from run to run.
+            on_note: told of kept tokens that are damaged, or that cannot be written.
+            on_episode: told how many of how many are done.
+        """
+        return episodes
 
-    def micro_batches(
-        self, episodes: Sequence[Episode | EncodedEpisode], size: int
-    ) -> list[list[Episode | EncodedEpisode]]:
-        """A step's episodes by history; see :func:`deltamem.training.histories.micro_batches`."""
-        return micro_batches(episodes, size)
+    def attached(self) -> AbstractContextManager[None]:
+        """While the block runs, the learner is on its backbone, for backward passes as well."""
+        return nullcontext()
 
-    def batch(self, episodes: Sequence[Episode | EncodedEpisode]) -> Batch:
-        """Tensors of episodes, tokenised where they are text still."""
-        return collate(
-            self.backbone,
-            episodes,
-            segment_unit=self.memory.config.writer.segment_unit,
-            write_length=self.write_length,
-            read_length=self.read_length,
-        )
+    def micro_batches(self, episodes: Sequence[Item], size: int) -> Sequence[Sequence[Item]]:
+        """Cut the episodes of a step into micro-batches of ``size``; by default in their order."""
+        return [episodes[i : i + size] for i in range(0, len(episodes), size)]
 
-    def loss(self, batch: Batch) -> Objective:
-        """Write, drop, read; see :func:`deltamem.training.objective.answer_loss`."""
-        if self._attachment is None:
-            with self.attached():
-                return self.loss(batch)
-        batch = batch.with_a_write_pass() if self.even_passes else batch
-        return answer_loss(self._attachment, batch, gate_target=self.gate_target)
+    def take_even_passes(self) -> bool:
+        """Have every batch take as many passes as any other, which shards of a backbone need.
 
-    def monitor(self, *, every: int) -> MemoryMonitor:
-        """What looks into the memory every so many steps; learners without a memory have none."""
-        return MemoryMonitor(self.memory, self.backbone.model, every=every)
+        Returns:
+            Whether the learner can; by default it cannot.
+        """
+        return False
 
-    def state_dict(self) -> Mapping[str, Tensor]:
-        """Adapter weights."""
-        return self.memory.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> Any:
-        """Adapter weights from a checkpoint."""
-        return self.memory.load_state_dict(state)
-
-    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
-        """An adapter folder."""
-        return save_adapter(self.memory, folder, backbone=self.backbone, card=card)
+    def monitor(self, *, every: int) -> Monitor | None:
+        """A monitor of the memory in every so many steps; None where there is no memory."""
+        return None

@@ -21,7 +21,7 @@ __all__ = ["Resuming"]
 class Resuming:
     """A learner with its optimiser, to and from checkpoints."""
 
-    learner: Learner[Any]
+    learner: Learner[Any, Any]
     optimizer: torch.optim.Optimizer
     parameters: Sequence[Tensor]
     """Of the optimiser, in a fixed order."""

@@ -87,6 +87,6 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     """A line of ours, or None."""
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) and isinstance(row.get("step"), int) else None

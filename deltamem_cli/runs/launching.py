@@ -34,19 +34,18 @@ def fit_out(
     from deltamem.training import shard
 
     if recipe.activation_checkpointing:
-        if not hasattr(learner, "attached"):
+        if not learner.can_recompute:
             raise UsageError(
                 f"{method} changes what is attached to the backbone within a pass, which cannot "
                 "be made again: leave training.activation_checkpointing=false"
             )
         checkpoint_activations(model)
     if processes.shards:
-        if not hasattr(learner, "even_passes"):
+        if not learner.take_even_passes():
             raise UsageError(
                 f"{method} takes as many passes as its episodes need, and the shards of FSDP meet "
                 "in each: start accelerate launch without --use_fsdp"
             )
-        learner.even_passes = True
         shard(model)
     for sentence in _without_effect(learner):
         console.note(f"note: {sentence}")

@@ -72,10 +72,9 @@ def _train(
     console: Console,
 ) -> None:
     """Prepare the data, take the steps that are left, and save what came of them."""
-    if hasattr(learner, "prepare"):  # a teacher that has to see the data first
-        learner.prepare(data.episodes)
+    learner.prepare(data.episodes)
     if data.stored:
-        tokenised = partial(_tokenised, learner, config=config, recipe=recipe, console=console)
+        tokenised = partial(_tokenised, learner, config=config, console=console)
         episodes, held_out = tokenised(data.episodes), list(tokenised(data.held_out))
     else:
         episodes, held_out = data.episodes, data.held_out
@@ -119,22 +118,13 @@ def _take_steps(
         )
 
 
-def _tokenised(learner: Any, episodes: Any, *, config: Any, recipe: Any, console: Console) -> Any:
+def _tokenised(learner: Any, episodes: Any, *, config: Any, console: Console) -> Any:
     """Episodes as kept tokens, for a learner that can make them; others tokenise as they go."""
-    from deltamem.training import tokenise
-
-    if not hasattr(learner, "encode") or not episodes:
+    if not episodes:
         return episodes
+    folder = Path(config.runs_dir) / TOKENS
     with console.progress("tokens") as tick:
-        return tokenise(
-            episodes,
-            Path(config.runs_dir) / TOKENS,
-            encode=learner.encode,
-            depends_on=learner.tokens_depend_on,
-            read_length=recipe.read_length,
-            on_note=console.note,
-            on_episode=tick,
-        )
+        return learner.tokenised(episodes, folder, on_note=console.note, on_episode=tick)
 
 
 def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> dict[str, Any]:

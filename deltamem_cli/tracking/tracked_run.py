@@ -31,10 +31,8 @@ class Tracking:
         self.memory_every, self.trackers = memory_every, trackers
 
     def monitor(self, learner: Any) -> Any:
-        """What measures the learner's memory; None without trackers, or without a memory."""
-        if not self.trackers or not hasattr(learner, "monitor"):
-            return None
-        return learner.monitor(every=self.memory_every)
+        """The monitor of a learner's memory; None without trackers, or without a memory."""
+        return learner.monitor(every=self.memory_every) if self.trackers else None
 
     @contextmanager
     def run(

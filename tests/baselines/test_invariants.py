@@ -79,8 +79,7 @@ class World:
 def learn(name: str, tiny: Backbone, folder: Path, *, steps: int) -> str:
     kind, settings = LEARNERS[name]
     learner = kind(tiny, seed=0, read_length=256, **settings)
-    if hasattr(learner, "prepare"):
-        learner.prepare(EPISODES)
+    learner.prepare(EPISODES)
     if steps:
         fit(learner, folder / "run", steps=steps, learning_rate=2e-2, warmup=0.0)
     return str(learner.save(folder / "weights", card={}))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict
@@ -20,6 +19,7 @@ from deltamem.memory.inspection import TurnNumbers, difference, state_numbers
 from deltamem.memory.observation import observed, turn_numbers, write_observed
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
+from deltamem_base.typed_json import typed
 from evaluations.sample import History
 
 WRITERS = {"tsw": TokenWriter(), "ssw": SegmentWriter(), "msw": MultiStateWriter(num_states=2)}
@@ -262,5 +262,5 @@ def test_turns_begin_with_a_user(tiny: Any) -> None:
 
 def test_turn_numbers_survive_json(tiny: Any, memory: DeltaMemory) -> None:
     _, turns = write_observed(memory, tiny, TALK, window=tiny.window, join=None)
-    again = [TurnNumbers.from_json(t) for t in json.loads(json.dumps([asdict(t) for t in turns]))]
+    again = [typed(asdict(t), TurnNumbers, where="f") for t in turns]
     assert tuple(again) == turns

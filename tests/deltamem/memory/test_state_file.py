@@ -25,12 +25,15 @@ from deltamem import (
     Unavailable,
     load_adapter,
 )
+from deltamem.adapter.stored_config import config_keys
 from deltamem.backbone import tiny_folder
 from deltamem.memory import state_file as module
 from deltamem.memory.observation import write_observed
 from deltamem.memory.state_file import Transcript, load_state, read_state, save_state
 from deltamem.writers import MultiStateWriter
+from deltamem_base.faults import InvalidData
 
+CONFIG = config_keys(DeltaMemConfig())
 TALK = ({"role": "user", "content": "Today Ada is in Oslo.\u2028é"},)
 
 
@@ -183,6 +186,32 @@ def rewritten(name: str, value: Any) -> Any:
     return change
 
 
+def told(name: str, value: Any) -> Any:
+    def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        manifest["transcript"][name] = value
+
+    return change
+
+
+def in_turn(name: str, value: Any) -> Any:
+    def change(manifest: dict[str, Any], tensors: dict[str, Any]) -> None:
+        manifest["transcript"]["turns"][0][name] = value
+
+    return change
+
+
+def has_another_batch(manifest: Any, tensors: dict[str, Any]) -> None:
+    tensors["layer.2"] = torch.zeros(2, 1, 8, 8)
+
+
+def is_flat(manifest: Any, tensors: dict[str, Any]) -> None:
+    tensors["layer.2"] = torch.zeros(8)
+
+
+def is_whole(manifest: Any, tensors: dict[str, Any]) -> None:
+    tensors["layer.2"] = torch.zeros(1, 1, 8, 8, dtype=torch.long)
+
+
 def lacks_a_layer(manifest: Any, tensors: dict[str, Any]) -> None:
     del tensors["layer.2"]
 
@@ -204,19 +233,38 @@ def is_not_finite(manifest: Any, tensors: dict[str, Any]) -> None:
     [
         (rewritten("format", 2), "has format 2 of state files, and this program reads 1"),
         (rewritten("format", None), "has format None"),
-        (rewritten("surprise", 1), "is not made of backbone, adapter"),
-        (rewritten("transcript", {}), "is not made of backbone, adapter"),
+        (rewritten("surprise", 1), "the key surprise is unknown"),
+        (rewritten("transcript", []), "transcript is a list; it must be an object"),
+        (told("shown_from", -1), "transcript.shown_from is -1; it must be at least 0"),
+        (told("whole", "yes"), 'transcript.whole is "yes"; it must be true or false'),
+        (told("messages", [{"role": "user"}]), "message 0 of the transcript is .* must have a con"),
+        (told("messages", [{"role": "tool", "content": ""}]), "a role among system, user, assis"),
+        (told("messages", [{"role": "user", "content": 5}]), "content is 5; it must be text"),
+        (told("turns", [{}]), r"the key transcript.turns\[0\].tokens is missing"),
+        (in_turn("tokens", "9"), r'turns\[0\].tokens is "9"; it must be a whole number'),
+        (in_turn("write_gate", [float("nan")]), r"write_gate\[0\] is NaN; it must be a finite"),
+        (in_turn("write_gate", []), "numbers of 4 layers have the lengths 0, 4, 4"),
+        (in_turn("state", None), r"turns\[0\].state is null; it must be an object"),
+        (rewritten("backbone", "tiny"), 'backbone is "tiny"; it must be'),
+        (rewritten("backbone", {"fingerprint": 5}), "backbone.fingerprint is 5; it must be text"),
+        (rewritten("adapter", None), "adapter is null; it must be text"),
+        (rewritten("config", []), "config is a list; it must be"),
+        (rewritten("date", 2026), "date is 2026; it must be text"),
+        (has_another_batch, "layer 2 is .2, 1, 8, 8. .* with one batch for all"),
+        (is_flat, "layer 2 is .8,. torch.float32; a state is"),
+        (is_whole, "layer 2 is .1, 1, 8, 8. torch.int64; a state is"),
         (
             rewritten("backbone", {"name": "x", "revision": None, "fingerprint": "0" * 64}),
             "was written on x .weights 000000000000., and the backbone is tiny",
         ),
         (rewritten("adapter", "1" * 64), "was written by adapter 111111111111, and adapter"),
-        (rewritten("config", {"rank": 4}), "the adapter's alpha was None and is 16.0 here"),
+        (rewritten("config", {"rank": 4}), "the adapter's configuration in .* lacks alpha"),
+        (rewritten("config", CONFIG | {"alpha": 4.0}), "adapter's alpha was 4.0 and is 16.0 here"),
         (rewritten("tokenizer", "2" * 64), "another tokenizer .222222222222. than"),
         (rewritten("template", "3" * 64), "another template .333333333333. than"),
         (rewritten("dtype", "bfloat16"), "another dtype .bfloat16. than"),
         (lacks_a_layer, r"has layers \[0, 1, 3\], the adapter has \[0, 1, 2, 3\]"),
-        (is_wide, r"layer 2 of the memory state is \(1, 1, 8, 9\)"),
+        (is_wide, r"layer 2 is \(1, 1, 8, 9\) torch.float32; a state is"),
         (is_double, "layer 2 of the memory state is .* torch.float64"),
         (is_not_finite, "layer 2 holds numbers that are not finite"),
     ],
@@ -225,9 +273,18 @@ def test_what_does_not_fit_is_refused(
     change: Any, sentence: str, saved: Path, tmp_path: Path, tiny: Any, memory: DeltaMemory
 ) -> None:
     path = forge(tmp_path / "forged.dmstate", saved, change)
-    with pytest.raises(InvalidInput, match=sentence) as caught:
+    with pytest.raises((InvalidInput, InvalidData), match=sentence) as caught:
         load_state(path, memory=memory, backbone=tiny)
     assert str(caught.value).count("\n") == 0
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "7", '{"format": 1, "format": 1}'])
+def test_a_manifest_that_is_none(text: str, saved: Path, tmp_path: Path) -> None:
+    tensors = load_file(saved)
+    path = tmp_path / "x.dmstate"
+    save_file(tensors, path, metadata={"manifest": text, "sha256": module._digest(text, tensors)})
+    with pytest.raises((InvalidInput, InvalidData), match=r"x\.dmstate"):
+        read_state(path)
 
 
 def test_an_unchanged_forgery_is_accepted(

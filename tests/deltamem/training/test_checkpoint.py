@@ -69,6 +69,31 @@ def test_any_damage_is_noticed(data: st.DataObject) -> None:
             assert "step-00000006 is damaged and was passed over (" in notes[0]
 
 
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"step": ' + "[" * 500 + "]" * 500 + "}", "nested too deeply"),
+        ("[]", "the content is a list; it must be an object"),
+        ('{"step": 6}', "the key key is missing"),
+        ('{"step": 1e400, "key": "k", "sha256": {}, "digest": ""}', "step is Infinity"),
+        ('{"step": true, "key": "k", "sha256": {}, "digest": ""}', "step is true; it must be a wh"),
+        ('{"step": 6, "key": "k", "sha256": [], "digest": ""}', "sha256 is a list; it must be an"),
+        ('{"step": 6, "key": "k", "sha256": {}, "digest": ""}', "is not what was written"),
+        (f'{{"step": {"9" * 5000}}}', "trainer.json"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_a_newest_one_of_nonsense_falls_back(content: str, sentence: str, tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path, 4, 6)
+    (tmp_path / "step-00000006" / "trainer.json").write_text(content)
+    found, (note,) = checkpoints.latest()
+    assert found is not None
+    assert found.step == 4
+    assert sentence in note
+    assert "\n" not in note
+
+
 def test_only_the_last_two_are_kept(tmp_path: Path) -> None:
     saved(tmp_path, 2, 4, 6)
     assert names(tmp_path) == ["step-00000004", "step-00000006"]

@@ -160,7 +160,7 @@ def test_shards_get_as_many_passes_from_a_batch_that_writes_nothing(tiny: Any, w
     learner = learner_for(tiny, writer)
     nothing = [EPISODES[2], replace(EPISODES[2], id="again")]
     plain, _ = sums(learner, [nothing])
-    learner.even_passes = True
+    assert learner.take_even_passes()
     with forwards(tiny) as shapes:
         even, gradients = sums(learner, [nothing])
     assert len(shapes) == 2

@@ -23,7 +23,7 @@ from deltamem.training import (
     train,
 )
 from deltamem.training.collate import IGNORED, collate, encode, encode_ask
-from deltamem.training.loop import learning_rate
+from deltamem.training.recipe import learning_rate
 from deltamem.writers import SegmentWriter, TokenWriter
 
 SAME = 1e-5
@@ -208,14 +208,14 @@ def test_training_learns_and_reports(tiny: Any, tmp_path: Path) -> None:
 
 
 def test_every_epoch_sees_every_episode_once() -> None:
-    from deltamem.training.loop import _episodes_of_step
+    from deltamem.training.recipe import episodes_of_step
 
     settings = config(steps=None, epochs=2, batch_size=4)
-    seen = [e.id for step in range(6) for e in _episodes_of_step(EPISODES, settings, step)]
+    seen = [e.id for step in range(6) for e in episodes_of_step(EPISODES, settings, step)]
     assert sorted(seen[:10]) == sorted(seen[10:]) == sorted(e.id for e in EPISODES)
     assert seen[:10] != seen[10:]
     ordered = config(shuffle=False, batch_size=4)
-    assert [e.id for e in _episodes_of_step(EPISODES, ordered, 2)] == ["e8", "e9"]
+    assert [e.id for e in episodes_of_step(EPISODES, ordered, 2)] == ["e8", "e9"]
 
 
 def test_the_schedule() -> None:
