@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from baselines.memgen.training import MemGenLearner
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
 from deltamem.training import DeltaMemLearner, Processes, TrainingConfig
 from deltamem_cli.errors import UsageError
@@ -56,10 +57,11 @@ def test_a_learner_that_attaches_within_a_pass_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    memgen = MemGenLearner(load_tiny(), seed=0, read_length=64)
     with pytest.raises(UsageError, match="memgen changes what is attached"):
-        fit(object(), activation_checkpointing=True)
+        fit(memgen, activation_checkpointing=True)
     with pytest.raises(UsageError, match="without --use_fsdp"):
-        fit(object(), processes=Processes(index=0, count=2))
+        fit(memgen, processes=Processes(index=0, count=2))
 
 
 def test_the_verb_refuses_memgen(cli: Cli) -> None:
