@@ -188,16 +188,23 @@ def _looked_at(episodes: Any, *, generated: bool) -> list[Any]:
 
 
 def _tokenizer(config: Any) -> Any:
-    """The backbone's, where it is on this machine."""
+    """The backbone's, where it is on this machine and sound."""
     from transformers import AutoTokenizer
+
+    from deltamem.backbone.loading.soundness import check_tokenizer
 
     source = model_source(config)
     try:
-        return AutoTokenizer.from_pretrained(
-            source["id"], revision=source["revision"], local_files_only=True
+        tokenizer = AutoTokenizer.from_pretrained(
+            source["id"],
+            revision=source["revision"],
+            local_files_only=True,
+            trust_remote_code=False,
         )
-    except (OSError, ValueError, ImportError):
-        return None
+        check_tokenizer(source["id"], tokenizer)
+    except Exception:
+        return None  # whatever is wrong with it, loading the backbone says so
+    return tokenizer
 
 
 def _extremes(sizes: Sequence[tuple[float, Sequence[float]]]) -> list[int]:

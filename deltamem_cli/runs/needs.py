@@ -113,7 +113,7 @@ def _sizes(config: Any, found: Findings) -> Any:
             trained = trained_parameters(config, model)
         except Fault as fault:
             found.missing.append(f"a backbone for this method: {fault}")
-            return model
+            return None
         share = 100 * trained / total
         found.facts["trained"] = f"{trained:,} parameters ({share:.2f} % of the backbone's)"
     return model
