@@ -22,7 +22,7 @@ class Fault(Exception):
     """A fault that one sentence explains; anything else that is raised is a fault of ours."""
 
     exit_code: ClassVar[int] = 1
-    """Exit code of a command that ends with this fault (DESIGN: 0 to 5)."""
+    """Exit code of a command that ends with this fault."""
 
 
 class InvalidInput(Fault, ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ SENTENCE = re.compile(r"# \S.*[.?]")
 HEADER = "# @package"
 
 
+@cache
 def compose(primary: str, *words: str) -> Any:
     seen: list[Any] = []
     run_config(primary, seen.append, list(words))

@@ -77,7 +77,7 @@ class LayerMemory(SteppedLayer):
         )
 
     def initialise(self, base: Mapping[str, Tensor], *, generator: torch.Generator) -> None:
-        """Start values of mechanism.md section 3: kaiming q, k, v; closed gates; small steering.
+        """Start values of a memory: kaiming q, k, v; closed gates; small steering.
 
         ``base``: the backbone's own projection weights by head, for ``init=base_slice``.
         """

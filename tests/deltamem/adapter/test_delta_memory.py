@@ -19,7 +19,7 @@ from deltamem.writers import MultiStateWriter
     ids=["tsw", "msw"],
 )
 def test_parameters_on_qwen3_4b(settings: dict[str, Any], parameters: int) -> None:
-    """mechanism.md section 3, by construction on the meta device."""
+    """Counts at the shape of Qwen3-4B, by construction on the meta device."""
     memory = DeltaMemory(DeltaMemConfig(**settings), qwen3_4b())
     assert memory.trained_parameters == parameters
     assert memory.zeros(1).layers[35].shape == (1, memory.config.writer.num_states, 8, 8)

@@ -1,0 +1,64 @@
+"""Every path and every dotted name that the documents hold exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from importlib import import_module
+from typing import Any
+
+import pytest
+from conftest import ROOT
+
+DOCUMENTS = ("CONTRIBUTING.md", "README.md", "baselines/README.md", "benchmarks/README.md")
+PACKAGES = "deltamem_base|deltamem_cli|deltamem|baselines|evaluations"
+PATH = re.compile(rf"(?<![\w./:-])(?:{PACKAGES}|conf|tests|results|benchmarks)/[\w./-]*")
+NAME = re.compile(rf"(?<![\w./-])(?:{PACKAGES})(?:\.\w+)+")
+PLACEHOLDER = re.compile(r"\b(NAME|VERB)\b|_(NAME|VERB)\b")
+PAGE = re.compile(r"(?<![\w/-])[\w./-]+\.md\b")
+OF_THE_HUB = {"README.md"}
+"""Pages of an adapter's folder, which the hub shows as its card."""
+
+
+def paths(text: str) -> set[str]:
+    found = {match.group().rstrip("./-") for match in PATH.finditer(text)}
+    return {path for path in found if not PLACEHOLDER.search(path)}
+
+
+def resolve(name: str) -> Any:
+    """The module, or what a module holds, of this dotted name."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: Any = import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[length:]:
+            found = getattr(found, attribute)
+        return found
+    raise AttributeError(name)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_path_exists(document: str) -> None:
+    found = paths((ROOT / document).read_text(encoding="utf-8"))
+    assert found
+    assert {path for path in found if not (ROOT / path).exists()} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_dotted_name_exists(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    for name in {match.group() for match in NAME.finditer(text)}:
+        if not name.endswith((".py", ".md")):
+            resolve(name)
+
+
+def test_no_module_cites_a_page_that_is_not_here() -> None:
+    pages = {path.name for path in ROOT.glob("**/*.md") if ".venv" not in path.parts}
+    for folder in ("deltamem_base", "deltamem", "baselines", "evaluations", "deltamem_cli"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                    cited = PAGE.findall(ast.get_docstring(node) or "")
+                    assert {page.rpartition("/")[2] for page in cited} <= pages | OF_THE_HUB, path
