@@ -16,23 +16,17 @@ from deltamem.backbone.contexts.windows import split_windows
 from deltamem.backbone.generation.generation import (
     Generation,
     NextLogits,
-    check_decoding,
     generate,
     left_pad,
 )
+from deltamem.backbone.generation.sampling import check_decoding
 from deltamem.backbone.generation.streaming import TextStream
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
 from deltamem.backbone.loading.architecture import decoder_layers, empty_model
 from deltamem.backbone.loading.examination import model_faults
 from deltamem.backbone.loading.fingerprint import fingerprint
-from deltamem.backbone.loading.load import (
-    load_backbone,
-    load_config,
-    load_tiny,
-    load_tokenizer,
-    pretrained_model,
-    tiny_folder,
-)
+from deltamem.backbone.loading.load import load_backbone, load_tiny, tiny_folder
+from deltamem.backbone.loading.pretrained import load_config, load_tokenizer, pretrained_model
 from deltamem.backbone.loading.soundness import window_of
 from deltamem.backbone.loading.weight_files import weight_files
 from deltamem.backbone.recomputation import checkpoint_activations

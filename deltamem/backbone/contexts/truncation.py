@@ -17,7 +17,7 @@ MARKER = "\n\n[...]\n\n"
 CHARS_PER_TOKEN = 4
 """First guess of how many characters fit; the search widens or narrows it."""
 HEAD_SHARE = 1 / 3
-"""What remains before a cut in the middle; the rest remains after it."""
+"""Share that remains before a cut in the middle; the rest remains after it."""
 
 
 def fit_messages(
@@ -55,19 +55,26 @@ def fit_messages(
     def fits(chars: int) -> bool:
         return count([*system, *_shorten(rest, chars, cut.side)]) <= budget
 
-    low, high = 0, sum(len(m["content"]) for m in rest)
-    size = budget * CHARS_PER_TOKEN
-    while size < high and fits(size):
-        low, size = size, 2 * size
-    high = min(high, size)
+    most = _most_that_fits(
+        fits, guess=budget * CHARS_PER_TOKEN, all=sum(len(m["content"]) for m in rest)
+    )
+    return [*system, *_shorten(rest, most, cut.side)]
+
+
+def _most_that_fits(fits: Callable[[int], bool], *, guess: int, all: int) -> int:
+    """The most characters out of ``all`` that fit, by bisection about a first guess."""
+    low, high = 0, all
+    while guess < high and fits(guess):
+        low, guess = guess, 2 * guess
+    high = min(high, guess)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return [*system, *_shorten(rest, low, cut.side)]
+    return low
 
 
 def _shorten(messages: Messages, chars: int, side: str) -> list[Mapping[str, str]]:
-    """At most ``chars`` characters of contents; whole messages unless not even one fits."""
+    """Messages with at most ``chars`` characters, whole ones unless not even one fits."""
     if not chars:
         return []
     if sum(len(m["content"]) for m in messages) <= chars:
@@ -108,7 +115,7 @@ def _take(messages: Messages, chars: int) -> list[Mapping[str, str]]:
 
 
 def clip_text(text: str, chars: int, side: str) -> str:
-    """At most ``chars`` characters of ``text``: the side that is named goes.
+    """A text cut to at most ``chars`` characters: the side that is named goes.
 
     >>> clip_text("abcdef", 3, "start")
     'def'

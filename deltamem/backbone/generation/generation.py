@@ -18,17 +18,15 @@ from torch import Tensor
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.generation.finite import check_logits
+from deltamem.backbone.generation.sampling import sample_token
 from deltamem.backbone.generation.thinking import opens_thinking
 from deltamem.backbone.inputs import DecodingLike
-from deltamem_base.faults import InvalidInput
 
 __all__ = [
     "Generation",
     "NextLogits",
-    "check_decoding",
     "generate",
     "left_pad",
-    "sample_token",
 ]
 
 
@@ -69,39 +67,6 @@ def left_pad(
     return ids.to(device), mask.to(device)
 
 
-def sample_token(logits: Tensor, decoding: DecodingLike, generator: torch.Generator) -> int:
-    """One token from logits (V): temperature, then top-k, then top-p, on the CPU in float64."""
-    if decoding.temperature == 0:
-        return int(logits.argmax())
-    scaled = logits.double().cpu() / decoding.temperature
-    values, order = scaled.sort(descending=True, stable=True)
-    if decoding.top_k:
-        values, order = values[: decoding.top_k], order[: decoding.top_k]
-    probabilities = values.softmax(-1)
-    before = probabilities.cumsum(-1) - probabilities
-    probabilities = torch.where(before < decoding.top_p, probabilities, 0.0)
-    edge = probabilities.cumsum(-1)
-    drawn = torch.rand((), dtype=torch.float64, generator=generator) * edge[-1]
-    return int(order[min(int((edge <= drawn).sum()), len(order) - 1)])
-
-
-def check_decoding(decoding: DecodingLike) -> None:
-    """Refuse settings under which no token could be chosen sensibly.
-
-    Raises:
-        InvalidInput: with the setting, its value and what would do.
-    """
-    for name, fine, wanted in (
-        ("max_new_tokens", decoding.max_new_tokens >= 1, "at least 1"),
-        ("temperature", decoding.temperature >= 0, "0 (greedy) or more"),
-        ("top_p", 0 < decoding.top_p <= 1, "above 0 and at most 1 (off)"),
-        ("top_k", decoding.top_k >= 0, "0 (off) or more"),
-    ):
-        if not fine:
-            value = getattr(decoding, name)
-            raise InvalidInput(f"decoding.{name} is {value}; it must be {wanted}")
-
-
 @torch.no_grad()
 def generate(
     backbone: Backbone,
@@ -136,13 +101,11 @@ def generate(
     ids, mask = left_pad(prompts, fill=backbone.pad_id, device=backbone.device)
     if past is not None:
         mask = torch.cat([past.to(mask.device), mask], dim=1)
-    prompt_tokens = mask.sum(1).tolist()
+    in_view = mask.sum(1).tolist()
+    limits = [min(decoding.max_new_tokens, max(1, backbone.window - n)) for n in in_view]
     cache = MemoryCache(config=backbone.model.config) if cache is None else cache
-    step = _model_logits(backbone.model) if next_logits is None else next_logits
-    room = [max(1, backbone.window - count) for count in prompt_tokens]
-    limits = [min(decoding.max_new_tokens, tokens) for tokens in room]
     if cache.reach is None:
-        cache.reach = [count + limit for count, limit in zip(prompt_tokens, limits, strict=True)]
+        cache.reach = [count + limit for count, limit in zip(in_view, limits, strict=True)]
     rows = _decode(
         ids,
         mask,
@@ -150,23 +113,35 @@ def generate(
         model=backbone.model,
         seeds=seeds,
         cache=cache,
-        step=step,
+        step=_model_logits(backbone.model) if next_logits is None else next_logits,
         stop=backbone.stop_ids,
         limits=limits,
         on_token=on_token,
     )
     seconds = (time.perf_counter() - started) / len(prompts)
     return [
-        Generation(
-            text=backbone.decode(row),
-            prompt_tokens=count,
-            new_tokens=len(row),
-            seconds=seconds,
-            finish=_finish(row, backbone.stop_ids, decoding.max_new_tokens),
-            opened_thinking=opens_thinking(backbone.tokenizer, prompt),
-        )
-        for prompt, row, count in zip(prompts, rows, prompt_tokens, strict=True)
+        _answer(backbone, prompt, row, in_view=count, decoding=decoding, seconds=seconds)
+        for prompt, row, count in zip(prompts, rows, in_view, strict=True)
     ]
+
+
+def _answer(
+    backbone: Backbone,
+    prompt: Sequence[int],
+    row: Sequence[int],
+    *,
+    in_view: int,
+    decoding: DecodingLike,
+    seconds: float,
+) -> Generation:
+    return Generation(
+        text=backbone.decode(row),
+        prompt_tokens=in_view,
+        new_tokens=len(row),
+        seconds=seconds,
+        finish=_finish(row, backbone.stop_ids, decoding.max_new_tokens),
+        opened_thinking=opens_thinking(backbone.tokenizer, prompt),
+    )
 
 
 def _finish(row: Sequence[int], stop: frozenset[int], max_new_tokens: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from deltamem.backbone.loading.load import load_config
+from deltamem.backbone.loading.pretrained import load_config
 from deltamem_base.faults import InvalidInput, first_line
 
 __all__ = ["decoder_layers", "empty_model"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deltamem.backbone.loading.load import load_config, load_tokenizer, pretrained_model
+from deltamem.backbone.loading.pretrained import load_config, load_tokenizer, pretrained_model
 from deltamem.backbone.loading.soundness import check_vocabulary
 from deltamem.backbone.loading.weight_files import weight_files
 from deltamem_base.faults import InvalidInput, Unavailable

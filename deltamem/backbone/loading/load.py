@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast
-
-import torch
+from typing import Any
 
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.loading.fingerprint import files_fingerprint, fingerprint
-from deltamem.backbone.loading.hub import pretrained_from_cache_or_hub
-from deltamem.backbone.loading.placement import (
-    choose_attention,
-    choose_dtype,
-    find_device,
-    refuse_offloaded,
-)
-from deltamem.backbone.loading.quantization import quantization_options
-from deltamem.backbone.loading.soundness import (
-    check_config,
-    check_folder,
-    check_loaded,
-    check_tokenizer,
-    check_vocabulary,
-    window_of,
-)
-from deltamem.backbone.loading.weight_files import check_weight_files, weight_files
+from deltamem.backbone.loading.placement import place_weights
+from deltamem.backbone.loading.pretrained import load_config, load_tokenizer, pretrained_model
+from deltamem.backbone.loading.soundness import check_vocabulary, window_of
+from deltamem.backbone.loading.weight_files import weight_files
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE, check_date
 from deltamem.backbone.rotation import rotate_by_row
-from deltamem_base.faults import InvalidInput
 
-__all__ = [
-    "load_backbone",
-    "load_config",
-    "load_tiny",
-    "load_tokenizer",
-    "pretrained_model",
-    "tiny_folder",
-]
+__all__ = ["load_backbone", "load_tiny", "tiny_folder"]
 
 
 def load_backbone(
@@ -78,34 +54,19 @@ def load_backbone(
             soundness.py), an unknown dtype, device, date or quantisation, or layers that do not fit
             on the devices.
     """
-    from transformers.utils.import_utils import is_flash_attn_2_available
-
-    if device_map is not None and device != "auto":
-        raise InvalidInput(
-            f"device_map={device_map} places the layers itself: leave device={device} at auto"
-        )
-    where = find_device(device)
-    kind = choose_dtype(dtype, where)
     check_date(template_date)
-    options: dict[str, Any] = quantization_options(quantization, where, dtype=kind)
-    if device_map is not None or quantization is not None:
-        options["device_map"] = device_map or {"": where}
-    chosen = choose_attention(
-        attention,
-        where,
-        dtype=lambda: _dtype(kind, id, revision),
-        flash_installed=is_flash_attn_2_available(),
+    placement = place_weights(
+        device=device,
+        dtype=dtype,
+        attention=attention,
+        device_map=device_map,
+        quantization=quantization,
+        stored_dtype=lambda: load_config(id, revision=revision).dtype,
     )
-    if chosen is not None:
-        options["attn_implementation"] = chosen
-
     config, tokenizer = load_config(id, revision=revision), load_tokenizer(id, revision=revision)
     check_vocabulary(id, tokenizer, config)
-    model = pretrained_model(id, revision=revision, dtype=kind, **options)
-    refuse_offloaded(model)
-    if "device_map" not in options:
-        model = cast(Any, model).to(where)
-    model = model.eval().requires_grad_(False)
+    model = pretrained_model(id, revision=revision, dtype=placement.dtype, **placement.options)
+    model = placement.moved(model).eval().requires_grad_(False)
     rotate_by_row(model)
     stored = weight_files(id, revision=revision)
     at = None if Path(id).is_dir() else revision
@@ -120,77 +81,6 @@ def load_backbone(
         template_date=template_date,
         quantization=quantization,
     )
-
-
-def _dtype(kind: str, id: str, revision: str | None) -> torch.dtype | None:
-    """In which numbers the weights will be."""
-    named = load_config(id, revision=revision).dtype if kind == "auto" else getattr(torch, kind)
-    return named if isinstance(named, torch.dtype) else None
-
-
-def pretrained_model(id: str, *, revision: str | None = None, **options: Any) -> Any:
-    """A causal language model, every weight of which is out of its files.
-
-    Args:
-        id: hub id or folder.
-        revision: commit of the hub repository.
-        options: of transformers' ``from_pretrained``; on ``device_map="meta"`` only the headers of
-            the files are read.
-
-    Raises:
-        Unavailable: it is neither here nor can it be fetched.
-        InvalidInput: files that are damaged, or weights that are missing or too many.
-    """
-    from transformers import AutoModelForCausalLM
-
-    def load(**where_from: Any) -> Any:
-        check_weight_files(weight_files(id, revision=revision))
-        return AutoModelForCausalLM.from_pretrained(
-            id,
-            revision=revision,
-            use_safetensors=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are told, and refused in a sentence
-            **options,
-            **where_from,
-        )
-
-    model, info = pretrained_from_cache_or_hub(load, id, revision)
-    check_loaded(id, info)
-    return model
-
-
-def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
-    """A tokenizer alone, for looking at prompts without a model.
-
-    Raises:
-        Unavailable: it is neither here nor can it be fetched.
-        InvalidInput: a folder without one, or one that makes no tokens.
-    """
-    from transformers import AutoTokenizer
-
-    check_folder(id)
-    load = partial(AutoTokenizer.from_pretrained, id, revision=revision, trust_remote_code=False)
-    tokenizer = pretrained_from_cache_or_hub(load, id, revision)
-    check_tokenizer(id, tokenizer)
-    return tokenizer
-
-
-def load_config(id: str, *, revision: str | None = None) -> Any:
-    """The architecture alone, for counting parameters.
-
-    Raises:
-        Unavailable: it is neither here nor can it be fetched.
-        InvalidInput: a folder without one, or one of a model that cannot be used here.
-    """
-    from transformers import AutoConfig
-
-    check_folder(id)
-    load = partial(AutoConfig.from_pretrained, id, revision=revision, trust_remote_code=False)
-    config = pretrained_from_cache_or_hub(load, id, revision)
-    check_config(id, config)
-    return config
 
 
 def tiny_folder() -> Path:

@@ -2,24 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from deltamem.backbone.loading.quantization import quantization_options
 from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = [
     "DTYPES",
+    "Placement",
     "choose_attention",
     "choose_dtype",
     "find_device",
-    "refuse_offloaded",
+    "place_weights",
 ]
 
 DTYPES = ("auto", "float32", "bfloat16", "float16", "float64")
 FLASH = "flash_attention_2"
 HALF = (torch.float16, torch.bfloat16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where weights go and in which numbers, in the words of transformers."""
+
+    device: torch.device
+    dtype: str
+    """``auto`` or the name of a torch dtype."""
+    options: Mapping[str, Any]
+    """Further options of ``from_pretrained``; with a ``device_map`` the weights are there then."""
+
+    def moved(self, model: Any) -> Any:
+        """A loaded model on its device.
+
+        Raises:
+            InvalidInput: some of its weights stay on the CPU or the disk between their uses.
+        """
+        _refuse_offloaded(model)
+        return model if "device_map" in self.options else model.to(self.device)
+
+
+def place_weights(
+    *,
+    device: str,
+    dtype: str,
+    attention: str,
+    device_map: str | dict[str, Any] | None,
+    quantization: str | None,
+    stored_dtype: Callable[[], Any],
+) -> Placement:
+    """The placement that settings ask for; see :func:`deltamem.backbone.load_backbone`.
+
+    Args:
+        device: ``auto`` or a torch device.
+        dtype: ``auto`` or the name of a torch dtype.
+        attention: ``auto`` or an implementation by name.
+        device_map: how accelerate spreads the layers, or None.
+        quantization: ``4bit``, ``8bit`` or None.
+        stored_dtype: tells the dtype of the checkpoint; asked only where it matters.
+
+    Raises:
+        InvalidInput: an unknown word, or a ``device_map`` beside a device.
+        Unavailable: bitsandbytes is not installed.
+    """
+    from transformers.utils.import_utils import is_flash_attn_2_available
+
+    if device_map is not None and device != "auto":
+        raise InvalidInput(
+            f"device_map={device_map} places the layers itself: leave device={device} at auto"
+        )
+    where = find_device(device)
+    kind = choose_dtype(dtype, where)
+    options = quantization_options(quantization, where, dtype=kind)
+    if device_map is not None or quantization is not None:
+        options["device_map"] = device_map or {"": where}
+    chosen = choose_attention(
+        attention,
+        where,
+        dtype=lambda: stored_dtype() if kind == "auto" else getattr(torch, kind),
+        flash_installed=is_flash_attn_2_available(),
+    )
+    if chosen is not None:
+        options["attn_implementation"] = chosen
+    return Placement(device=where, dtype=kind, options=options)
 
 
 def find_device(device: str) -> torch.device:
@@ -41,7 +109,7 @@ def find_device(device: str) -> torch.device:
 
 
 def choose_dtype(dtype: str, where: torch.device) -> str:
-    """For ``auto`` the checkpoint's own on a GPU, float32 on a CPU and on MPS.
+    """The dtype by its name; for ``auto`` the checkpoint's on a GPU, float32 elsewhere.
 
     Raises:
         InvalidInput: not one of :data:`DTYPES`.
@@ -56,7 +124,7 @@ def choose_attention(
     attention: str,
     where: torch.device,
     *,
-    dtype: Callable[[], torch.dtype | None],
+    dtype: Callable[[], Any],
     flash_installed: bool,
 ) -> str | None:
     """The implementation to ask transformers for; None leaves it to its default, SDPA.
@@ -64,7 +132,7 @@ def choose_attention(
     Args:
         attention: ``auto``, or an implementation by name.
         where: the device of the weights.
-        dtype: of the weights; asked only where it matters.
+        dtype: tells the dtype of the weights; asked only where it matters.
         flash_installed: whether FlashAttention 2 can be imported.
     """
     if attention != "auto":
@@ -73,7 +141,7 @@ def choose_attention(
     return FLASH if flash else None
 
 
-def refuse_offloaded(model: Any) -> None:
+def _refuse_offloaded(model: Any) -> None:
     """Refuse a model whose layers come and go: a memory lives beside the weights of its layer.
 
     Raises:

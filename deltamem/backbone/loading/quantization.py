@@ -20,7 +20,7 @@ QUANTIZATIONS = ("4bit", "8bit")
 def quantization_options(
     quantization: str | None, where: torch.device, *, dtype: str
 ) -> dict[str, Any]:
-    """What ``from_pretrained`` has to be given; nothing for None.
+    """Options of ``from_pretrained`` that quantise a model; none where nothing is quantised.
 
     Args:
         quantization: ``4bit`` (NF4, its scales quantised too), ``8bit`` or None.

@@ -1,4 +1,4 @@
-"""From chunk to chunk: every row of a state goes through the affine maps of its chunks.
+"""Carry states from chunk to chunk: each row goes through the affine maps of its chunks.
 
 Letters: G states, K chunks, R rank.
 """
@@ -10,15 +10,15 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["walk"]
+__all__ = ["chunk_starts"]
 
 
 def _group_size(chunks: int) -> int:
-    """Chunks that are composed into one map first, so that two short walks replace a long one."""
+    """Chunks that are composed into one map first, so that two short loops replace a long one."""
     return max(size for size in range(1, math.isqrt(chunks) + 1) if chunks % size == 0)
 
 
-def walk(maps: Tensor, fresh: Tensor, state: Tensor, *, backwards: bool = False) -> Tensor:
+def chunk_starts(maps: Tensor, fresh: Tensor, state: Tensor, *, backwards: bool = False) -> Tensor:
     """States at the start of every chunk: a row ``s`` leaves chunk ``n`` as ``s M_n + f_n``.
 
     Args:
@@ -49,7 +49,7 @@ def walk(maps: Tensor, fresh: Tensor, state: Tensor, *, backwards: bool = False)
 
 
 def _in_turn(maps: Tensor, fresh: Tensor, state: Tensor, backwards: bool) -> Tensor:
-    """As :func:`walk`, without groups."""
+    """The same as :func:`chunk_starts`, without groups."""
     starts = []
     for move, new in _order(maps, fresh, backwards):
         starts.append(state)

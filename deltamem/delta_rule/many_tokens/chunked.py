@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from deltamem.delta_rule.many_tokens.carry import walk
+from deltamem.delta_rule.many_tokens.carry import chunk_starts
 from deltamem.delta_rule.many_tokens.lanes import (
     Tokens,
     chunk_maps,
@@ -34,7 +34,7 @@ __all__ = ["delta_rule_chunked"]
 BLOCK = 8192
 """Tokens of all states together that are in lanes at once."""
 CHUNKS, LANES = 256, 512
-"""Chunks of a state, and lanes, at most: more make the walk longer or leave a CPU's cache."""
+"""Chunks of a state, and lanes, at most: more make the loop longer or leave a CPU's cache."""
 WIDE = 64
 """More states than these are lanes enough: maps would cost more than the steps they save."""
 SHORTEST = 8
@@ -184,7 +184,7 @@ def _forward(
         if layout.chunks > 1:
             moves = layout.state_rows(chunk_maps(tokens))
             maps, fresh = moves[:, :, :-1], moves[:, :, -1:]
-            starts = walk(maps, fresh, rows)
+            starts = chunk_starts(maps, fresh, rows)
         lanes = layout.state_lanes(starts)
         if kept is not None:
             kept += [lanes, maps]
@@ -207,7 +207,7 @@ def _backward(
     d_ends = d_rows[None]
     if maps is not None:
         fresh = layout.state_rows(fresh_gradient(tokens, d_reads)[None])
-        d_ends = walk(maps.transpose(-1, -2), fresh, d_rows, backwards=True)
+        d_ends = chunk_starts(maps.transpose(-1, -2), fresh, d_rows, backwards=True)
     size = WHOLE if maps is None else PIECE
     pieces = [slice(t, t + size) for t in range(0, layout.length, size)]
     states = tokens.k.new_empty(min(size, layout.length), *starts.shape)

@@ -110,7 +110,7 @@ class _Fused(torch.autograd.Function):
         maps, starts, fresh = run.new(3), run.new(2), run.new(2)
         reads, final = state.new_empty(tokens.shape[1:]), torch.empty_like(state)
         run.chunks_of(kernels.maps_kernel, (tokens, maps, fresh), warps=map_warps(run.padded))
-        run.walk((maps, fresh, state, starts, final))
+        run.carry((maps, fresh, state, starts, final))
         run.chunks_of(kernels.scan_kernel, (tokens, starts, reads, reads), keep_states=False)
         ctx.save_for_backward(tokens, state, maps, starts)
         ctx.length = length
@@ -126,7 +126,7 @@ class _Fused(torch.autograd.Function):
         run = _Launch(tokens, state, ctx.length)
         ends, fresh, d_state = run.new(2), run.new(2), torch.empty_like(state)
         run.chunks_of(kernels.gradient_of_chunk_kernel, (tokens, d_reads, fresh))
-        run.walk((maps, fresh, d_final, ends, d_state), backwards=True)
+        run.carry((maps, fresh, d_final, ends, d_state), backwards=True)
         before = state.new_empty(*tokens.shape[1:], state.shape[-1])
         run.chunks_of(kernels.scan_kernel, (tokens, starts, before, before), keep_states=True)
         d_tokens = torch.empty_like(tokens)
@@ -155,7 +155,7 @@ class _Launch:
         sizes = (self.span, self.time, self.states, self.rank, self.length)
         self._run(kernel, self.chunks, (*tensors, *sizes), num_warps=warps, **options)
 
-    def walk(self, tensors: Sequence[Tensor], *, backwards: bool = False) -> None:
+    def carry(self, tensors: Sequence[Tensor], *, backwards: bool = False) -> None:
         """One program for each row of each state."""
         from deltamem.delta_rule.many_tokens.scan_kernels import walk_kernel
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from deltamem.backbone import DroppedContext, VisibleContext, generate, left_pad
-from deltamem.backbone.generation.generation import sample_token
+from deltamem.backbone.generation.sampling import sample_token
 from evaluations.sample import Cut, Decoding, History, Prompt
 
 GREEDY = Decoding(max_new_tokens=8)
