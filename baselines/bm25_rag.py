@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Gt, Interval
 
 from baselines.retrieval.ranking import Ranking
 from baselines.retrieval.textual import Recollection, TextualMemory
@@ -48,7 +48,7 @@ class BM25RAG(TextualMemory):
         unit: str = "auto",
         chunk_tokens: Annotated[int, Ge(1)] = 512,
         order: str = "original",
-        k1: Annotated[float, Ge(0)] = 1.5,
+        k1: Annotated[float, Gt(0)] = 1.5,
         b: Annotated[float, Interval(ge=0, le=1)] = 0.75,
         idf: str = "lucene",
         tokeniser: str = "word",

@@ -25,11 +25,11 @@ CONTEXTS = ("visible", "none")
 
 @dataclass(frozen=True, kw_only=True)
 class Shown(ReadReport):
-    """What of a piece of history came into view; nothing is written anywhere else."""
+    """Tokens of a piece of history that came into view; nothing is written anywhere else."""
 
     written_tokens: int = 0
     state_bytes: int = 0
-    """What the whole history left behind so far, beside what is in view."""
+    """Bytes that the whole history left behind so far, beside what is in view."""
 
 
 class Frozen:

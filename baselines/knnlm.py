@@ -152,7 +152,7 @@ class KnnLm(Frozen):
         return ask(self._view, prompts, decoding, step_for=step_for)
 
     def state_dict(self) -> dict[str, Any]:
-        """What is in view, what was written, and the stored positions."""
+        """The histories in view and written, and the stored positions."""
         kept = [None if s is None else (s.data.keys, s.data.values) for s in self._stored]
         return {
             "view": super().state_dict(),

@@ -1,1 +1,1 @@
-"""What every package stands on: faults in one sentence, files that are written whole."""
+"""The base of every package: faults in one sentence, files that are written whole."""

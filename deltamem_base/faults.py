@@ -1,4 +1,4 @@
-"""What a user can mend: one sentence each, with the exit code of the verb that meets it."""
+"""Faults that a user can mend: one sentence each, with the exit code of the verb they end."""
 
 from __future__ import annotations
 

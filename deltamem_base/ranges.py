@@ -45,7 +45,7 @@ def check_fields(made: Any, name: str) -> None:
 
 
 def fault_of(kind: Any, value: Any) -> str | None:
-    """What is wrong with a value, to follow "KEY is VALUE"; None where nothing is.
+    """The fault of a value, to follow "KEY is VALUE"; None where there is none.
 
     Args:
         kind: an annotated type; one that names a class of ours is not looked into.
@@ -70,7 +70,7 @@ def fault_of(kind: Any, value: Any) -> str | None:
 
 
 def range_of(kind: Any) -> str:
-    """Which values a type allows, in words; empty where it has no range."""
+    """Values that a type allows, in words; empty where it has no range."""
     if get_origin(kind) in (Union, UnionType):
         return ", or ".join(filter(None, map(range_of, get_args(kind))))
     if kind is NoneType:

@@ -1,1 +1,14 @@
 """Context2LoRA: low-rank adapters as the memory, trained once or for each history."""
+
+from baselines.context2lora.context2lora import Context2Lora, Context2LoraLearner
+from baselines.context2lora.per_context import Context2LoraPerContext
+from baselines.context2lora.synthesis import Examples
+from baselines.context2lora.write_time import WriteTimeTraining
+
+__all__ = [
+    "Context2Lora",
+    "Context2LoraLearner",
+    "Context2LoraPerContext",
+    "Examples",
+    "WriteTimeTraining",
+]

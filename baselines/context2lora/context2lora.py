@@ -54,7 +54,7 @@ class Context2Lora(Frozen):
         self._identity = {**loaded.settings, "weights_sha": loaded.sha}
 
     def describe(self) -> dict[str, Any]:
-        """Whose weights, and how many; no history leaves a state."""
+        """The origin of the weights and their number; no history leaves a state."""
         return {
             "family": "parametric",
             **self._identity,

@@ -49,15 +49,15 @@ Adapter = Mapping[str, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Trained(ReadReport):
-    """What turning one history into an adapter took."""
+    """Cost of turning one history into an adapter."""
 
     written_tokens: int
-    """Of the training rows."""
+    """Tokens of the training rows."""
     rows: int
     loss: float
     """Mean per token in the last step; 0 where there was nothing to learn."""
     state_bytes: int
-    """Of the history's adapter."""
+    """Bytes of the history's adapter."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -191,7 +191,7 @@ class Context2LoraPerContext:
         return [answers[i] for i in range(len(prompts))]
 
     def state_dict(self) -> dict[str, Any]:
-        """What was written and what is in view, with the adapters."""
+        """All that was written and is in view, with the adapters."""
         return {
             "written": [list(messages) for messages in self._written],
             "views": [view.state_dict() for view in self._views],

@@ -1,4 +1,4 @@
-"""What an adapter of one history is trained on: questions about it, or its own text.
+"""Training rows for an adapter of one history: questions about it, or its own text.
 
 The recipe is that of Back et al., 2026 (arXiv 2603.01097) for one long document: cut it into
 chunks; per chunk a summary, then question and answer pairs, then twice pairs about what is still

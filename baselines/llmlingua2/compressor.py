@@ -22,7 +22,7 @@ import torch
 from baselines.retrieval.embedder import weights_sha
 from deltamem.backbone.loading.hub import from_cache_or_hub
 from deltamem.backbone.loading.soundness import check_loaded
-from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput
 from deltamem_base.hub import not_fetched
 from deltamem_base.quiet import quiet_transformers
 
@@ -127,16 +127,12 @@ def load_compressor(
         options: further settings of the package.
 
     Raises:
-        Unavailable: the package or the model is not here.
+        Unavailable: the model is not here.
         InvalidInput: a name by which the package cannot tell the kind of model, a bad folder, or
             weights that are not whole.
     """
-    try:
-        from llmlingua import PromptCompressor
-    except ImportError as fault:
-        raise Unavailable(
-            "LLMLingua-2 needs its package: `pip install 'deltamem[llmlingua]'`"
-        ) from fault
+    from llmlingua import PromptCompressor
+
     if not any(family in id for family in FAMILIES):
         raise InvalidInput(
             f"the compressor is '{id}', and its kind is told by its name: the name must contain "

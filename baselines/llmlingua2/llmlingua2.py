@@ -41,14 +41,14 @@ LOWEST_RATE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Shortened:
-    """What compressing did to one piece of history."""
+    """Tokens of one piece of history before and after compressing."""
 
     written_tokens: int
     """Tokens of the compressed contents of this piece."""
     original_tokens: int
     """Tokens of this piece before it was compressed."""
     read_tokens: int
-    """Of these, tokens that the compressor read or that stay as they are."""
+    """Tokens of these that the compressor read or that stay as they are."""
     realised_rate: float
     """Compressed tokens per token of the contents."""
     kept_whole: int
@@ -57,16 +57,16 @@ class Shortened:
 
 @dataclass(frozen=True, kw_only=True)
 class Compressed(Shortened):
-    """What one piece took, and what of its history is in view since."""
+    """Cost of one piece, and how much of its history is in view since."""
 
     shown_tokens: int
     """Tokens of the whole history in view, compressed."""
     cut_side: str | None
-    """Which part of the compressed history did not fit the window; None when all did."""
+    """The part of the compressed history that did not fit the window; None when all did."""
     cut_tokens: int
     """Tokens of the compressed history that went with it."""
     state_bytes: int
-    """Of the compressed text of the history so far."""
+    """Bytes of the compressed text of the history so far."""
     seconds: float
 
 

@@ -80,7 +80,7 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """What is read beside the backbone: by the weaver, and by the trigger where it is asked."""
+    """Readings beside the backbone: the weaver's, and the trigger's where it is asked."""
 
     weaver: Reading
     trigger: Reading | None

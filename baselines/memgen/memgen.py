@@ -91,7 +91,7 @@ class MemGen(Frozen):
         super().__init__(backbone, context=context)
 
     def describe(self) -> dict[str, Any]:
-        """Whose weights, how many, and where latents go; no history leaves a state."""
+        """Origin and number of the weights, and where latents go; no history leaves a state."""
         return {
             "family": "parametric",
             **self._identity,

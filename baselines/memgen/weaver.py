@@ -147,7 +147,7 @@ class MemGenWeights(nn.Module):
 
     @property
     def parameter_count(self) -> int:
-        """Of weaver and trigger."""
+        """Number of parameters of weaver and trigger."""
         return sum(p.numel() for p in self.parameters())
 
 

@@ -42,9 +42,9 @@ class Segmentation:
     """
 
     day_tokens: Annotated[int, Ge(1)] = 4096
-    """Of a day where there are no sessions."""
+    """Tokens of a day where there are no sessions."""
     document_tokens: Annotated[int, Ge(1)] = 512
-    """Of a document where there are no turns."""
+    """Tokens of a document where there are no turns."""
 
     def __post_init__(self) -> None:
         if min(self.day_tokens, self.document_tokens) < 1:
@@ -60,7 +60,7 @@ class Day:
 
     units: tuple[Unit, ...]
     label: str
-    """What stands above it: the date, where the history tells it."""
+    """The line above it: the date, where the history tells it."""
     number: float
     """When it was, in days."""
     text: str
@@ -71,7 +71,7 @@ class Day:
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """What is found by its vector: a unit of a day, or the day's summary."""
+    """A text that is found by its vector: a unit of a day, or the day's summary."""
 
     day: int
     text: str

@@ -54,7 +54,7 @@ class Strength:
 
 @dataclass(frozen=True, kw_only=True)
 class Forgetting:
-    """Which memories are lost. The draw of a memory is its own: of the seed and its text alone.
+    """The rule by which memories are lost, each by a draw of its own: of the seed and its text.
 
     So what is forgotten once stays forgotten while days go by, in whatever order and in however
     many pieces a history was written.

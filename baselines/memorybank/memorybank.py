@@ -42,7 +42,7 @@ __all__ = ["MemoryBank"]
 
 @dataclass
 class _Bank:
-    """What is known of one history, beside its text."""
+    """Documents, vectors and recalls of one history, beside its text."""
 
     days: list[Day] = field(default_factory=list)
     documents: list[Document] = field(default_factory=list)
@@ -50,7 +50,7 @@ class _Bank:
     """(documents, D), of length one."""
     overview: str = ""
     recalled: dict[str, Strength] = field(default_factory=dict)
-    """By their text, the documents that were recalled."""
+    """Documents that were recalled, by their text."""
 
 
 class MemoryBank(TextualMemory):
@@ -243,7 +243,7 @@ class MemoryBank(TextualMemory):
         ]
 
     def _alive(self, bank: _Bank) -> list[bool]:
-        """Which documents are not forgotten; a summary goes with the last unit of its day."""
+        """The documents that are not forgotten; a summary goes with the last unit of its day."""
         if self._forgets is None:
             return [True] * len(bank.documents)
         now = max(day.number for day in bank.days)

@@ -59,7 +59,7 @@ class MLPMemory(Frozen):
         self._identity = {**loaded.settings, "weights_sha": loaded.sha}
 
     def describe(self) -> dict[str, Any]:
-        """Whose weights, how many, and their share; no history leaves a state."""
+        """The origin of the weights, their number and share; no history leaves a state."""
         return {
             "family": "outside-channel",
             **self._identity,

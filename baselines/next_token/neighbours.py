@@ -24,7 +24,7 @@ __all__ = ["Datastore", "Neighbours", "check_neighbours", "spread", "temperature
 KEYS_AT_ONCE = 32_768
 QUERIES_AT_ONCE = 1_024
 HALVINGS = 60
-"""Of the interval in which a temperature is looked for."""
+"""Ends of the interval in which a temperature is looked for."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

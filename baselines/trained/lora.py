@@ -124,7 +124,7 @@ class Lora(nn.Module):
 
 
 def _projections(model: Any, targets: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:
-    """For each decoder layer the named linear maps of its attention and its MLP."""
+    """Named linear maps of the attention and the MLP of each decoder layer."""
     for index, block in enumerate(decoder_layers(model)):
         homes = [getattr(block, part, None) for part in ("self_attn", "mlp")]
         found = [

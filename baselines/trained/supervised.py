@@ -25,7 +25,7 @@ class Row:
 
     episode: str
     ask: int
-    """Which of the episode's asks."""
+    """Number of the ask in its episode."""
     prompt: list[int]
     answer: list[int]
     """Up to and including the token that ends the assistant's turn."""
@@ -48,7 +48,7 @@ class SupervisedBatch(TokenBatch):
 
 @dataclass(frozen=True, kw_only=True)
 class _OldestFirst:
-    """What goes when a history is too long for training."""
+    """The cut of a history that is too long for training."""
 
     side: str = "start"
     max_chars: int | None = None

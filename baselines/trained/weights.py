@@ -34,7 +34,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Weights:
-    """What a folder holds."""
+    """The content of a folder of trained weights."""
 
     folder: Path
     settings: Mapping[str, Any]

@@ -35,7 +35,7 @@ CHANGES_NO_ANSWER = (
 """Settings of an architecture that say how it is loaded, trained or stopped; where tokens end an
 answer is told with the prompts, dtype and quantisation by themselves."""
 OF_ONE_CALL = ("truncation", "padding")
-"""What a call of a tokenizer leaves behind in its description."""
+"""Settings that a call of a tokenizer leaves behind in its description."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +79,7 @@ class Backbone:
 
     @property
     def numerics(self) -> dict[str, str]:
-        """What may change the last digits of a result: the numbers, the attention, the device."""
+        """Settings that may change the last digits of a result: numbers, attention, device."""
         return {
             "model_dtype": str(self.model.dtype).removeprefix("torch."),
             "model_attention": str(self.model.config._attn_implementation),
@@ -88,7 +88,7 @@ class Backbone:
 
     @property
     def origin(self) -> dict[str, str | None]:
-        """Whose weights these are, as the files of what was trained on them say it.
+        """The origin of these weights, as files of what was trained on them state it.
 
         Of a folder only the last part: such files travel, and no other machine has its path.
         """

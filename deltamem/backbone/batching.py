@@ -14,7 +14,7 @@ CPU_BATCH = 16
 """More rows side by side gain little on a CPU."""
 LARGEST = 128
 SHARE = 0.6
-"""Of the free memory: the rest is for activations, logits and what fragments."""
+"""Share of the free memory: the rest is for activations, logits and what fragments."""
 
 
 def kv_bytes_per_token(backbone: Backbone) -> int:

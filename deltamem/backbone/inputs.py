@@ -1,4 +1,4 @@
-"""What a memory method is given, named by the fields that are read.
+"""Inputs of a memory method, named by the fields that are read.
 
 The evaluation side owns the classes; nothing here imports them.
 """
@@ -19,7 +19,7 @@ class CutLike(Protocol):
 
     @property
     def side(self) -> str:
-        """Which part goes: the ``start`` (oldest), the ``end`` or the ``middle``."""
+        """The part that goes: the ``start`` (oldest), the ``end`` or the ``middle``."""
 
     @property
     def max_chars(self) -> int | None:
@@ -31,11 +31,11 @@ class HistoryLike(Protocol):
 
     @property
     def messages(self) -> Messages:
-        """What stays in view, where anything does."""
+        """Messages that stay in view, where any do."""
 
     @property
     def written(self) -> Messages:
-        """What is written to the memory; differs from ``messages`` only under a control."""
+        """Messages that are written to the memory; other than ``messages`` only under a control."""
 
     @property
     def join(self) -> str | None:
@@ -43,7 +43,7 @@ class HistoryLike(Protocol):
 
     @property
     def cut(self) -> CutLike:
-        """What goes when the history in view is too long."""
+        """The cut of a history in view that is too long."""
 
     @property
     def reserve(self) -> int:
@@ -63,11 +63,11 @@ class PromptLike(Protocol):
 
     @property
     def history(self) -> int:
-        """Which history of the batch it is about."""
+        """Number of the history in the batch."""
 
     @property
     def seed(self) -> int:
-        """Of this answer's random numbers."""
+        """Seed of this answer's random numbers."""
 
 
 class DecodingLike(Protocol):

@@ -45,7 +45,7 @@ FORMS: dict[str, Form] = {
     "triton": delta_rule_fused,
     "naive": delta_rule_naive,
 }
-"""What the variable may say."""
+"""The forms by the names that the variable may hold."""
 
 
 def delta_rule(

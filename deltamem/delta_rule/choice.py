@@ -1,4 +1,4 @@
-"""Which form serves where: a function of what is named, the device, the sizes and the dtype."""
+"""The choice of a form: a function of what is named, the device, the sizes and the dtype."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one C++ file to a library: compiled on first use, kept between runs.
+"""Make a library of one C++ file: compiled on first use, kept between runs.
 
 Plain C arrays through ctypes, so that no header of torch is read (a build takes seconds, and one
 library serves every version of torch), and nothing but a compiler is needed.

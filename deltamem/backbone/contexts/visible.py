@@ -48,12 +48,12 @@ Reader = Callable[[ReadPass], None]
 
 @dataclass(frozen=True, kw_only=True)
 class ReadReport:
-    """What of a history came into view."""
+    """Tokens of a history that came into view, and those that were cut."""
 
     original_tokens: int
     shown_tokens: int
     cut_side: str | None
-    """Which part went; None when nothing was cut."""
+    """The part that went; None when nothing was cut."""
     seconds: float
     read_tokens: int
     """Tokens that were taken in, each counted once."""
@@ -62,7 +62,7 @@ class ReadReport:
 
 
 def fit_history(backbone: Backbone, messages: Messages, history: HistoryLike) -> Messages:
-    """What of ``messages`` comes into view under the cut and the reserve of ``history``."""
+    """Messages that come into view under the cut and the reserve of ``history``."""
     # a reserve beyond the window would leave no history at all; the answer is cut instead
     reserve = min(history.reserve, backbone.window // 2)
     return fit_messages(

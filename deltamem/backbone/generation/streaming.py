@@ -9,7 +9,7 @@ from deltamem.backbone.backbone import Backbone
 __all__ = ["TextStream"]
 
 UNFINISHED = "\ufffd"
-"""What a tokenizer shows for bytes that are no whole character yet."""
+"""The sign that a tokenizer shows for bytes that are no whole character yet."""
 
 
 class TextStream:

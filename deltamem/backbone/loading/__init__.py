@@ -1,1 +1,1 @@
-"""From files on this machine or the hub to a frozen model that is what they say."""
+"""Load a frozen model from files on this machine or the hub, and check that it is theirs."""

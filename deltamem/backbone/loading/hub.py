@@ -1,4 +1,4 @@
-"""What is here first, and the hub only where it can be asked: known in seconds, without retries."""
+"""Take files from this machine first, and from the hub only where it answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def from_cache_or_hub(
     explain: Callable[[Exception, str], Exception],
     faults: tuple[type[Exception], ...],
 ) -> Any:
-    """What is on this machine, without asking the hub; else from the hub, if it can be reached.
+    """Load from this machine without asking the hub, else from the hub if it answers.
 
     Args:
         load: takes ``local_files_only``.
@@ -53,7 +53,7 @@ def from_cache_or_hub(
 
 
 def pretrained_from_cache_or_hub(load: Callable[..., Any], id: str, revision: str | None) -> Any:
-    """What ``load`` makes of a model's files, see :func:`from_cache_or_hub`.
+    """Load a part of a pretrained model; see :func:`from_cache_or_hub`.
 
     Raises:
         Unavailable: they are neither here nor can they be fetched, or are gated.

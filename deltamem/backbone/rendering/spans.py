@@ -134,7 +134,7 @@ def message_spans(
 
 
 def _pieces(template: ChatTemplate, turns: Sequence[Turn], prompt: bool) -> list[str]:
-    """What the template puts before, between and after the turns."""
+    """Text that the template puts before, between and after the turns."""
     marked = [{"role": turn.role, "content": mark(i)} for i, turn in enumerate(turns)]
     rest, pieces = template.apply(marked, add_generation_prompt=prompt), []
     for turn in marked:
@@ -144,7 +144,7 @@ def _pieces(template: ChatTemplate, turns: Sequence[Turn], prompt: bool) -> list
 
 
 def _shown(text: str, at: int, said: str, after: str, *, last: bool) -> range | None:
-    """Which characters of ``said`` stand at ``at``, before ``after``; None if it is not there.
+    """The characters of ``said`` that stand at ``at``, before ``after``; None if it is not there.
 
     A template may leave out white space at the start, at the end, or at both.
     """

@@ -35,7 +35,7 @@ class Tokens:
 
 
 def chunk_maps(tokens: Tokens) -> Tensor:
-    """What each lane does to any state it may start from: (R + 1, R, R, L).
+    """Affine maps of the lanes, for any state they may start from: (R + 1, R, R, L).
 
     Row ``i`` of a state leaves a lane as ``s M_i + f_i``: entry [:R, i] is ``M_i``, entry [R, i]
     is ``f_i``, the end of a lane that starts from nothing.
@@ -100,7 +100,7 @@ def fresh_gradient(tokens: Tokens, d_reads: Tensor | None) -> Tensor:
 def _step_back(
     tokens: Tokens, t: int, after: Tensor, d_reads: Tensor | None, earlier: Tensor, d_u: Tensor
 ) -> Tensor:
-    """From the gradient after token ``t`` to the one before it, and ``d_u`` (R, 1, L) on the way.
+    """Gradient before token ``t`` from the one after it, and ``d_u`` (R, 1, L) on the way.
 
     Returns ``erase d_u``.
     """

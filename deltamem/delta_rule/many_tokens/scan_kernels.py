@@ -77,7 +77,7 @@ def maps_kernel(
     length: tl.tensor,
     width: tl.constexpr,
 ) -> None:
-    """What a chunk does to any start, and to none: the README's M and f. Grid (G, K).
+    """Map of a chunk for any start, and its outcome from none: the README's M and f. Grid (G, K).
 
     ``maps`` (G, K, R, R, R) go by row, basis, column, ``fresh`` (G, K, R, R) by row, column.
     """

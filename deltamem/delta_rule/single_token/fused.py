@@ -42,13 +42,13 @@ class Weights(NamedTuple):
     """None, as its bias, where lambda is 1 - beta."""
     lam_bias: Any
     steering: tuple[Any, ...]
-    """Of each steered head, (out, N * R)."""
+    """Weight of each steered head, (out, N * R)."""
     size: Any
     """D."""
 
 
 class Token(NamedTuple):
-    """What goes in."""
+    """Tensors that go in."""
 
     hidden: Any
     """(B, D)."""
@@ -59,10 +59,10 @@ class Token(NamedTuple):
 
 
 class Made(NamedTuple):
-    """What comes out."""
+    """Tensors that come out."""
 
     corrections: tuple[Any, ...]
-    """Of each steered head, (B, out)."""
+    """Correction of each steered head, (B, out)."""
     state: Any
     """(B, N, R, R), float32; None with writes off."""
 
@@ -87,7 +87,7 @@ class Plan(NamedTuple):
     tile: int
     """Outputs of a program that steers."""
     outputs: tuple[int, ...]
-    """Of each steered head."""
+    """Numbers that each steered head puts out."""
     starts: tuple[int, ...]
     """The first tile of each steered head, and the number of tiles."""
 

@@ -16,7 +16,7 @@ __all__ = ["step_kernel"]
 
 @triton.jit
 def _tanh(x: tl.tensor) -> tl.tensor:
-    """By its series near zero, where the sigmoid's difference would lose digits."""
+    """Hyperbolic tangent, by its series near zero, where a sigmoid's difference loses digits."""
     square = x * x
     series = 2 / 15 + square * (-17 / 315 + square * (62 / 2835))
     near = x + x * square * (-1 / 3 + square * series)
@@ -128,7 +128,7 @@ def _read(
     inside: tl.tensor,
     plan: tl.constexpr,
 ) -> tl.tensor:
-    """What the token reads, flat; a query of zero, one that is not ``real``, reads zero."""
+    """Reads of the token, flat; a query of zero, one that is not ``real``, reads zero."""
     found = _product(layer.query, place, inside, hidden, layer.size, real, plan.read_columns)
     query = _unit(found.reshape(plan.some_n, plan.some_r), plan)
     j = tl.arange(0, plan.some_r)[None, None, :]

@@ -1,4 +1,4 @@
-"""What a step is: one token of each sequence through one layer's memory, without gradients."""
+"""The interface of a step: one token of each sequence through a layer's memory, no gradients."""
 
 from __future__ import annotations
 

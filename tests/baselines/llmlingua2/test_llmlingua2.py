@@ -6,7 +6,6 @@ import os
 import random
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -211,7 +210,7 @@ def test_the_random_numbers_of_the_process_go_on(tiny: Any, compressor: str) -> 
     assert state() == before
 
 
-def test_what_is_not_here(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_here(tiny: Any, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="hf download microsoft/llmlingua-2-xlm.*=FOLDER") as e:
         LLMLingua2(tiny)
     assert e.value.exit_code == 4
@@ -221,9 +220,6 @@ def test_what_is_not_here(tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyP
     folder.mkdir()
     with pytest.raises(InvalidInput, match="holds no compressor"):
         LLMLingua2(tiny, compressor=str(folder))
-    monkeypatch.setitem(sys.modules, "llmlingua", None)
-    with pytest.raises(Unavailable, match=r"pip install 'deltamem\[llmlingua\]'"):
-        LLMLingua2(tiny)
 
 
 def test_settings_that_do_not_exist(tiny: Any) -> None:
