@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.demo.table1 import EVALUATION, memory_words
-from deltamem_cli.runs.evaluation import evaluate_config
-from deltamem_cli.runs.training import train_config
+from deltamem_cli.runs.evaluation import run_evaluation
+from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import options, run_config
+from deltamem_cli.settings.compose import options
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -56,7 +56,7 @@ def _train_live(settings: Any, console: Console) -> Path:
         f"runs_dir={settings.runs_dir}",
     ]
     console.note(f"training an adapter: deltamem train {' '.join(words)}")
-    summary = run_config("train", lambda config: train_config(config, console), words)
+    summary = run_training(words, console=console)
     return Path(summary["path"])
 
 
@@ -91,7 +91,8 @@ def _evaluate(row: Row, settings: Any, console: Console) -> Record:
         f"seed={settings.seed}",
         f"bench.dialogues={settings.dialogues}",
     ]
-    return run_config("eval", lambda config: evaluate_config(config, console), words)
+    record: Record = run_evaluation(words, console=console)
+    return record
 
 
 def _show(rows: Sequence[Row], records: Sequence[Record], folder: Path, console: Console) -> None:

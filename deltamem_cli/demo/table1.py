@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import MISSING
-from deltamem_cli.runs.evaluation import evaluate_config
-from deltamem_cli.runs.training import train_config
+from deltamem_cli.runs.evaluation import run_evaluation
+from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import method_settings, options, run_config
+from deltamem_cli.settings.compose import method_settings, options
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -119,7 +119,7 @@ def _evaluate(cell: Cell, settings: Any, console: Console) -> Record:
     ]
     if "learner" in method_settings(cell.method):
         words.append(f"adapter={_train(cell.method, settings, console)}")
-    record: Record = run_config("eval", lambda config: evaluate_config(config, console), words)
+    record: Record = run_evaluation(words, console=console)
     return record
 
 
@@ -132,7 +132,7 @@ def _train(method: str, settings: Any, console: Console) -> str:
         f"runs_dir={settings.runs_dir}",
     ]
     console.note(f"training it: deltamem train {' '.join(words)}")
-    summary = run_config("train", lambda config: train_config(config, console), words)
+    summary = run_training(words, console=console)
     return str(summary["path"])
 
 

@@ -11,6 +11,7 @@ from deltamem_base.faults import Fault
 from deltamem_cli.experiments.jobs import Job, finished
 from deltamem_cli.experiments.plan import Plan
 from deltamem_cli.runs.estimate import Work, duration, factor_of, machine_rates, work_of
+from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.identity import content_hash, plain
@@ -92,7 +93,8 @@ def _composed(jobs: Sequence[Job], kind: str) -> list[tuple[Job, Any]]:
 
 def _work(kind: str, config: Any) -> tuple[Work | None, str | None]:
     try:
-        return work_of(kind, config), None
+        request = TrainingRequest if kind == "train" else EvaluationRequest
+        return work_of(request.of(config, {})), None
     except Fault as fault:
         return None, str(fault)
 

@@ -17,6 +17,8 @@ from typing import Any
 from deltamem_base.faults import Fault
 from deltamem_cli.experiments.plan import Cell
 from deltamem_cli.experiments.words import Words, merged
+from deltamem_cli.runs.evaluation import run_evaluation
+from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 
@@ -149,17 +151,12 @@ def _run(
 
 
 def _act(job: Job, adapter: str | None, *, runs: str, results: str | None, console: Console) -> str:
-    from deltamem_cli.runs.evaluation import evaluate_config
-    from deltamem_cli.runs.training import train_config
-
     places = [f"runs_dir={runs}"]
     if job.kind == "train":
-        training = partial(train_config, console=console)
-        return str(run_config("train", training, merged(job.words, places))["path"])
+        return str(run_training(merged(job.words, places), console=console)["path"])
     places.append(f"results_dir={'null' if results is None else results}")
     places += [] if adapter is None else [f"adapter={adapter}"]
-    evaluation = partial(evaluate_config, console=console)
-    return str(run_config("eval", evaluation, merged(job.words, places)).path)
+    return str(run_evaluation(merged(job.words, places), console=console).path)
 
 
 def _store(job: Job, outcome: Outcome, runs: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from deltamem_cli.experiments.jobs import Outcome
 from deltamem_cli.experiments.plan import DEFAULT_METHOD, Cell, Plan
 from deltamem_cli.experiments.words import value_of
-from deltamem_cli.runs.chosen_weights import named_weights
+from deltamem_cli.runs.chosen_weights import Chosen, named_weights
 from deltamem_cli.settings.compose import compose_each, method_settings
 from deltamem_cli.settings.identity import plain
 
@@ -111,11 +111,16 @@ class _Judge:
         if cell.train_key is not None:
             folder = self.outcomes[cell.train_key].path
             assert folder is not None  # or its evaluation would have no record
-        elif (chosen := named_weights(self.configs[cell.evaluate])) is not None:
+        elif (chosen := self._named(cell)) is not None:
             folder = str(chosen.folder)
         else:
             return None
         return self._sha(value_of(cell.evaluate, "method") or DEFAULT_METHOD, folder)
+
+    def _named(self, cell: Cell) -> Chosen | None:
+        """The weights that a cell's words name."""
+        config = self.configs[cell.evaluate]
+        return named_weights(config.adapter, released=config.model.get("adapters") or {})
 
 
 def _read(record: str) -> Run | str:

@@ -64,7 +64,8 @@ def checked_sha(folder: Path, backbone: NamedBackbone, *, on_note: Callable[[str
         Unavailable: the backbone's configuration is neither here nor can it be fetched.
     """
     from deltamem.adapter.files import CARD, read_adapter, stored_sha
-    from deltamem_cli.runs.build import empty_model_of
+    from deltamem_cli.runs.requests import BackboneRequest
+    from deltamem_cli.settings.identity import tree_of
 
     sha = stored_sha(folder)
     if backbone.config is None:
@@ -73,7 +74,8 @@ def checked_sha(folder: Path, backbone: NamedBackbone, *, on_note: Callable[[str
             f"it, and the card names no base_model: write one into {folder / CARD}"
         )
         return sha
-    return read_adapter(folder, empty_model_of(backbone.config)).sha
+    asked = BackboneRequest.of(tree_of(backbone.config), name="")
+    return read_adapter(folder, asked.empty()).sha
 
 
 def card_of(folder: Path, sha: str) -> str:

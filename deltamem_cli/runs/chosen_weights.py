@@ -6,17 +6,18 @@ and backbone; names and times of folders say nothing. What was trained here come
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.faults import Fault
 from deltamem_cli.errors import UsageError
-from deltamem_cli.settings.compose import choices
-from deltamem_cli.settings.instantiate import build
+from deltamem_cli.runs.requests import WeightsRequest
 from deltamem_cli.settings.paths import without_machine
 
-__all__ = ["Chosen", "choose_adapter", "choose_weights", "named_weights"]
+__all__ = ["Chosen", "adapter_of_sha", "choose_adapter", "choose_weights", "named_weights"]
 
 MOST_LISTED = 6
 """Folders in the sentence about several that fit."""
@@ -47,31 +48,31 @@ class Chosen:
         return f"{self.source} ({self.how}, sha {str(sha)[:12]})"
 
 
-def choose_weights(config: Any, *, fingerprint: str | None) -> Chosen | None:
-    """The weights that ``config.method`` runs with; None where it takes none, or there are none.
+def choose_weights(request: WeightsRequest, *, fingerprint: str | None) -> Chosen | None:
+    """The weights that a method runs with; None where it takes none, or there are none.
 
     Args:
-        config: composed, with a method.
+        request: what was asked for.
         fingerprint: of the backbone; None goes by its name, where no weights are loaded.
 
     Raises:
         Unavailable: a named or released one is not here.
         UsageError: several fit, or weights were named for a method without any.
     """
-    if config.method.needs_adapter:
-        return named_weights(config) or _adapter(config, fingerprint)
-    method = choices()["method"]
-    if "learner" in config.method:
-        return named_weights(config) or _baseline(config, method, fingerprint)
-    if config.adapter is not None:
+    named = named_weights(request.adapter, released=request.backbone.released)
+    if request.needs_adapter:
+        return named or _adapter(request, fingerprint)
+    if request.needs_baseline:
+        return named or _baseline(request, fingerprint)
+    if named is not None:
         raise UsageError(
-            f"adapter={config.adapter} was given, and method={method} has no weights to load; "
-            "leave it out"
+            f"adapter={request.adapter} was given, and method={request.method} has no weights to "
+            "load; leave it out"
         )
     return None
 
 
-def choose_adapter(config: Any, *, fingerprint: str | None) -> Chosen:
+def choose_adapter(request: WeightsRequest, *, fingerprint: str | None) -> Chosen:
     """The δ-mem adapter of a run or a conversation; see :func:`choose_weights`.
 
     Raises:
@@ -79,9 +80,9 @@ def choose_adapter(config: Any, *, fingerprint: str | None) -> Chosen:
     """
     from deltamem_base.faults import Unavailable
 
-    chosen = named_weights(config) or _adapter(config, fingerprint)
+    chosen = choose_weights(request, fingerprint=fingerprint)
     if chosen is None:
-        words = f"model={choices()['model']} writer={choices()['writer']}"
+        words = f"model={request.backbone.name} writer={request.writer_name}"
         raise Unavailable(
             f"there is no adapter for {words}: train one with `deltamem train {words}`, or name "
             "one with adapter=FOLDER"
@@ -89,7 +90,39 @@ def choose_adapter(config: Any, *, fingerprint: str | None) -> Chosen:
     return chosen
 
 
-def _adapter(config: Any, fingerprint: str | None) -> Chosen | None:
+def adapter_of_sha(
+    request: WeightsRequest, sha: str, *, folders: Sequence[Path], names: Sequence[str]
+) -> Chosen:
+    """The adapter with a sha, wherever it lies.
+
+    Args:
+        request: what was asked for.
+        sha: of the weights.
+        folders: where trainings may have left it, beside the request's own.
+        names: adapters that it may be, beside the released ones.
+
+    Raises:
+        Unavailable: none of them has this sha.
+    """
+    from deltamem.adapter.files import CONFIG, stored_sha
+    from deltamem_base.faults import Unavailable
+
+    released = request.backbone.released
+    for folder in (f for runs in (request.runs, *folders) for f in _whole_weights(runs)):
+        if (folder / CONFIG).is_file() and stored_sha(folder) == sha:
+            return _trained(folder)
+    for name in dict.fromkeys([*names, *released.values()]):
+        with suppress(Fault):  # one that cannot be had is not the one
+            found = _located(name, how="released" if name in released.values() else "named")
+            if stored_sha(found.folder) == sha:
+                return found
+    raise Unavailable(
+        f"the adapter {sha[:12]} is neither among {request.runs} nor released: name its folder "
+        "with adapter=FOLDER"
+    )
+
+
+def _adapter(request: WeightsRequest, fingerprint: str | None) -> Chosen | None:
     """The adapter among the runs that fits, else the released one."""
     from deltamem.adapter.files import (
         CONFIG,
@@ -99,31 +132,29 @@ def _adapter(config: Any, fingerprint: str | None) -> Chosen | None:
         stores_writer,
     )
 
-    model, writer = choices()["model"], choices()["writer"]
-    wanted = build(config.writer)
-
     def fits(folder: Path) -> bool:
         return (
             (folder / CONFIG).is_file()
-            and stores_writer(folder, wanted)
-            and _is_of(stored_origin(folder), config, fingerprint)
+            and stores_writer(folder, request.writer)
+            and _is_of(stored_origin(folder), request, fingerprint)
         )
 
     def told(folder: Path) -> str:
         made = stored_config(folder)
         return f"{stored_sha(folder)[:12]}, steers {''.join(made.heads)}, rank {made.rank}"
 
-    words = f"model={model} writer={writer}"
-    released = config.model.get("adapters", {}).get(writer)
-    found = _only(config, fits, sha=stored_sha, told=told, words=words)
+    writer = request.writer_name
+    words = f"model={request.backbone.name} writer={writer}"
+    released = request.backbone.released.get(writer)
+    found = _only(request.runs, fits, sha=stored_sha, told=told, words=words)
     if found is not None:
         first = f"note: {found} was trained here and comes before the released {released}"
         notes = (f"{first}, which adapter='${{model.adapters.{writer}}}' takes",)
         return _trained(found, notes=notes if released is not None else ())
-    return None if released is None else _located(str(released), how="released")
+    return None if released is None else _located(released, how="released")
 
 
-def _baseline(config: Any, method: str, fingerprint: str | None) -> Chosen | None:
+def _baseline(request: WeightsRequest, fingerprint: str | None) -> Chosen | None:
     """Weights of a trained baseline among the runs; None where none fit."""
     from baselines.trained.weights import SETTINGS, stored_origin, stored_sha
 
@@ -131,27 +162,29 @@ def _baseline(config: Any, method: str, fingerprint: str | None) -> Chosen | Non
         if not (folder / SETTINGS).is_file():
             return False
         made_by, origin = stored_origin(folder)
-        return made_by == method and _is_of(origin, config, fingerprint)
+        return made_by == request.method and _is_of(origin, request, fingerprint)
 
     def told(folder: Path) -> str:
         return stored_sha(folder)[:12]
 
-    words = f"model={choices()['model']} method={method}"
-    found = _only(config, fits, sha=stored_sha, told=told, words=words)
+    words = f"model={request.backbone.name} method={request.method}"
+    found = _only(request.runs, fits, sha=stored_sha, told=told, words=words)
     return None if found is None else _trained(found)
 
 
-def named_weights(config: Any) -> Chosen | None:
+def named_weights(adapter: str | None, *, released: Mapping[str, str]) -> Chosen | None:
     """The weights of ``adapter=``; None where none were named.
+
+    Args:
+        adapter: a folder, or ``OWNER/NAME@COMMIT``.
+        released: adapters that the backbone's yaml names, by writer.
 
     Raises:
         Unavailable: they are not here and cannot be fetched.
     """
-    if config.adapter is None:
+    if adapter is None:
         return None
-    name = str(config.adapter)
-    released = name in config.model.get("adapters", {}).values()
-    return _located(name, how="released" if released else "named")
+    return _located(adapter, how="released" if adapter in released.values() else "named")
 
 
 def _located(name: str, *, how: str) -> Chosen:
@@ -170,7 +203,7 @@ def _trained(folder: Path, notes: tuple[str, ...] = ()) -> Chosen:
 
 
 def _only(
-    config: Any,
+    runs: Path,
     fits: Callable[[Path], bool],
     *,
     sha: Callable[[Path], str],
@@ -182,9 +215,7 @@ def _only(
     Raises:
         UsageError: others fit as well; lists them.
     """
-    runs = Path(config.runs_dir)
-    whole = sorted(card.parent for card in runs.glob("*/adapter/README.md"))
-    fitting = [folder for folder in whole if fits(folder)]
+    fitting = [folder for folder in _whole_weights(runs) if fits(folder)]
     if len(fitting) > 1:
         fitting = list({sha(folder): folder for folder in reversed(fitting)}.values())[::-1]
     if len(fitting) > 1:
@@ -198,7 +229,14 @@ def _only(
     return fitting[0] if fitting else None
 
 
-def _is_of(origin: Mapping[str, Any] | None, config: Any, fingerprint: str | None) -> bool:
+def _whole_weights(runs: Path) -> list[Path]:
+    """Folders that finished trainings left; their card is written last."""
+    return sorted(card.parent for card in runs.glob("*/adapter/README.md"))
+
+
+def _is_of(
+    origin: Mapping[str, Any] | None, request: WeightsRequest, fingerprint: str | None
+) -> bool:
     """Whether weights were trained on the backbone of a run."""
     from deltamem.adapter.card import EMBEDDED
 
@@ -206,5 +244,5 @@ def _is_of(origin: Mapping[str, Any] | None, config: Any, fingerprint: str | Non
         return False
     if fingerprint is not None:
         return bool(origin.get("fingerprint") == fingerprint)
-    name = str(config.model.get("id") or EMBEDDED)
+    name = request.backbone.id or EMBEDDED
     return origin.get("name") in (name, Path(name).name)

@@ -10,12 +10,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.runs.build import model_source, prompt_options
-from deltamem_cli.settings.instantiate import build
+from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 
-__all__ = ["Longest", "Need", "device_memory", "longest_episode", "need_of"]
+if TYPE_CHECKING:
+    from deltamem import DeltaMemConfig
+
+__all__ = [
+    "Longest",
+    "Need",
+    "device_memory",
+    "longest_episode",
+    "need_of_evaluation",
+    "need_of_training",
+]
 
 CHARS_PER_TOKEN = 4.0
 TOKENS_PER_MESSAGE = 5
@@ -89,17 +98,18 @@ def device_memory(device: str, *, spread: bool = False) -> int | None:
     return None
 
 
-def longest_episode(config: Any, episodes: Any, recipe: Any) -> Longest:
-    """Of a training's data, cut as the recipe cuts it."""
-    looked = _looked_at(episodes, generated=bool(config.training.data.get("endless", False)))
-    tokenizer = _tokenizer(config)
+def longest_episode(request: TrainingRequest, episodes: Any) -> Longest:
+    """Sizes of the longest episode of a training, cut as the recipe cuts it."""
+    recipe, options = request.recipe, request.backbone.prompt_options
+    looked = _looked_at(episodes, generated=request.generated)
+    tokenizer = _tokenizer(request.backbone)
     sizes = [
         (_estimate(e.written), [_estimate(a.visible) + _chars(a.answer) for a in e.asks])
         for e in looked
     ]
     if tokenizer is not None:
         chosen = _extremes(sizes)
-        sizes = [_measure(looked[i], tokenizer, prompt_options(config)) for i in chosen]
+        sizes = [_measure(looked[i], tokenizer, options) for i in chosen]
     return Longest(
         written=min(max(written for written, _ in sizes), recipe.write_length),
         read=min(max(max(asks, default=0) for _, asks in sizes), recipe.read_length),
@@ -108,31 +118,41 @@ def longest_episode(config: Any, episodes: Any, recipe: Any) -> Longest:
     )
 
 
-def need_of(config: Any, model: Any, *, trained: int, longest: Longest | None) -> Need:
-    """Bytes that a run takes.
+def need_of_evaluation(request: EvaluationRequest, model: Any) -> Need:
+    """Bytes that an evaluation takes.
 
     Args:
-        config: of ``train`` or ``eval``.
+        request: the evaluation.
+        model: the backbone on the meta device.
+    """
+    backbone = request.backbone
+    return Need(weights=_weights(backbone, model, _width(backbone, model)), working=0.0)
+
+
+def need_of_training(
+    request: TrainingRequest, model: Any, *, trained: int, longest: Longest
+) -> Need:
+    """Bytes that a training takes.
+
+    Args:
+        request: the training.
         model: the backbone on the meta device.
         trained: numbers that are trained.
-        longest: episode of a training; None evaluates.
+        longest: the longest episode.
     """
-    width = _width(config, model)
-    weights = _weights(config, model, width)
-    if longest is None:
-        return Need(weights=weights, working=0.0)
+    backbone, recipe = request.backbone, request.recipe
+    width = _width(backbone, model)
+    weights = _weights(backbone, model, width)
     text = model.config.get_text_config()
-    recipe = config.training
     # the asks of one history are read together, those of several histories side by side
-    rows = int(recipe.micro_batch_size)
+    rows = recipe.micro_batch_size
     reads = rows * longest.asks
-    apart = bool(config.method.needs_adapter)
     tokens = rows * longest.written + reads * longest.read
     square = max(rows * longest.written**2, reads * longest.read**2)
-    if not apart:  # history and question in one pass
+    if request.memory is None:  # history and question in one pass
         tokens = reads * (longest.written + longest.read)
         square = reads * (longest.written + longest.read) ** 2
-    memory = FLOAT32 * MEMORY_NUMBERS * _state_rows(config)
+    memory = FLOAT32 * MEMORY_NUMBERS * _state_rows(request.memory)
     layer, layers = memory + _kept_by_a_layer(text, width), text.num_hidden_layers
     kept = layers * layer
     if recipe.activation_checkpointing:  # and one layer is whole while its turn lasts
@@ -154,27 +174,24 @@ def _kept_by_a_layer(text: Any, width: int) -> float:
     return float(norms + attention + mlp)
 
 
-def _state_rows(config: Any) -> int:
-    if not config.method.needs_adapter:
-        return 0
-    memory = build(config.memory)
-    return int(memory.rank) * int(memory.writer.num_states)
+def _state_rows(memory: DeltaMemConfig | None) -> int:
+    return 0 if memory is None else memory.rank * memory.writer.num_states
 
 
-def _width(config: Any, model: Any) -> int:
+def _width(backbone: BackboneRequest, model: Any) -> int:
     """Bytes of a number of the backbone as it will be loaded."""
     from deltamem.backbone.loading.placement import choose_dtype, find_device
 
-    kind = choose_dtype(str(config.runtime.dtype), find_device(str(config.runtime.device)))
+    kind = choose_dtype(backbone.dtype, find_device(backbone.device))
     if kind == "auto":
         kind = str(model.config.get_text_config().dtype or "bfloat16").removeprefix("torch.")
     return WIDTHS.get(kind, FLOAT32)
 
 
-def _weights(config: Any, model: Any, width: int) -> float:
+def _weights(backbone: BackboneRequest, model: Any, width: int) -> float:
     """Tied ones once; of a quantised backbone the layers' matrices are smaller."""
     total = sum(p.numel() for p in model.parameters())
-    small = QUANTISED.get(str(config.model.get("quantization")))
+    small = QUANTISED.get(str(backbone.quantization))
     if small is None:
         return total * width
     layers = model.get_decoder().layers
@@ -187,13 +204,13 @@ def _looked_at(episodes: Any, *, generated: bool) -> list[Any]:
     return [episodes[i] for i in range(0, len(episodes), step)]
 
 
-def _tokenizer(config: Any) -> Any:
+def _tokenizer(backbone: BackboneRequest) -> Any:
     """The backbone's, where it is on this machine and sound."""
     from transformers import AutoTokenizer
 
     from deltamem.backbone.loading.soundness import check_tokenizer
 
-    source = model_source(config)
+    source = backbone.source
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             source["id"],

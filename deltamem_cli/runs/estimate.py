@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from deltamem_cli.runs.build import assemble_data, empty_model_of
-from deltamem_cli.settings.instantiate import build
+from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 
 __all__ = ["DEFAULT_FACTOR", "Rates", "Work", "duration", "factor_of", "machine_rates", "work_of"]
 
@@ -61,33 +60,31 @@ class Rates:
     bytes_per_weight: int
 
 
-def work_of(kind: str, config: Any) -> Work:
-    """The work of one composed ``train`` or ``eval`` configuration.
+def work_of(request: EvaluationRequest | TrainingRequest) -> Work:
+    """The tokens that a training or an evaluation reads and generates.
 
     Raises:
-        Unavailable: the data is not on this machine.
-        Unavailable: neither is the training data.
+        Unavailable: its data is not on this machine.
     """
-    if kind == "train":
-        read, new = _training_tokens(config), 0
+    if training := isinstance(request, TrainingRequest):
+        read, new = _training_tokens(request), 0
     else:
-        read, new = _evaluation_tokens(config)
-    batch = config.runtime.batch_size
+        read, new = _evaluation_tokens(request)
     return Work(
         read_tokens=read,
         new_tokens=new,
-        training=kind == "train",
-        parameters=_parameters(config),
-        batch=batch if isinstance(batch, int) else 8,
+        training=training,
+        parameters=_parameters(request.backbone),
+        batch=request.batch_size if isinstance(request.batch_size, int) else 8,
     )
 
 
-def _evaluation_tokens(config: Any) -> tuple[int, int]:
+def _evaluation_tokens(request: EvaluationRequest) -> tuple[int, int]:
     from evaluations.runner import plan_samples
 
-    benchmark = build(config.bench)
+    benchmark = request.benchmark
     benchmark.load()
-    samples = plan_samples(benchmark, config.limit)
+    samples = plan_samples(benchmark, request.limit)
     histories = dict.fromkeys(sample.history_id for sample in samples)
     chars = sum(_length(benchmark.history(name).messages) for name in histories)
     chars += sum(len(sample.question) for sample in samples)
@@ -95,9 +92,8 @@ def _evaluation_tokens(config: Any) -> tuple[int, int]:
     return round(chars / CHARS_PER_TOKEN), new
 
 
-def _training_tokens(config: Any) -> int:
-    recipe = build({k: v for k, v in config.training.items() if k != "data"})
-    data = assemble_data(config, recipe).episodes
+def _training_tokens(request: TrainingRequest) -> int:
+    recipe, data = request.recipe, request.load_data().episodes
     looked = [data[i] for i in range(min(SAMPLED, len(data)))]
     lengths = [
         min(_length(e.written) / CHARS_PER_TOKEN, recipe.write_length)
@@ -115,11 +111,11 @@ def _length(messages: Iterable[Any]) -> int:
     return sum(len(message["content"]) for message in messages)
 
 
-def _parameters(config: Any) -> int | None:
+def _parameters(backbone: BackboneRequest) -> int | None:
     from deltamem_base.faults import Fault
 
     try:
-        return sum(p.numel() for p in empty_model_of(config).parameters())
+        return sum(p.numel() for p in backbone.empty().parameters())
     except Fault:
         return None
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.runs.build import assemble_method, context_mode, load_model, writer_name
+from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import choose_weights
 from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
+from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices
-from deltamem_cli.settings.identity import control_name, plain
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.compose import choices, run_config
 from deltamem_cli.settings.paths import without_machine
 from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
 
-__all__ = ["evaluate_config"]
+__all__ = ["evaluate", "run_evaluation"]
 
 CHARS_PER_TOKEN = 3
 """Fewer than in most texts, so that the estimate errs on the side of memory."""
@@ -30,38 +29,60 @@ ROOM = 1024
 """Tokens of a question and its answer."""
 
 
-def evaluate_config(config: Any, console: Console) -> Record:
-    """Run one composed evaluation, going on from what is stored, and write its record."""
+def run_evaluation(
+    words: Sequence[str], *, console: Console, multirun: bool = False, show: str | None = None
+) -> Any:
+    """Compose ``conf/eval.yaml`` and evaluate.
+
+    Args:
+        words: overrides.
+        console: prints.
+        multirun: sweep over comma-separated values.
+        show: print this part of the config and do nothing.
+
+    Returns:
+        The record; of a sweep all records; None where the config is only shown.
+    """
+    return run_config(
+        "eval",
+        lambda config: evaluate(EvaluationRequest.of(config, choices()), console),
+        words,
+        multirun=multirun,
+        show=show,
+    )
+
+
+def evaluate(request: EvaluationRequest, console: Console) -> Record:
+    """Run one evaluation, going on from what is stored, and write its record."""
     from evaluations.records.provenance import reset_peak_memory
     from evaluations.records.record import RECORD, make_record
     from evaluations.records.store import SampleStore
     from evaluations.runner import Plan, plan_samples, run
 
-    check_types(config)
-    benchmark = build(config.bench)
+    benchmark = request.benchmark
     benchmark.load()
-    expected = len(plan_samples(benchmark, config.limit))
+    expected = len(plan_samples(benchmark, request.limit))
     reset_peak_memory()
-    backbone = load_model(config)
-    chosen = choose_weights(config, fingerprint=backbone.fingerprint)
-    method = assemble_method(config, backbone, chosen=chosen)
+    backbone = load_backbone(request.backbone, console)
+    chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
+    method = assemble_method(request, backbone, chosen=chosen)
     described = {**backbone.identity, **method.describe()}
     announce_evaluation(
-        console, config, backbone, described=described, chosen=chosen, samples=expected
+        console, request, backbone, described=described, chosen=chosen, samples=expected
     )
-    key = run_key(config, "eval", benchmark.fingerprint(), described, backbone.numerics)
-    identity = _identity(config, described, key)
-    folder = Path(config.runs_dir) / identity["cell"]
+    key = run_key(request.deciding, benchmark.fingerprint(), described, backbone.numerics)
+    identity = _identity(request, described, key)
+    folder = request.runs / identity["cell"]
     started = time.monotonic()
     with SampleStore(folder, key=key, numerics=backbone.numerics) as store:
         if len(store.rows) == expected:
             console.note(f"{folder} is complete already")
         with flushed_denormals(), console.progress(identity["cell"].rpartition("__")[0]) as tick:
             plan = Plan(
-                writes=config.control.writes,
-                seed=config.seed,
-                limit=config.limit,
-                batch_size=_batch_size(config, benchmark, backbone),
+                writes=request.control.writes,
+                seed=request.seed,
+                limit=request.limit,
+                batch_size=_batch_size(request.batch_size, benchmark, backbone),
             )
             notes: list[str] = []
             scored = run(benchmark, method, store, plan=plan, progress=tick, on_note=notes.append)
@@ -72,17 +93,17 @@ def evaluate_config(config: Any, console: Console) -> Record:
             expected=expected,
             identity={
                 **identity,
-                "limited": config.limit is not None,
+                "limited": request.limit is not None,
                 "path": str(folder / RECORD),
             },
             described=described,
             weights=None if chosen is None else chosen.recorded(sha_of(described)),
-            deviations=[*_deviations(config, backbone, benchmark), *notes],
+            deviations=[*_deviations(request, backbone), *notes],
             seconds=time.monotonic() - started,
         )
     places = [folder / RECORD]
-    if record.complete and not record.limited and config.results_dir is not None:
-        places.append(Path(config.results_dir) / f"{record.cell}.json")
+    if record.complete and not record.limited and request.results is not None:
+        places.append(request.results / f"{record.cell}.json")
     _write(record, places)
     return record
 
@@ -101,26 +122,26 @@ def _write(record: Record, places: Sequence[Path]) -> None:
         ) from fault
 
 
-def _identity(config: Any, described: dict[str, Any], key: str) -> dict[str, Any]:
-    """The names of a cell, and the begin of the hash of all that decides its answers."""
-    named = choices()
+def _identity(request: EvaluationRequest, described: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """The names of a cell, and the first letters of the hash of all that decides its answers."""
+    named = request.options
     names = {
         "model": named["model"],
         "method": named["method"],
-        "writer": writer_name(described) if config.method.needs_adapter else None,
+        "writer": writer_name(described) if request.method.needs_adapter else None,
         "bench": named["bench"],
-        "protocol": str(config.bench.get("protocol", "benchmark")),
-        "context": context_mode(config),
-        "control": control_name(config),
-        "seed": int(config.seed),
+        "protocol": request.protocol or "benchmark",
+        "context": request.context,
+        "control": request.control.name,
+        "seed": request.seed,
     }
     shown = ("bench", "model", "method", "writer", "context", "control")
     parts = [str(names[part]) for part in shown if names[part] is not None]
     cell = "__".join([*parts, key[:8]])
-    return {"cell": cell, **names, "config": plain(config)}
+    return {"cell": cell, **names, "config": dict(request.recorded)}
 
 
-def _batch_size(config: Any, benchmark: Any, backbone: Any) -> int:
+def _batch_size(size: int | str, benchmark: Any, backbone: Any) -> int:
     """The configured one, or for ``auto`` what fits with the longest prompt of the benchmark.
 
     Raises:
@@ -128,7 +149,6 @@ def _batch_size(config: Any, benchmark: Any, backbone: Any) -> int:
     """
     from deltamem.backbone import fitting_batch
 
-    size = config.runtime.batch_size
     if isinstance(size, int) and size >= 1:
         return size
     if size != "auto":
@@ -143,12 +163,12 @@ def _longest_prompt(benchmark: Any, window: int) -> int:
     return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
 
 
-def _deviations(config: Any, backbone: Any, benchmark: Any) -> list[str]:
+def _deviations(request: EvaluationRequest, backbone: Any) -> list[str]:
     from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
 
-    notes = []
-    if config.limit is not None:
-        notes.append(f"limited to the first {config.limit} samples: not comparable")
+    notes, benchmark = [], request.benchmark
+    if request.limit is not None:
+        notes.append(f"limited to the first {request.limit} samples: not comparable")
     if backbone.quantization is not None:
         notes.append(f"the backbone's weights are quantised to {backbone.quantization}")
     if not backbone.template.system_role:

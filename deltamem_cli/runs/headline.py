@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from deltamem_cli.runs.chosen_weights import Chosen
+from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices
 
 __all__ = ["announce_evaluation", "announce_training", "sha_of"]
 
@@ -16,34 +16,33 @@ UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
 def announce_evaluation(
     console: Console,
-    config: Any,
+    request: EvaluationRequest,
     backbone: Any,
     *,
     described: Mapping[str, Any],
     chosen: Chosen | None,
     samples: int,
 ) -> None:
-    """Say what an evaluation is of, and what there is to know of its weights.
+    """Say what is evaluated on what, and what there is to know of the weights.
 
     Args:
         console: prints.
-        config: composed.
+        request: the evaluation.
         backbone: loaded.
         described: what the method says of itself.
         chosen: its weights; None where it has none.
         samples: how many are to be answered.
     """
-    named = choices()
+    named, control = request.options, request.control.name
     adapter = None if chosen is None else f"adapter {chosen.shown(sha_of(described))}"
-    control = named["control"]
-    protocol = config.bench.get("protocol")
+    protocol = "" if request.protocol is None else f" ({request.protocol} protocol)"
     words = [
         _model(named["model"], backbone),
         f"method={named['method']}",
         adapter,
-        f"context={config.context.mode}",
+        f"context={request.context}",
         None if control == "none" else f"control={control}",
-        f"bench={named['bench']}" + ("" if protocol is None else f" ({protocol} protocol)"),
+        f"bench={named['bench']}{protocol}",
         f"{samples:,} samples",
     ]
     console.note(", ".join(word for word in words if word is not None))
@@ -52,19 +51,18 @@ def announce_evaluation(
 
 
 def announce_training(
-    console: Console, config: Any, backbone: Any, *, recipe: Any, data: Any
+    console: Console, request: TrainingRequest, backbone: Any, *, data: Any
 ) -> None:
-    """Say what a training is of.
+    """Say what is trained on what.
 
     Args:
         console: prints.
-        config: composed.
+        request: the training.
         backbone: loaded.
-        recipe: the steps and their sizes.
         data: what is learnt from.
     """
-    named = choices()
-    groups = ("writer", "steer") if config.method.needs_adapter else ()
+    named, recipe = request.options, request.recipe
+    groups = ("writer", "steer") if request.method.needs_adapter else ()
     steps = f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs"
     words = [
         _model(named["model"], backbone),

@@ -9,18 +9,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from deltamem_base.faults import Fault
-from deltamem_cli.runs.build import assemble_data, empty_model_of, model_source
 from deltamem_cli.runs.chosen_weights import choose_weights
-from deltamem_cli.runs.device_memory import longest_episode, need_of
+from deltamem_cli.runs.device_memory import (
+    Longest,
+    longest_episode,
+    need_of_evaluation,
+    need_of_training,
+)
 from deltamem_cli.runs.estimate import DEFAULT_FACTOR, duration, machine_rates, work_of
-from deltamem_cli.runs.fitting import shortage
+from deltamem_cli.runs.fitting import evaluation_shortage, training_shortage
+from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
-from deltamem_cli.settings.compose import choices
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.instantiate import build
 
 __all__ = ["Findings", "examine"]
 
 MIB = 2.0**20
+FOR_EVALUATION = ("model", "method", "writer", "bench", "context", "control")
+FOR_TRAINING = ("model", "method", "writer", "steer", "training")
 
 
 @dataclass
@@ -31,35 +37,28 @@ class Findings:
     missing: list[str] = field(default_factory=list)
 
 
-def examine(config: Any, *, kind: str) -> Findings:
-    """Everything that a run needs, with the device and back ends that it would have.
-
-    Args:
-        config: composed.
-        kind: ``eval`` or ``train``.
-    """
+def examine(request: EvaluationRequest | TrainingRequest) -> Findings:
+    """Everything that a run needs, with the device and back ends that it would have."""
     found = Findings()
-    check_types(config)
-    found.facts["plan"] = ", ".join(f"{g}={choices()[g]}" for g in _groups(kind))
-    _machine(config, found)
-    empty = _sizes(config, found)
-    _model(config, found)
-    if kind == "eval":
-        _weights(config, found)
+    training = isinstance(request, TrainingRequest)
+    groups = FOR_TRAINING if training else FOR_EVALUATION
+    found.facts["plan"] = ", ".join(f"{group}={request.options[group]}" for group in groups)
+    _machine(request.backbone, found)
+    empty = _sizes(request, found)
+    _model(request.backbone, found)
+    if isinstance(request, EvaluationRequest):
+        _weights(request, found)
     else:
-        _trackers(config, found)
-    _work(config, kind, empty, found)
+        _trackers(request, found)
+    if _work(request, found) and empty is not None:
+        if isinstance(request, EvaluationRequest):
+            _evaluation_memory(request, empty, found)
+        else:
+            _training_memory(request, empty, found)
     return found
 
 
-def _groups(kind: str) -> tuple[str, ...]:
-    both = ("model", "method", "writer")
-    return (
-        (*both, "bench", "context", "control") if kind == "eval" else (*both, "steer", "training")
-    )
-
-
-def _machine(config: Any, found: Findings) -> None:
+def _machine(backbone: BackboneRequest, found: Findings) -> None:
     """Versions, device and the back ends that would be chosen."""
     import torch
 
@@ -71,7 +70,7 @@ def _machine(config: Any, found: Findings) -> None:
     from deltamem.delta_rule.single_token import step_form
     from evaluations.records.provenance import versions
 
-    device = find_device(str(config.runtime.device))
+    device = find_device(backbone.device)
     known, names = versions(), ("deltamem", "torch", "transformers")
     found.facts["versions"] = ", ".join(f"{name} {known.get(name, '?')}" for name in names)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
@@ -96,21 +95,22 @@ def _machine(config: Any, found: Findings) -> None:
     each = [f"{form} to {doing}" for doing, form in scans.items()]
     found.facts["scan"] = ", ".join([*each, f"{single} for single tokens"])
     flash = "installed" if importlib.util.find_spec("flash_attn") else "not installed"
-    found.facts["attention"] = f"{config.runtime.attention} (FlashAttention 2 is {flash})"
+    found.facts["attention"] = f"{backbone.attention} (FlashAttention 2 is {flash})"
 
 
-def _sizes(config: Any, found: Findings) -> Any:
+def _sizes(request: EvaluationRequest | TrainingRequest, found: Findings) -> Any:
     """The backbone on the meta device, None where its shape is unknown; its parameters are told."""
     try:
-        model = empty_model_of(config)
+        model = request.backbone.empty()
     except Fault as fault:
         found.missing.append(f"the backbone's configuration: {fault}")
         return None
     total = sum(p.numel() for p in model.parameters())
     found.facts["backbone"] = f"{total:,} parameters"
-    if "memory" in config or not config.method.needs_adapter:
+    memory = request.memory if isinstance(request, TrainingRequest) else None
+    if memory is not None or not request.method.needs_adapter:
         try:
-            trained = trained_parameters(config, model)
+            trained = trained_parameters(request.method, model, memory=memory)
         except Fault as fault:
             found.missing.append(f"a backbone for this method: {fault}")
             return None
@@ -119,12 +119,12 @@ def _sizes(config: Any, found: Findings) -> Any:
     return model
 
 
-def _model(config: Any, found: Findings) -> None:
+def _model(backbone: BackboneRequest, found: Findings) -> None:
     """Whether the backbone's weights are on this machine, and its files fit each other."""
     from deltamem.backbone import model_faults, weight_files
     from deltamem_base.faults import InvalidInput
 
-    source = model_source(config)
+    source = backbone.source
     told = " ".join(found.missing)
     found.missing += [fault for fault in model_faults(**source) if fault not in told]
     try:
@@ -138,70 +138,73 @@ def _model(config: Any, found: Findings) -> None:
     )
 
 
-def _weights(config: Any, found: Findings) -> None:
+def _weights(request: EvaluationRequest, found: Findings) -> None:
     """Whether there is an adapter, or weights of a trained baseline."""
-    needs = config.method.needs_adapter or "learner" in config.method
-    if not needs:
+    weights = request.weights
+    if not weights.needs_adapter and not weights.needs_baseline:
         return
     try:
-        chosen = choose_weights(config, fingerprint=None)
+        chosen = choose_weights(weights, fingerprint=None)
     except Fault as fault:
         found.missing.append(str(fault))
         return
     if chosen is None:
-        part = "writer" if config.method.needs_adapter else "method"
-        words = " ".join(f"{group}={choices()[group]}" for group in ("model", part))
+        part = "writer" if weights.needs_adapter else "method"
+        words = " ".join(f"{group}={request.options[group]}" for group in ("model", part))
         found.missing.append(f"trained weights: `deltamem train {words}`")
 
 
-def _trackers(config: Any, found: Findings) -> None:
+def _trackers(request: TrainingRequest, found: Findings) -> None:
     """Whether the packages of the trackers that were asked for are installed."""
     from deltamem_base.faults import Unavailable
 
-    for node in filter(lambda value: isinstance(value, Mapping), config.tracker.values()):
+    for node in filter(lambda value: isinstance(value, Mapping), request.tracker.values()):
         try:
             build(node)
         except Unavailable as fault:
             found.missing.append(str(fault))
 
 
-def _work(config: Any, kind: str, empty: Any, found: Findings) -> None:
-    """Tokens of the data, memory and time."""
+def _work(request: EvaluationRequest | TrainingRequest, found: Findings) -> bool:
+    """Tokens of the data, and time; false where the data is not here."""
     try:
-        work = work_of(kind, config)
+        work = work_of(request)
     except Fault as fault:
         found.missing.append(f"the data: {fault}")
-        return
+        return False
     new = f", {work.new_tokens:,} new ones at most" if work.new_tokens else ""
     found.facts["tokens"] = f"{work.read_tokens:,} to read{new} (from characters)"
-    rates = machine_rates(str(config.runtime.device), str(config.runtime.dtype))
-    seconds = work.seconds(rates)
+    seconds = work.seconds(machine_rates(request.backbone.device, request.backbone.dtype))
     if seconds is not None and work.parameters is not None:
         bare = f"{DEFAULT_FACTOR:g} x what the arithmetic and memory of this machine allow"
         found.facts["time"] = f"about {duration(DEFAULT_FACTOR * seconds)} ({bare})"
-    if empty is not None:
-        _memory(config, kind, empty, found)
+    return True
 
 
-def _memory(config: Any, kind: str, empty: Any, found: Findings) -> None:
+def _evaluation_memory(request: EvaluationRequest, empty: Any, found: Findings) -> None:
+    """The weights, and whether they fit."""
+    need = need_of_evaluation(request, empty)
+    found.facts["memory"] = (
+        f"{need.weights / MIB:,.0f} MiB of weights, and the cache of what is in view"
+    )
+    _say_shortage(evaluation_shortage(request, empty), found)
+
+
+def _training_memory(request: TrainingRequest, empty: Any, found: Findings) -> None:
     """The weights, what a training keeps with its longest episode, and whether both fit."""
-    longest, trained, recipe = None, 0, None
-    if kind == "train":
-        recipe = build({key: node for key, node in config.training.items() if key != "data"})
-        longest = longest_episode(config, assemble_data(config, recipe).episodes, recipe)
-        trained = trained_parameters(config, empty)
-    need = need_of(config, empty, trained=trained, longest=longest)
-    text = f"{need.weights / MIB:,.0f} MiB of weights"
-    if longest is None or recipe is None:
-        text += ", and the cache of what is in view"
-    else:
-        counted = "" if longest.from_tokenizer else ", from characters"
-        text += (
-            f", about {need.working / MIB:,.0f} MiB to train on with {recipe.micro_batch_size} of "
-            f"the longest episodes side by side ({longest.written:,} tokens written, {longest.asks}"
-            f" x {longest.read:,} read{counted})"
-        )
-    found.facts["memory"] = text
-    sentence, _ = shortage(config, empty, longest)
+    longest: Longest = longest_episode(request, request.load_data().episodes)
+    trained = trained_parameters(request.method, empty, memory=request.memory)
+    need = need_of_training(request, empty, trained=trained, longest=longest)
+    counted = "" if longest.from_tokenizer else ", from characters"
+    found.facts["memory"] = (
+        f"{need.weights / MIB:,.0f} MiB of weights, about {need.working / MIB:,.0f} MiB to train "
+        f"on with {request.recipe.micro_batch_size} of the longest episodes side by side "
+        f"({longest.written:,} tokens written, {longest.asks} x {longest.read:,} read{counted})"
+    )
+    _say_shortage(training_shortage(request, empty, longest), found)
+
+
+def _say_shortage(shortage: tuple[str | None, float], found: Findings) -> None:
+    sentence, _ = shortage
     if sentence is not None:
         found.missing.append(f"memory: {sentence}")

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.settings.instantiate import build
+from deltamem_cli.runs.requests import MethodRequest
+from deltamem_cli.settings.instantiate import made_by
+
+if TYPE_CHECKING:
+    from deltamem import DeltaMemConfig
 
 __all__ = ["trained_parameters"]
 
 
-def trained_parameters(config: Any, model: Any) -> int:
-    """Numbers that ``config.method`` trains beside a model, which may be on the meta device."""
-    from hydra.utils import get_object
+def trained_parameters(
+    method: MethodRequest, model: Any, *, memory: DeltaMemConfig | None = None
+) -> int:
+    """Numbers that a method trains beside a model, be it beforehand or for each history.
 
-    if config.method.needs_adapter:
+    Args:
+        method: any.
+        model: the backbone, which may be on the meta device.
+        memory: layout of the adapter, for δ-mem.
+    """
+    if memory is not None:
         from deltamem import DeltaMemory
 
-        return DeltaMemory(build(config.memory), model).trained_parameters
-    node = config.method.get("learner", config.method)
-    count = getattr(get_object(node["_target_"]), "trained_parameters", None)
+        return DeltaMemory(memory, model).trained_parameters
+    node = method.arguments if method.learner is None else method.learner
+    count = getattr(made_by(node), "trained_parameters", None)
     if count is None:
         return 0
     settings = {key: value for key, value in node.items() if key != "_target_"}

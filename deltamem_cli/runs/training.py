@@ -2,60 +2,83 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.runs.build import assemble_data, assemble_learner, load_model
+from deltamem_cli.runs.build import assemble_learner, load_backbone
 from deltamem_cli.runs.denormals import flushed_denormals
-from deltamem_cli.runs.fitting import check_memory, one_sentence_without_memory
+from deltamem_cli.runs.fitting import check_memory, one_sentence_without_memory, smaller
 from deltamem_cli.runs.headline import announce_training
 from deltamem_cli.runs.launching import fit_out
+from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.training_run import LOG, TrainingRun
 from deltamem_cli.screen.console import Console, Ticker
-from deltamem_cli.settings.compose import choices
-from deltamem_cli.settings.identity import plain, public_words
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.instantiate import build
 from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
     from deltamem.training import StepLog, StepReport, TrainingConfig
     from deltamem_cli.tracking import TrackedRun, Tracking
 
-__all__ = ["train_config"]
+__all__ = ["run_training", "train"]
 
 ADAPTER = "adapter"
 TOKENS = ".tokens"
 """Folder of kept tokens among the runs."""
 
 
-def train_config(config: Any, console: Console) -> dict[str, Any]:
-    """Train one composed configuration from its last checkpoint on; return its summary."""
+def run_training(
+    words: Sequence[str], *, console: Console, multirun: bool = False, show: str | None = None
+) -> Any:
+    """Compose ``conf/train.yaml`` and train.
+
+    Args:
+        words: overrides.
+        console: prints.
+        multirun: sweep over comma-separated values.
+        show: print this part of the config and do nothing.
+
+    Returns:
+        A summary with the adapter's ``path``; of a sweep all; None where the config is only shown.
+    """
+    return run_config(
+        "train",
+        lambda config: train(TrainingRequest.of(config, choices()), console),
+        words,
+        multirun=multirun,
+        show=show,
+    )
+
+
+def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
+    """Train from the last checkpoint on; return a summary."""
     from deltamem.training import Processes
 
-    check_types(config)
-    processes = Processes.current(on_cpu=str(config.runtime.device) == "cpu")
+    processes = Processes.current(on_cpu=request.backbone.device == "cpu")
     console = console if processes.main else replace(console, quiet=True)
-    tracking = build(config.tracker)
-    recipe = build({k: v for k, v in config.training.items() if k != "data"})
-    data = assemble_data(config, recipe)
+    tracking = build(request.tracker)
+    data = request.load_data()
     if processes.count == 1:
-        check_memory(config, data.episodes, recipe, console)
-    with one_sentence_without_memory(config):
-        backbone = load_model(config)
-    learner = assemble_learner(config, backbone, recipe)
-    announce_training(console, config, backbone, recipe=recipe, data=data)
-    key = run_key(config, "train", backbone.identity, backbone.numerics, data.source)
-    folder = _folder(config, key)
-    if (folder / ADAPTER / "README.md").is_file():
-        console.note(f"{folder} is complete already")
-        return _summary(folder)
-    run = TrainingRun(folder=folder, key=key, settings=_deciding(config), processes=processes)
-    device = next(iter(learner.parameters())).device
-    with run.checkpoints.going_on(), run.alone(device), one_sentence_without_memory(config):
-        live = {"backbone": backbone, "tracking": tracking, "console": console}
-        _train(run, learner, data, recipe, config=config, **live)
+        check_memory(request, data.episodes, console)
+    less = [word for word, _ in smaller(request)]
+    with one_sentence_without_memory(less, otherwise="a smaller training.write_length"):
+        backbone = load_backbone(request.backbone, console)
+        learner = assemble_learner(request, backbone)
+        announce_training(console, request, backbone, data=data)
+        key = run_key(request.deciding, backbone.identity, backbone.numerics, data.source)
+        folder = _folder(request, key)
+        if (folder / ADAPTER / "README.md").is_file():
+            console.note(f"{folder} is complete already")
+            return _summary(folder)
+        run = TrainingRun(folder=folder, key=key, settings=request.recorded, processes=processes)
+        device = next(iter(learner.parameters())).device
+        with run.checkpoints.going_on(), run.alone(device):
+            live = {"backbone": backbone, "tracking": tracking, "console": console}
+            _train(run, learner, data, request, **live)
     processes.wait()
     return _summary(folder)
 
@@ -64,25 +87,25 @@ def _train(
     run: TrainingRun,
     learner: Any,
     data: Any,
-    recipe: TrainingConfig,
+    request: TrainingRequest,
     *,
-    config: Any,
     backbone: Any,
     tracking: Tracking,
     console: Console,
 ) -> None:
     """Prepare the data, take the steps that are left, and save what came of them."""
     learner.prepare(data.episodes)
+    recipe = request.recipe
     if data.stored:
-        tokenised = partial(_tokenised, learner, config=config, console=console)
+        tokenised = partial(_tokenised, learner, runs=request.runs, console=console)
         episodes, held_out = tokenised(data.episodes), list(tokenised(data.held_out))
     else:
         episodes, held_out = data.episodes, data.held_out
-    method, model = choices()["method"], backbone.model
-    fit_out(learner, model, recipe, run.processes, method=method, console=console)
+    method = request.method.name
+    fit_out(learner, backbone.model, recipe, run.processes, method=method, console=console)
     _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
     if run.processes.main:
-        facts = {"command": f"`{_command()}`"}
+        facts = {"command": f"`{request.command}`"}
         facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
         facts |= _moved_instructions(backbone, data)
         card = {**facts, **data.facts, **_card(recipe, run.log.known())}
@@ -118,13 +141,12 @@ def _take_steps(
         )
 
 
-def _tokenised(learner: Any, episodes: Any, *, config: Any, console: Console) -> Any:
+def _tokenised(learner: Any, episodes: Any, *, runs: Path, console: Console) -> Any:
     """Episodes as kept tokens, for a learner that can make them; others tokenise as they go."""
     if not episodes:
         return episodes
-    folder = Path(config.runs_dir) / TOKENS
     with console.progress("tokens") as tick:
-        return learner.tokenised(episodes, folder, on_note=console.note, on_episode=tick)
+        return learner.tokenised(episodes, runs / TOKENS, on_note=console.note, on_episode=tick)
 
 
 def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> dict[str, Any]:
@@ -147,27 +169,10 @@ def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> dict[str, Any]:
     return {"on_start": on_start, "on_step": on_step}
 
 
-def _deciding(config: Any) -> dict[str, Any]:
-    """The settings that decide the weights: not those of other methods, nor of evaluations."""
-    settings = plain(config)
-    method = settings.pop("method")
-    settings.pop("steer"), settings.pop("writer")
-    if not config.method.needs_adapter:
-        settings["memory"] = method["learner"]
-    return settings
-
-
-def _folder(config: Any, key: str) -> Path:
-    named = choices()
-    part = named["writer"] if config.method.needs_adapter else named["method"]
-    return Path(config.runs_dir) / f"train__{named['model']}__{part}__{key[:8]}"
-
-
-def _command() -> str:
-    """What was typed, without what only says where things go, and of a path its last part."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return " ".join(["deltamem train", *public_words(HydraConfig.get().overrides.task)])
+def _folder(request: TrainingRequest, key: str) -> Path:
+    named = request.options
+    part = named["writer"] if request.method.needs_adapter else named["method"]
+    return request.runs / f"train__{named['model']}__{part}__{key[:8]}"
 
 
 def _moved_instructions(backbone: Any, data: Any) -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.runs.build import assemble_method, load_model
-from deltamem_cli.settings.compose import method_settings
+from deltamem_cli.runs.build import assemble_method, load_backbone
+from deltamem_cli.runs.chosen_weights import adapter_of_sha
+from deltamem_cli.runs.requests import EvaluationRequest
+from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.compose import choices, method_settings
 from deltamem_cli.settings.from_record import rebuild
-from deltamem_cli.settings.instantiate import build, check_types
 
 if TYPE_CHECKING:
     from deltamem.memory.inspection import TurnNumbers
@@ -21,13 +24,20 @@ Turns = Sequence["TurnNumbers"]
 
 
 def turns_of_run(
-    record: Record, settings: Sequence[str] = (), *, history: str | None = None
+    record: Record,
+    settings: Sequence[str] = (),
+    *,
+    console: Console,
+    runs: Path,
+    history: str | None = None,
 ) -> tuple[str, Turns]:
     """Write one history of a run again, with its own settings, and watch every turn.
 
     Args:
         record: of the run.
         settings: words of ``deltamem eval`` that the record cannot give, such as folders.
+        console: prints.
+        runs: folder of the run, where its adapter may lie, too.
         history: its id; None is the first.
 
     Returns:
@@ -37,25 +47,54 @@ def turns_of_run(
         UsageError: a method without a state, another adapter, backbone or benchmark than the
             record's, or a history that the run did not ask about.
     """
-    if not method_settings(record.method).needs_adapter:
+    if not method_settings(record.method)["needs_adapter"]:
         raise UsageError(
             f"{record.cell} is a run of method={record.method}, which has no memory state; inspect "
             "one of method=delta_mem"
         )
-    return rebuild(record, settings, lambda config: _watch(config, record, history))
+
+    def watch(config: Any) -> tuple[str, Turns]:
+        request = EvaluationRequest.of(config, choices())
+        places = [] if named else [runs]
+        return _watch(request, record, history, places=places, console=console)
+
+    named = any(word.startswith(("adapter=", "writer")) for word in settings)
+    # the sha says which adapter it was, wherever that lies now
+    return rebuild(record, settings, watch, but=() if named else ("adapter",))
 
 
-def _watch(config: Any, record: Record, history: str | None) -> tuple[str, Turns]:
+def _watch(
+    request: EvaluationRequest,
+    record: Record,
+    history: str | None,
+    *,
+    places: Sequence[Path],
+    console: Console,
+) -> tuple[str, Turns]:
+    """Write a history again.
+
+    Args:
+        request: the evaluation of the run.
+        record: of the run.
+        history: its id; None is the first.
+        places: folders of runs where the adapter may lie; none where one was named.
+        console: prints.
+    """
     from evaluations.runner import run_history
 
-    check_types(config)
-    benchmark = build(config.bench)
+    benchmark = request.benchmark
     benchmark.load()
     _same("benchmark (protocol and data)", benchmark.fingerprint(), record.fingerprint)
-    backbone = load_model(config)
-    method = assemble_method(config, backbone)
+    backbone = load_backbone(request.backbone, console)
     stored = record.provenance["method"]
     _same("backbone", backbone.fingerprint, stored["model_fingerprint"])
+    chosen = None
+    if places:
+        before = record.config.get("adapter")
+        names = [] if before is None else [before]
+        sha = stored["adapter_sha"]
+        chosen = adapter_of_sha(request.weights, sha, folders=places, names=names)
+    method = assemble_method(request, backbone, chosen=chosen)
     _same("adapter", method.memory.sha, stored["adapter_sha"])
     samples = benchmark.samples()[: record.n["expected"]]
     order = list(dict.fromkeys(sample.history_id for sample in benchmark.samples()))
@@ -69,7 +108,7 @@ def _watch(config: Any, record: Record, history: str | None) -> tuple[str, Turns
     written = run_history(
         benchmark,
         [sample for sample in samples if sample.history_id == name],
-        writes=config.control.writes,
+        writes=request.control.writes,
         order=order,
     )
     return name, method.observe(written)[1]

@@ -6,11 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from deltamem_cli.runs.build import empty_model_of
+from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import options, run_config
-from deltamem_cli.settings.instantiate import check_types
+from deltamem_cli.settings.compose import choices, options, run_config
 
 __all__ = ["list_methods"]
 
@@ -45,14 +44,14 @@ def list_methods(
 
 def _row(name: str, empty: list[Any], config: Any) -> dict[str, Any]:
     """``empty`` holds the backbone without weights, made once for all rows."""
-    check_types(config)
+    request = TrainingRequest.of(config, choices())
+    method = request.method
     if not empty:
-        empty.append(empty_model_of(config))
-    method = config.method
+        empty.append(request.backbone.empty())
     return {
         "name": name,
-        "family": str(method.family),
-        "trained_parameters": trained_parameters(config, empty[0]),
-        "state": str(method.state),
-        "in_view": IN_VIEW[str(method.natural_context)],
+        "family": method.family,
+        "trained_parameters": trained_parameters(method, empty[0], memory=request.memory),
+        "state": method.keeps,
+        "in_view": IN_VIEW[method.natural_context],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from deltamem_cli.runs.build import context_mode, model_source, prompt_options
+from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import LONGEST, excerpt
 
@@ -21,24 +21,25 @@ WITHHELD: dict[str, Any] = {
 }
 
 
-def first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any]:
+def first_prompt(request: EvaluationRequest, console: Console) -> dict[str, Any]:
     """The first prompt as the backbone's tokenizer has it, or as messages without a tokenizer."""
     from deltamem.backbone import load_tokenizer, render, render_history, system_turn
     from deltamem_base.faults import Unavailable
 
+    benchmark = request.benchmark
     sample = benchmark.samples()[0]
     history = benchmark.history(sample.history_id)
     question = {"role": "user", "content": sample.question}
-    dropped = context_mode(config) == "none"
+    dropped = request.context == "none"
     shown = [*(system_turn(history.messages) if dropped else history.messages), question]
     try:
-        tokenizer = load_tokenizer(**model_source(config))
+        tokenizer = load_tokenizer(**request.backbone.source)
     except Unavailable as fault:
         console.note(f"note: shown as messages, because {fault}")
         written = [{"message": i, "text": m["content"]} for i, m in enumerate(history.messages)]
         text = "\n".join(f"{m['role']}: {m['content']}" for m in shown)
         return {"written": written, "written_tokens": None, "shown": text, "shown_tokens": None}
-    options = prompt_options(config)
+    options = request.backbone.prompt_options
     rendered = render_history(tokenizer, history.messages, join=history.join, **options)
     prompt = render(
         tokenizer,
@@ -47,7 +48,7 @@ def first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any
         add_generation_prompt=True,
         **options,
     )
-    window = _window(config)
+    window = _window(request.backbone)
     if len(prompt.ids) > window:
         console.note(
             f"note: the prompt is printed whole; the backbone attends to {window} tokens, so the "
@@ -66,10 +67,10 @@ def first_prompt(config: Any, benchmark: Any, console: Console) -> dict[str, Any
     }
 
 
-def _window(config: Any) -> int:
+def _window(backbone: BackboneRequest) -> int:
     from deltamem.backbone import load_config, window_of
 
-    source = model_source(config)
+    source = backbone.source
     return window_of(source["id"], load_config(**source))
 
 

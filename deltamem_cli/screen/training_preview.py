@@ -8,11 +8,10 @@ from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from deltamem_cli.runs.build import assemble_data
+from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import excerpt
-from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.compose import choices, run_config
 
 if TYPE_CHECKING:
     from deltamem.training import Episode
@@ -25,15 +24,15 @@ SHOWN_MESSAGES = 3
 
 def show_training(overrides: Sequence[str], *, console: Console) -> None:
     """Print where the episodes come from, what was rejected, their sha256, and the first one."""
-    run_config("train", lambda config: _show(config, console), overrides)
+    run_config(
+        "train", lambda config: _show(TrainingRequest.of(config, choices()), console), overrides
+    )
 
 
-def _show(config: Any, console: Console) -> None:
-    check_types(config)
-    recipe = build({key: node for key, node in config.training.items() if key != "data"})
-    data = assemble_data(config, recipe)
+def _show(request: TrainingRequest, console: Console) -> None:
+    recipe, data = request.recipe, request.load_data()
     first = data.episodes[0]
-    content = {
+    content: dict[str, Any] = {
         "source": dict(data.source),
         "episodes": len(data.episodes),
         "held_out": len(data.held_out),

@@ -32,6 +32,7 @@ __all__ = [
     "option",
     "options",
     "run_config",
+    "typed_words",
 ]
 
 BASE = "_"
@@ -78,6 +79,13 @@ def choices() -> dict[str, str]:
     from hydra.core.hydra_config import HydraConfig
 
     return {str(group): str(name) for group, name in HydraConfig.get().runtime.choices.items()}
+
+
+def typed_words() -> list[str]:
+    """The overrides that the config of the run in progress was composed from; none outside one."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def run_config(

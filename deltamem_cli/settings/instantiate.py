@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from inspect import Parameter, signature
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, MinLen
 
 from deltamem_cli.errors import UsageError
 
-__all__ = ["build", "check_types", "made_by", "settings_with_types"]
+__all__ = ["UNSEEN", "build", "check_types", "made_by", "settings_with_types"]
 
 TARGET = "_target_"
 """The key under which a config names the class or function that a node makes."""
@@ -45,6 +46,13 @@ OF_NO_CLASS: dict[str, Any] = {
     "steer.heads": Annotated[Words, MinLen(1)],
 }
 """Settings that belong to no class, by their whole names."""
+UNSEEN = {
+    "model": ("adapters", "architecture", "recipe"),
+    "method": ("needs_adapter", "natural_context", "family", "state", "learner"),
+    "training": ("data",),
+    "training.data": ("endless",),
+}
+"""By the place of a node, keys that the command line reads and the node's class never sees."""
 
 
 def build(node: Any, **live: Any) -> Any:
@@ -104,10 +112,27 @@ def check_types(config: Any, *, parts: Sequence[str] | None = None) -> None:
     except OmegaConfBaseException as fault:
         key = getattr(fault, "full_key", None) or "a setting"
         raise UsageError(f"{key} must be given: add {key}=VALUE") from fault
+    for path, node in _targets(tree, ""):
+        _check_places(path.rstrip("."), node)
     for key, value, kind in settings_with_types(tree):
         wrong = fault_of(kind, value)
         if wrong is not None:
             raise UsageError(f"{key} is {value!r}{wrong}")
+
+
+def _check_places(path: str, node: Mapping[str, Any]) -> None:
+    """Refuse settings that the class of a node has no place for."""
+    made = made_by(node)
+    taken = signature(made).parameters
+    if any(p.kind is Parameter.VAR_KEYWORD for p in taken.values()):
+        return
+    for key in node:
+        if key not in taken and key not in (TARGET, *UNSEEN.get(path, ())):
+            there = ", ".join(name for name in node if name in taken) or "none"
+            raise UsageError(
+                f"{path}.{key} is no setting of {made.__name__}, which has here {there}: leave it "
+                f"out or choose another {path}"
+            )
 
 
 def settings_with_types(tree: Any) -> Iterator[tuple[str, Any, Any]]:

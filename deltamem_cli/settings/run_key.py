@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.settings.identity import content_hash, leaves
+from deltamem_cli.settings.identity import content_hash, leaves, tree_of
 from deltamem_cli.settings.paths import CONTENT
 
 __all__ = [
@@ -49,19 +49,18 @@ HASHED_BYTES = 2**26
 """Of larger files the size and time stand in for the content."""
 
 
-def run_key(config: Any, verb: str, *fingerprints: Mapping[str, Any] | str) -> str:
+def run_key(deciding: Mapping[str, Any], *fingerprints: Mapping[str, Any] | str) -> str:
     """Hash of all that decides what comes out of a run.
 
     Args:
-        config: composed.
-        verb: ``eval`` or ``train``.
+        deciding: its :func:`deciding_settings`.
         fingerprints: of the data, the weights and the numerics.
     """
     contents = [
         f if isinstance(f, str) else {name: v for name, v in f.items() if name not in NAMES}
         for f in fingerprints
     ]
-    return content_hash([deciding_settings(config, verb), contents])
+    return content_hash([deciding, contents])
 
 
 def planned_key(config: Any, verb: str) -> str:
@@ -87,11 +86,7 @@ def contents(config: Any) -> dict[str, Any]:
 
 
 def _settings(config: Any) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    tree = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(tree, dict)
-    return dict(leaves(tree))
+    return dict(leaves(tree_of(config)))
 
 
 def _below(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Optional
 import typer
 
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
-from deltamem_cli.runs.build import assemble_method, load_model
+from deltamem_cli.runs.build import assemble_method, load_backbone
 from deltamem_cli.runs.chosen_weights import choose_weights
 from deltamem_cli.runs.headline import announce_evaluation
+from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.compose import choices, run_config
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 __all__ = ["audit"]
@@ -32,14 +32,14 @@ def audit(
 ) -> None:
     """Check that nothing leaks between samples: deltamem audit bench=recall."""
     console = make_console(quiet=quiet, as_json=as_json)
-    raise typer.Exit(
-        run_config(
-            "eval", lambda config: _audit(config, console, limit or SAMPLES), overrides or []
-        )
-    )
+
+    def run(config: Any) -> int:
+        return _audit(EvaluationRequest.of(config, choices()), console, limit or SAMPLES)
+
+    raise typer.Exit(run_config("eval", run, overrides or []))
 
 
-def _audit(config: Any, console: Console, samples: int) -> int:
+def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
     """Run the checks on the first questions of a few histories; the exit code is the verdict.
 
     Raises:
@@ -49,25 +49,24 @@ def _audit(config: Any, console: Console, samples: int) -> int:
     from evaluations.audit.audit import audit as run_audit
     from evaluations.audit.gold import can_tell
 
-    check_types(config)
-    benchmark = build(config.bench)
+    benchmark = request.benchmark
     benchmark.load()
     if not benchmark.samples():
         raise UsageError("with these settings the benchmark asks nothing, so nothing is audited")
-    backbone = load_model(config)
-    chosen = choose_weights(config, fingerprint=backbone.fingerprint)
-    method = assemble_method(config, backbone, chosen=chosen)
+    backbone = load_backbone(request.backbone, console)
+    chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
+    method = assemble_method(request, backbone, chosen=chosen)
     first = {s.history_id: s for s in reversed(benchmark.samples())}
     few = list(reversed(first.values()))[:samples]
     announce_evaluation(
-        console, config, backbone, described=method.describe(), chosen=chosen, samples=len(few)
+        console, request, backbone, described=method.describe(), chosen=chosen, samples=len(few)
     )
     found = run_audit(
         benchmark,
         method,
         few,
         count_tokens=lambda h: len(backbone.render_history(h.messages, join=h.join).ids),
-        seed=config.seed,
+        seed=request.seed,
     )
     verdicts = dict.fromkeys(CHECKS, "pass")
     if len(few) < 2:

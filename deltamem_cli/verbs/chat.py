@@ -7,13 +7,13 @@ from typing import Any
 import typer
 
 from deltamem_cli.errors import OK
-from deltamem_cli.runs.build import context_mode, load_memory, load_model
+from deltamem_cli.runs.build import load_backbone, load_memory
 from deltamem_cli.runs.chosen_weights import choose_adapter
 from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.requests import ChatRequest
 from deltamem_cli.screen.chat_prompt import ChatPrompt
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.compose import choices, run_config
 from deltamem_cli.verbs.options import Cfg, Json, Overrides, Quiet, make_console
 
 __all__ = ["chat"]
@@ -27,29 +27,32 @@ def chat(
 ) -> None:
     """Talk with a backbone and its memory: deltamem chat model=tiny writer=msw."""
     console = make_console(quiet=quiet, as_json=as_json)
-    code = run_config("chat", lambda config: _chat(config, console), overrides or [], show=cfg)
+
+    def run(config: Any) -> int:
+        return _chat(ChatRequest.of(config, choices()), console)
+
+    code = run_config("chat", run, overrides or [], show=cfg)
     raise typer.Exit(OK if code is None else code)
 
 
-def _chat(config: Any, console: Console) -> int:
+def _chat(request: ChatRequest, console: Console) -> int:
     """Read lines until there are no more; the exit code is 130 after Ctrl-C at the prompt."""
     from deltamem.conversation.conversation import Conversation
 
-    check_types(config)
-    backbone = load_model(config)
-    chosen = choose_adapter(config, fingerprint=backbone.fingerprint)
-    memory = load_memory(config, backbone, chosen=chosen)
+    backbone = load_backbone(request.backbone, console)
+    chosen = choose_adapter(request.weights, fingerprint=backbone.fingerprint)
+    memory = load_memory(request.weights, backbone, chosen=chosen)
     conversation = Conversation(
         backbone,
         memory,
-        decoding=build(config.decoding),
-        context=context_mode(config),
-        system=config.system,
-        seed=int(config.seed),
+        decoding=request.decoding,
+        context=request.context,
+        system=request.system,
+        seed=request.seed,
     )
     prompt = ChatPrompt(conversation, console)
-    if config.state is not None:
-        prompt.load(config.state)
+    if request.state is not None:
+        prompt.load(request.state)
     writes = f"{memory.config.writer.granularity}, {memory.config.writer.num_states} state(s)"
     console.note(
         f"{backbone.name} with adapter {memory.sha[:12]} ({writes}) from {chosen.source}, context="

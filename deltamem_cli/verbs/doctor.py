@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Annotated, Optional
 
 import typer
 
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.runs.needs import Findings, examine
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
+from deltamem_cli.settings.compose import choices, run_config
 from deltamem_cli.verbs.options import Json, make_console
 
 __all__ = ["KINDS", "doctor"]
@@ -31,7 +31,10 @@ def doctor(
     """Say what a run needs and what is missing: deltamem doctor train model=qwen3-4b."""
     console = make_console(as_json=as_json)
     kind, settings = _kind(words or [])
-    found: Findings = run_config(kind, partial(examine, kind=kind), settings)
+    request = EvaluationRequest if kind == "eval" else TrainingRequest
+    found: Findings = run_config(
+        kind, lambda config: examine(request.of(config, choices())), settings
+    )
     console.json({"kind": kind, "facts": found.facts, "missing": found.missing})
     width = max(map(len, found.facts))
     for name, value in found.facts.items():

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from deltamem_cli.runs.evaluation import evaluate_config
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
@@ -29,13 +28,7 @@ def eval_(
     """Evaluate a method: deltamem eval bench=locomo method=delta_mem context=none."""
     words = [*(overrides or []), *([] if limit is None else [f"limit={limit}"])]
     console = make_console(quiet=quiet, as_json=as_json)
-    done = run_config(
-        "eval",
-        lambda config: evaluate_config(config, console),
-        words,
-        multirun=multirun,
-        show=cfg,
-    )
+    done = run_evaluation(words, console=console, multirun=multirun, show=cfg)
     if done is None:
         return
     records = done if multirun else [done]

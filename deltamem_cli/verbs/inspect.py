@@ -101,8 +101,10 @@ def _inspect_run(
     from evaluations.figures.heatmaps import draw_heatmaps
 
     record = read_run(what).record
-    name, turns = turns_of_run(record, settings, history=history)
     folder = what if what.is_dir() else what.parent
+    name, turns = turns_of_run(
+        record, settings, console=console, runs=folder.parent, history=history
+    )
     path = out or folder / ("memory__" + re.sub(r"[^\w.-]+", "_", name))
     files = draw_heatmaps(turn_maps(turns), title=f"{record.cell}\nhistory {name}", path=path)
     console.json(

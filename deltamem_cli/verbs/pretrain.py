@@ -15,8 +15,9 @@ from deltamem_cli.verbs.options import Cfg, Overrides, Quiet, make_console
 
 __all__ = ["pretrain"]
 
+SMALLER = ("training.micro_batch_size=1",)
 CARD = "README.md"
-"""Of the model folder; it is written last."""
+"""Card of the model folder, written last."""
 
 
 def pretrain(overrides: Overrides = None, cfg: Cfg = None, quiet: Quiet = False) -> None:
@@ -53,7 +54,11 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
     )
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
     tracking_run = tracking.run(folder, key=key, settings=plain(config), on_note=console.note)
-    with checkpoints.going_on(), only_run(folder), one_sentence_without_memory(config):
+    with (
+        checkpoints.going_on(),
+        only_run(folder),
+        one_sentence_without_memory(SMALLER, otherwise="a smaller backbone"),
+    ):
         with tracking_run as tracked, console.progress("pretrain") as tick:
 
             def on_step(report: StepReport) -> None:

@@ -6,12 +6,11 @@ from collections import Counter
 from typing import Any
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.runs.build import context_mode
+from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.prompt_preview import WITHHELD, first_prompt, print_prompt
 from deltamem_cli.screen.training_preview import show_training
 from deltamem_cli.settings.compose import choices, run_config
-from deltamem_cli.settings.instantiate import build, check_types
 from deltamem_cli.verbs.options import Json, Overrides, make_console
 
 __all__ = ["show"]
@@ -26,17 +25,18 @@ def show(overrides: Overrides = None, as_json: Json = False) -> None:
     if any(word.startswith(("training=", "training.")) for word in words):
         show_training(words, console=console)
         return
-    run_config("eval", lambda config: _show(config, console), words)
+    run_config(
+        "eval", lambda config: _show(EvaluationRequest.of(config, choices()), console), words
+    )
 
 
-def _show(config: Any, console: Console) -> None:
+def _show(request: EvaluationRequest, console: Console) -> None:
     """Print protocol, fingerprint, counts, groups, and the first prompt with what is written.
 
     Raises:
         UsageError: settings that leave nothing to ask.
     """
-    check_types(config)
-    benchmark = build(config.bench)
+    benchmark = request.benchmark
     benchmark.load()
     samples = benchmark.samples()
     if not samples:
@@ -46,9 +46,9 @@ def _show(config: Any, console: Console) -> None:
         console.note("note: the questions of this benchmark must not be printed")
         prompt = WITHHELD
     else:
-        _note_what_differs(config, console)
-        prompt = first_prompt(config, benchmark, console)
-    content = {
+        _note_what_differs(request, console)
+        prompt = first_prompt(request, console)
+    content: dict[str, Any] = {
         "fingerprint": benchmark.fingerprint(),
         "protocol": dict(benchmark.protocol()),
         "data": vars(benchmark.data()),
@@ -66,21 +66,20 @@ def _show(config: Any, console: Console) -> None:
     console.result(f"samples      {content['samples']} about {content['histories']} histories")
     console.result("groups       " + ", ".join(f"{name} {n}" for name, n in groups.items()))
     console.result(f"decoding     {content['first']['decoding']}")
-    console.result(f"\nfirst sample: {samples[0].id}, context={context_mode(config)}")
+    console.result(f"\nfirst sample: {samples[0].id}, context={request.context}")
     print_prompt(prompt, console)
 
 
-def _note_what_differs(config: Any, console: Console) -> None:
+def _note_what_differs(request: EvaluationRequest, console: Console) -> None:
     """Say where the chosen method or control does other than what is printed."""
-    named = choices()
-    if config.control.writes != "own":
-        console.note(f"note: control={named['control']} writes none of what follows")
-    elif not config.method.needs_adapter:
-        kept = config.method.state
+    method = request.method
+    if request.control.writes != "own":
+        console.note(f"note: control={request.control.name} writes none of what follows")
+    elif not method.needs_adapter:
         console.note(
-            f"note: method={named['method']} writes nothing; it keeps of a history: {kept}"
+            f"note: method={method.name} writes nothing; it keeps of a history: {method.keeps}"
         )
-    if config.method.get("write_answers"):
+    if method.writes_answers:
         console.note("note: the question and the answer write, too, after what follows")
-    if context_mode(config) not in ("visible", "none"):
+    if request.context not in ("visible", "none"):
         console.note("note: the whole history is printed; the method shows a part of it")

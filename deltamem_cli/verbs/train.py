@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deltamem_cli.runs.training import train_config
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.runs.training import run_training
 from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 
 __all__ = ["train"]
@@ -20,13 +19,7 @@ def train(
 ) -> None:
     """Train an adapter: deltamem train model=tiny writer=msw."""
     console = make_console(quiet=quiet, as_json=as_json)
-    done = run_config(
-        "train",
-        lambda config: train_config(config, console),
-        overrides or [],
-        multirun=multirun,
-        show=cfg,
-    )
+    done = run_training(overrides or [], console=console, multirun=multirun, show=cfg)
     if done is None or not _speaks():
         return
     summaries = done if multirun else [done]

@@ -14,10 +14,15 @@ import pytest
 from conftest import ROOT
 
 from deltamem import Fault
-from deltamem_cli.runs.build import empty_model_of
-from deltamem_cli.runs.device_memory import Longest, device_memory, need_of
-from deltamem_cli.runs.fitting import one_sentence_without_memory, shortage
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.runs.device_memory import (
+    Longest,
+    device_memory,
+    need_of_evaluation,
+    need_of_training,
+)
+from deltamem_cli.runs.fitting import one_sentence_without_memory, smaller, training_shortage
+from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
+from deltamem_cli.settings.compose import compose_each
 
 PEAK = Path(__file__).with_name("training_peak.py")
 AGREEMENT = (0.8, 1.3)
@@ -39,10 +44,9 @@ CASES = [
 QWEN = 4_022_468_096
 
 
-def composed(*words: str, verb: str = "train") -> Any:
-    seen: list[Any] = []
-    run_config(verb, seen.append, list(words))
-    return seen[0]
+def training(*words: str) -> TrainingRequest:
+    (config,) = compose_each("train", [words])
+    return TrainingRequest.of(config, {})
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are Linux's to count")
@@ -57,7 +61,7 @@ def test_what_a_training_takes_was_measured(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen3", **shape}))
-    config = composed(
+    request = training(
         "model=hf",
         f"model.id={tmp_path}",
         f"runtime.dtype={dtype}",
@@ -65,7 +69,7 @@ def test_what_a_training_takes_was_measured(
         f"training.activation_checkpointing={str(again).lower()}",
     )
     longest = Longest(written=written, read=read, asks=1, from_tokenizer=True)
-    need = need_of(config, empty_model_of(config), trained=0, longest=longest)
+    need = need_of_training(request, request.backbone.empty(), trained=0, longest=longest)
     asked = {"dtype": dtype, "rows": rows, "written": written, "read": read, "again": again}
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
@@ -83,15 +87,16 @@ def test_what_a_training_takes_was_measured(
 @pytest.mark.parametrize(("dtype", "width"), [("float32", 4), ("auto", 4), ("bfloat16", 2)])
 def test_weights_are_those_of_the_dtype(dtype: str, width: int) -> None:
     words = ("model=qwen3-4b", f"runtime.dtype={dtype}", "runtime.device=cpu")
-    config = composed(*words, verb="eval")
-    need = need_of(config, empty_model_of(config), trained=0, longest=None)
+    (config,) = compose_each("eval", [words])
+    request = EvaluationRequest.of(config, {})
+    need = need_of_evaluation(request, request.backbone.empty())
     assert need.total == need.weights == QWEN * width
 
 
 def test_a_run_that_cannot_fit_is_told_what_helps() -> None:
-    config = composed("model=qwen3-4b", "runtime.device=cpu", "training.micro_batch_size=4096")
+    request = training("model=qwen3-4b", "runtime.device=cpu", "training.micro_batch_size=4096")
     longest = Longest(written=8192, read=512, asks=1, from_tokenizer=True)
-    sentence, share = shortage(config, empty_model_of(config), longest)
+    sentence, share = training_shortage(request, request.backbone.empty(), longest)
     assert share > 1
     assert sentence is not None
     assert sentence.startswith("the run takes about ")
@@ -99,9 +104,9 @@ def test_a_run_that_cannot_fit_is_told_what_helps() -> None:
 
 
 def test_a_tiny_run_fits() -> None:
-    config = composed("runtime.device=cpu")
+    request = training("runtime.device=cpu")
     longest = Longest(written=300, read=30, asks=1, from_tokenizer=True)
-    sentence, share = shortage(config, empty_model_of(config), longest)
+    sentence, share = training_shortage(request, request.backbone.empty(), longest)
     assert sentence is None
     assert 0 < share < 1
     assert (device_memory("cpu") or 0) > 2**30
@@ -122,10 +127,12 @@ def test_train_refuses_before_the_weights_and_doctor_finds_it(cli: Callable[...,
 def test_memory_that_runs_out_is_one_sentence(fault: str) -> None:
     import torch
 
-    config = composed("training.micro_batch_size=8")
+    request = training("training.micro_batch_size=8")
     with (
         pytest.raises(Fault, match=r"^memory ran out in training: use training.micro_batc"),
-        one_sentence_without_memory(config),
+        one_sentence_without_memory(
+            [word for word, _ in smaller(request)], otherwise="a smaller training.write_length"
+        ),
     ):
         if fault == "host":
             torch.empty(2**60, dtype=torch.uint8)

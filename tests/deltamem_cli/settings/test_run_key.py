@@ -14,7 +14,7 @@ from omegaconf import ListConfig, OmegaConf
 
 from deltamem_cli.settings.compose import compose_each, options
 from deltamem_cli.settings.identity import leaves
-from deltamem_cli.settings.run_key import planned_key, run_key
+from deltamem_cli.settings.run_key import deciding_settings, planned_key, run_key
 
 GROUPS = {
     "eval": ("model", "writer", "method", "bench", "context", "control", "runtime"),
@@ -63,12 +63,12 @@ def other(value: Any) -> Any:
 def keys_of(config: Any, verb: str) -> dict[str, bool]:
     """By the name of every setting: whether the key stays when it alone changes."""
     resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
-    whole = run_key(resolved, verb, "data")
+    whole = run_key(deciding_settings(resolved, verb), "data")
     found = {}
     for name, value in leaves(resolved):
         changed = resolved.copy()
         OmegaConf.update(changed, name, other(value))
-        found[name] = run_key(changed, verb, "data") == whole
+        found[name] = run_key(deciding_settings(changed, verb), "data") == whole
     return found
 
 
@@ -94,11 +94,10 @@ def test_a_name_does_not_decide_a_key_and_content_does(tmp_path: Path) -> None:
     configs = compose_each("eval", [["bench=locomo", *w] for w in words])
     first, moved, changed = (planned_key(config, "eval") for config in configs)
     assert first == moved != changed
-    keys = {
-        run_key(config, "eval", "data", {"model": n, "x": 1}) for n, config in enumerate(configs)
-    }
+    settings = [deciding_settings(config, "eval") for config in configs]
+    keys = {run_key(own, "data", {"model": n, "x": 1}) for n, own in enumerate(settings)}
     assert len(keys) == 1
-    assert run_key(configs[0], "eval", "data", {"x": 2}) not in keys
+    assert run_key(settings[0], "data", {"x": 2}) not in keys
 
 
 def evaluated(cli: Callable[..., Any], *words: str) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def test_commands(chat: Callable[..., Any]) -> None:
         (["/save there"], (), 2, "there.dmstate exists and is not of this conversation"),
         (["/load there"], (), 2, "there.dmstate is damaged or not a state file"),
         (["word " * 3000], (), 2, "make it shorter"),
-        ([], ("decoding.temperature=-1",), 2, "decoding.temperature is -1; it must be 0"),
+        ([], ("decoding.temperature=-1",), 2, "decoding.temperature is -1; it must be at least 0"),
         ([], ("decoding.top=1",), 2, "there is no setting 'decoding.top'"),
         ([], ("context=auto",), 2, "context.mode must be given"),
         ([], ("system=3",), 2, "system is 3"),

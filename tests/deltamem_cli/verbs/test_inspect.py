@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,15 @@ def test_one_history_of_a_run_with_an_adapter_of_a_named_folder(
 
     adapter = tiny_folder() / "adapters" / "msw"
     folder = run(f"adapter={adapter}", "context=none")
-    done = cli("inspect", str(folder))
+    record = folder / "record.json"
+    sha = json.loads(record.read_text())["provenance"]["weights"]["sha"]
+    elsewhere = folder.with_name("elsewhere")
+    shutil.copytree(folder, elsewhere)
+    (elsewhere / "record.json").write_text(record.read_text().replace(sha, "0" * 64))
+    done = cli("inspect", str(elsewhere))
     assert done.code == 4
-    assert "there is no adapter folder msw" in done.err
+    assert "the adapter 000000000000 is neither among runs nor released: name its" in done.err
+    assert cli("inspect", str(folder)).code == 0
     words = (f"adapter={adapter}", "--history", "test-update-4-0", "--out", "pictures/x.1")
     done = cli("inspect", str(folder), *words)
     assert done.code == 0, done.err

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from deltamem_cli.experiments import Outcome, Plan, run_missing
 from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import judge_table
-from deltamem_cli.runs.evaluation import evaluate_config
+from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from evaluations.paper.numbers import Column, Published, Row, Table
 from evaluations.paper.verdict import Verdict
 
@@ -71,7 +69,7 @@ def test_a_foreign_adapter_is_never_a_match(ran: Any, tmp_path: Path) -> None:
         f"runs_dir={tmp_path}",
         "results_dir=null",
     ]
-    record = run_config("eval", partial(evaluate_config, console=QUIET), foreign)
+    record = run_evaluation(foreign, console=QUIET)
     swapped = {**outcomes, cell.key: replace(outcomes[cell.key], path=record.path)}
     said, why = verdict(printed(100.0), plan, swapped)
     assert said is Verdict.INVALID
@@ -83,7 +81,7 @@ def test_other_settings_of_the_run_are_never_a_match(ran: Any, tmp_path: Path) -
     cell = plan.cells[0]
     adapter, places = f"adapter={outcomes[cell.train_key].path}", f"runs_dir={tmp_path}"
     other = [*cell.evaluate, adapter, places, "results_dir=null", "method.window=64"]
-    record = run_config("eval", partial(evaluate_config, console=QUIET), other)
+    record = run_evaluation(other, console=QUIET)
     swapped = {**outcomes, cell.key: replace(outcomes[cell.key], path=record.path)}
     assert verdict(printed(100.0), plan, swapped) == (Verdict.INVALID, "method is not as planned")
 
@@ -147,7 +145,7 @@ def test_a_released_adapter_is_judged_by_its_row_and_nothing_is_trained(tmp_path
     other = [*cell.evaluate, "adapter=${model.adapters.msw}", f"runs_dir={tmp_path}/other"]
     other = [w for w in other if w not in ("adapter=${model.adapters.tsw}", "writer=tsw")]
     words = [*other, "results_dir=null"]
-    record = run_config("eval", partial(evaluate_config, console=QUIET), words)
+    record = run_evaluation(words, console=QUIET)
     swapped = {cell.key: replace(outcomes[cell.key], path=record.path)}
     said, why = judged(swapped)
     assert said is Verdict.INVALID

@@ -1,0 +1,18 @@
+"""A composed config as one frozen, typed value for each kind of run; nothing else reads it."""
+
+from deltamem_cli.runs.requests.backbone import BackboneRequest
+from deltamem_cli.runs.requests.chat import ChatRequest
+from deltamem_cli.runs.requests.evaluation import Control, EvaluationRequest
+from deltamem_cli.runs.requests.method import MethodRequest
+from deltamem_cli.runs.requests.training import TrainingRequest
+from deltamem_cli.runs.requests.weights import WeightsRequest
+
+__all__ = [
+    "BackboneRequest",
+    "ChatRequest",
+    "Control",
+    "EvaluationRequest",
+    "MethodRequest",
+    "TrainingRequest",
+    "WeightsRequest",
+]

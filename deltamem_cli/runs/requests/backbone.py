@@ -1,0 +1,95 @@
+"""Which backbone a run is on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from deltamem_cli.settings.instantiate import UNSEEN, build
+
+__all__ = ["BackboneRequest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneRequest:
+    """A backbone before anything of it is loaded."""
+
+    name: str
+    """Option of ``model=``; empty where the config was only composed."""
+    arguments: Mapping[str, Any]
+    """Class or function that loads it, and its arguments."""
+    device: str
+    """``auto`` or a device of torch."""
+    dtype: str
+    """``auto`` or a dtype of torch."""
+    architecture: Mapping[str, Any] | None = None
+    """Fields of its configuration, for counts where its files are not on this machine."""
+    released: Mapping[str, str] = field(default_factory=dict)
+    """Published adapters by option of ``writer=``."""
+
+    @classmethod
+    def of(cls, tree: Mapping[str, Any], *, name: str) -> BackboneRequest:
+        """The backbone of a config.
+
+        Args:
+            tree: a whole config with ``model`` and ``runtime``.
+            name: option of ``model=``.
+        """
+        model, runtime = tree["model"], tree["runtime"]
+        arguments = {key: value for key, value in model.items() if key not in UNSEEN["model"]}
+        return cls(
+            name=name,
+            arguments=arguments,
+            device=str(runtime["device"]),
+            dtype=str(runtime["dtype"]),
+            architecture=model.get("architecture"),
+            released=model.get("adapters") or {},
+        )
+
+    @property
+    def id(self) -> str | None:
+        """A folder, or a repository of the hub; None is the embedded backbone."""
+        return self.arguments.get("id")
+
+    @property
+    def attention(self) -> str:
+        """``auto`` or an implementation of attention."""
+        return str(self.arguments["attention"])
+
+    @property
+    def quantization(self) -> str | None:
+        """``4bit``, ``8bit`` or None."""
+        return self.arguments.get("quantization")
+
+    @property
+    def spread(self) -> bool:
+        """Whether its layers are spread over all GPUs."""
+        return self.arguments.get("device_map") is not None
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The place of its files: ``id``, a repository or folder, and ``revision``."""
+        from deltamem.backbone import tiny_folder
+
+        return {"id": self.id or str(tiny_folder()), "revision": self.arguments.get("revision")}
+
+    @property
+    def prompt_options(self) -> dict[str, Any]:
+        """Arguments of the chat template."""
+        from deltamem.backbone import TEMPLATE_DATE
+
+        return {
+            "template_kwargs": dict(self.arguments.get("template_kwargs") or {}),
+            "template_date": str(self.arguments.get("template_date") or TEMPLATE_DATE),
+        }
+
+    def empty(self) -> Any:
+        """Its architecture without weights, on the meta device."""
+        from deltamem.backbone import empty_model
+
+        return empty_model(**self.source, architecture=self.architecture)
+
+    def load(self) -> Any:
+        """The backbone itself."""
+        return build(self.arguments)

@@ -1,0 +1,100 @@
+"""An evaluation as it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.runs.requests.backbone import BackboneRequest
+from deltamem_cli.runs.requests.method import MethodRequest
+from deltamem_cli.runs.requests.weights import WeightsRequest
+from deltamem_cli.settings.identity import control_name, plain, tree_of
+from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.run_key import deciding_settings
+
+if TYPE_CHECKING:
+    from evaluations.benchmark import Benchmark
+
+__all__ = ["Control", "EvaluationRequest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """What is done to the memory to see where a score comes from."""
+
+    name: str
+    """Option of ``control=`` that has these parts, else the parts."""
+    writes: str
+    """Whose history is written: ``own``, ``foreign``, ``nothing``, …"""
+    state: str
+    """What becomes of the state before it is read: ``kept``, ``zero``, …"""
+
+    @property
+    def is_none(self) -> bool:
+        """Whether nothing is changed."""
+        return self.writes == "own" and self.state == "kept"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationRequest:
+    """A method on a benchmark: everything that the command line and the yaml files say of it."""
+
+    options: Mapping[str, str]
+    """The chosen option of each group; empty where the config was only composed."""
+    backbone: BackboneRequest
+    method: MethodRequest
+    weights: WeightsRequest
+    benchmark: Benchmark
+    """Not loaded yet."""
+    protocol: str | None
+    """Rules of the questions, where the benchmark has several."""
+    context: str
+    """``visible`` or ``none``: whether the history stays in the prompt."""
+    control: Control
+    seed: int
+    limit: int | None
+    """Only the first samples; None is all."""
+    batch_size: int | str
+    """Questions side by side, or ``auto``."""
+    runs: Path
+    results: Path | None
+    """Folder that complete records are copied to; None for nowhere."""
+    recorded: Mapping[str, Any]
+    """All settings as a record holds them."""
+    deciding: Mapping[str, Any]
+    """The settings that decide an answer, by their whole names."""
+
+    @classmethod
+    def of(cls, config: Any, options: Mapping[str, str]) -> EvaluationRequest:
+        """Read a composed ``conf/eval.yaml``, once.
+
+        Args:
+            config: composed.
+            options: the chosen option of each group.
+
+        Raises:
+            UsageError: a value of another type than its setting takes.
+        """
+        check_types(config)
+        tree = tree_of(config)
+        backbone = BackboneRequest.of(tree, name=options.get("model", ""))
+        results = tree["results_dir"]
+        return cls(
+            options=options,
+            backbone=backbone,
+            method=MethodRequest.of(tree, name=options.get("method", "")),
+            weights=WeightsRequest.of(tree, options=options, backbone=backbone),
+            benchmark=build(tree["bench"]),
+            protocol=tree["bench"].get("protocol"),
+            context=str(tree["context"]["mode"]),
+            control=Control(name=control_name(config), **tree["control"]),
+            seed=int(tree["seed"]),
+            limit=tree["limit"],
+            batch_size=tree["runtime"]["batch_size"],
+            runs=Path(tree["runs_dir"]),
+            results=None if results is None else Path(results),
+            recorded=plain(config),
+            deciding=deciding_settings(config, "eval"),
+        )

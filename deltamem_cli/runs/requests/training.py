@@ -1,0 +1,95 @@
+"""A training as it was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltamem_cli.runs.requests.backbone import BackboneRequest
+from deltamem_cli.runs.requests.method import MethodRequest
+from deltamem_cli.settings.compose import typed_words
+from deltamem_cli.settings.identity import plain, public_words, tree_of
+from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.run_key import deciding_settings
+
+if TYPE_CHECKING:
+    from deltamem import DeltaMemConfig
+    from deltamem.training import TrainingConfig
+
+__all__ = ["TrainingRequest"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRequest:
+    """Weights for a frozen backbone: everything that was said of how they are learnt."""
+
+    options: Mapping[str, str]
+    """The chosen option of each group; empty where the config was only composed."""
+    backbone: BackboneRequest
+    method: MethodRequest
+    memory: DeltaMemConfig | None
+    """Layout of the adapter; None of another method."""
+    recipe: TrainingConfig
+    data: Mapping[str, Any]
+    """Class of the training data, and its arguments."""
+    generated: bool
+    """Whether the data is made from the seed, as much as the steps need."""
+    tracker: Mapping[str, Any]
+    """Class that tells trackers, and its arguments."""
+    batch_size: int | str
+    seed: int
+    runs: Path
+    recorded: Mapping[str, Any]
+    """The settings that decide the weights, for trackers and cards."""
+    deciding: Mapping[str, Any]
+    """The same by their whole names, for the run's key."""
+    command: str
+    """What was typed, without places and folders of this machine."""
+
+    @classmethod
+    def of(cls, config: Any, options: Mapping[str, str]) -> TrainingRequest:
+        """Read a composed ``conf/train.yaml``, once.
+
+        Args:
+            config: composed.
+            options: the chosen option of each group.
+
+        Raises:
+            UsageError: a value of another type than its setting takes.
+        """
+        check_types(config)
+        tree = tree_of(config)
+        method = MethodRequest.of(tree, name=options.get("method", ""))
+        data = dict(tree["training"]["data"])
+        generated = bool(data.pop("endless", False))
+        return cls(
+            options=options,
+            backbone=BackboneRequest.of(tree, name=options.get("model", "")),
+            method=method,
+            memory=build(tree["memory"]) if method.needs_adapter else None,
+            recipe=build({key: v for key, v in tree["training"].items() if key != "data"}),
+            data=data,
+            generated=generated,
+            tracker=tree["tracker"],
+            batch_size=tree["runtime"]["batch_size"],
+            seed=int(tree["seed"]),
+            runs=Path(tree["runs_dir"]),
+            recorded=_of_this_method(plain(config), method),
+            deciding=deciding_settings(config, "train"),
+            command=" ".join(["deltamem train", *public_words(typed_words())]),
+        )
+
+    def load_data(self) -> Any:
+        """The episodes; a generated source is told how many are needed."""
+        if not self.generated:
+            return build(self.data).load()
+        size = (self.recipe.steps or 1) * self.recipe.batch_size
+        return build(self.data, size=size, seed=self.seed).load()
+
+
+def _of_this_method(settings: Mapping[str, Any], method: MethodRequest) -> dict[str, Any]:
+    """Settings without those of other methods, and of evaluations."""
+    own = {key: v for key, v in settings.items() if key not in ("method", "steer", "writer")}
+    return own if method.needs_adapter else own | {"memory": settings["method"].get("learner")}

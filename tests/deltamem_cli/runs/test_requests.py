@@ -1,0 +1,49 @@
+"""A config becomes one typed value; what its parts have no place for is one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from deltamem_cli.errors import UsageError
+from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
+from deltamem_cli.settings.compose import compose_each
+
+
+def evaluation(*words: str) -> EvaluationRequest:
+    (config,) = compose_each("eval", [words])
+    return EvaluationRequest.of(config, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["+model.id=some/model"], "model.id is no setting of load_tiny, which has here device, "),
+        (["+method.chunks=3"], "method.chunks is no setting of DeltaMemMethod, which has here "),
+        (["+writer.unit=message"], "writer.unit is no setting of TokenWriter, which has here none"),
+    ],
+)
+def test_a_setting_that_the_choice_has_no_place_for(words: list[str], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        evaluation(*words)
+
+
+def test_a_request_is_plain_typed_and_frozen() -> None:
+    request = evaluation("limit=3", "control=zero", "adapter=folder", "results_dir=null")
+    assert (request.limit, request.results, request.seed) == (3, None, 0)
+    assert (request.control.name, request.control.state) == ("zero", "zero")
+    assert (request.weights.adapter, request.weights.needs_adapter) == ("folder", True)
+    assert request.deciding["control.state"] == "zero"
+    assert "runs_dir" not in request.recorded
+    with pytest.raises(FrozenInstanceError):
+        request.seed = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("method", "has_memory"), [("delta_mem", True), ("context2lora", False)])
+def test_a_training_has_the_memory_of_its_method(method: str, has_memory: bool) -> None:
+    found: Any = compose_each("train", [[f"method={method}"]])[0]
+    request = TrainingRequest.of(found, {})
+    assert (request.memory is not None) is has_memory
+    assert request.recipe.steps == found.training.steps
