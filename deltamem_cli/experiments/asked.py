@@ -8,7 +8,8 @@ from typing import Any
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.plan import Draft, Plan, make_drafts, make_plan
-from deltamem_cli.settings.compose import about, choices, options, run_config
+from deltamem_cli.settings.compose import about, options, run_config
+from deltamem_cli.settings.in_progress import choices
 
 __all__ = ["drafts_of", "plan_of"]
 

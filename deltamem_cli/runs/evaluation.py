@@ -14,7 +14,8 @@ from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.settings.paths import without_machine
 from deltamem_cli.settings.run_key import run_key
 

@@ -11,8 +11,9 @@ from deltamem_cli.runs.build import assemble_method, load_backbone
 from deltamem_cli.runs.chosen_weights import adapter_of_sha
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices, method_settings
+from deltamem_cli.settings.compose import method_settings
 from deltamem_cli.settings.from_record import rebuild
+from deltamem_cli.settings.in_progress import choices
 
 if TYPE_CHECKING:
     from deltamem.memory.inspection import TurnNumbers

@@ -9,7 +9,8 @@ from typing import Any
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices, options, run_config
+from deltamem_cli.settings.compose import options, run_config
+from deltamem_cli.settings.in_progress import choices
 
 __all__ = ["list_methods"]
 

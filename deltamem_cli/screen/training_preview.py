@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import excerpt
-from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.in_progress import choices
 
 if TYPE_CHECKING:
     from deltamem.training import Episode

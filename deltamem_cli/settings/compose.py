@@ -24,7 +24,6 @@ from deltamem_cli.settings.paths import expand_paths, home
 
 __all__ = [
     "about",
-    "choices",
     "compose_each",
     "config_folder",
     "groups",
@@ -32,7 +31,6 @@ __all__ = [
     "option",
     "options",
     "run_config",
-    "typed_words",
 ]
 
 BASE = "_"
@@ -72,20 +70,6 @@ def about(group: str, name: str) -> str:
 def groups() -> list[str]:
     """The config groups: the folders of the configuration."""
     return sorted(path.name for path in config_folder().iterdir() if path.is_dir())
-
-
-def choices() -> dict[str, str]:
-    """Within a run: which option each group has, such as ``{"model": "tiny"}``."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return {str(group): str(name) for group, name in HydraConfig.get().runtime.choices.items()}
-
-
-def typed_words() -> list[str]:
-    """The overrides that the config of the run in progress was composed from; none outside one."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
 
 
 def run_config(

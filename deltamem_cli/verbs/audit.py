@@ -12,7 +12,8 @@ from deltamem_cli.runs.chosen_weights import choose_weights
 from deltamem_cli.runs.headline import announce_evaluation
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 __all__ = ["audit"]

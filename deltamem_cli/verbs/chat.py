@@ -13,7 +13,8 @@ from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.runs.requests import ChatRequest
 from deltamem_cli.screen.chat_prompt import ChatPrompt
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.verbs.options import Cfg, Json, Overrides, Quiet, make_console
 
 __all__ = ["chat"]

@@ -10,7 +10,8 @@ import typer
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.runs.needs import Findings, examine
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
-from deltamem_cli.settings.compose import choices, run_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.verbs.options import Json, make_console
 
 __all__ = ["KINDS", "doctor"]

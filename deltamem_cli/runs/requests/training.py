@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.method import MethodRequest
-from deltamem_cli.settings.compose import typed_words
 from deltamem_cli.settings.identity import plain, public_words, tree_of
+from deltamem_cli.settings.in_progress import typed_words
 from deltamem_cli.settings.instantiate import build, check_types
 from deltamem_cli.settings.run_key import deciding_settings
 

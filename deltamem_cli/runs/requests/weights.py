@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
-from deltamem_cli.settings.compose import typed_words
+from deltamem_cli.settings.in_progress import typed_words
 from deltamem_cli.settings.instantiate import build
 
 __all__ = ["WeightsRequest"]
