@@ -15,7 +15,7 @@ __all__ = ["Answer", "LookedUp", "MemoryMethod", "WriteReport"]
 
 
 class WriteReport(Protocol):
-    """What taking in one piece of history took."""
+    """Tokens and time that one piece of history took."""
 
     @property
     def written_tokens(self) -> int:

@@ -34,10 +34,10 @@ class Progress(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a benchmark is run; nothing here but ``writes`` and ``seed`` changes an answer."""
+    """Settings of a run; nothing here but ``writes`` and ``seed`` changes an answer."""
 
     writes: str = "own"
-    """What is written: ``own``, ``foreign`` or ``nothing`` (a control)."""
+    """Choice of a control: ``own``, ``foreign`` or ``nothing`` is written."""
     seed: int = 0
     limit: int | None = None
     """Only the first samples."""
@@ -253,9 +253,9 @@ def _questions(
 def run_history(
     benchmark: Benchmark, samples: Sequence[Sample], *, writes: str, order: Sequence[str]
 ) -> History:
-    """What a run writes before it asks ``samples``, which share a history.
+    """The history that a run writes before it asks ``samples``, which share it.
 
-    It is their history under the control, with room reserved for the questions and their answers.
+    It stands under the control, with room reserved for the questions and their answers.
     """
     history = control_history(benchmark, samples[0].history_id, writes=writes, order=order)
     question = max(max(len(s.question) for s in samples), QUESTION_TOKENS)
