@@ -18,7 +18,7 @@ __all__ = ["MemoryState"]
 
 @dataclass(frozen=True, eq=False)
 class MemoryState:
-    """What a memory holds for a batch of sequences; every operation returns a new value."""
+    """The memory of a batch of sequences; every operation returns a new value."""
 
     layers: Mapping[int, Tensor]
     """Layer index -> (B, N, R, R)."""

@@ -70,7 +70,7 @@ REMOVED_FEATURES: dict[str, Any] = {
 """Keys of features that no released adapter uses, with the only value that can be loaded."""
 
 INERT_WHEN_OFF = {"delta_o_rmsnorm_eps", "base_slice_ref_width"}
-"""Of these, keys that change nothing while their feature is off, so any value is accepted."""
+"""Removed keys that change nothing while their feature is off, so that any value is accepted."""
 
 INITS = {"base_slice_fixed": "base_slice"}
 """Their name of a start of the steering weights -> ours; others are the same."""

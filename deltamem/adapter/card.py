@@ -28,7 +28,7 @@ LOADING = "Loading"
 EMBEDDED = "tiny"
 """The backbone that is no repository of the hub and no folder of a user's."""
 HUB_DATA = re.compile(r"([\w.-]+/[\w.-]+), ")
-"""How the facts of data from the hub begin: its id, then the split."""
+"""Beginning of the facts of data from the hub: its id, then the split."""
 STATED = re.compile(r"^\| adapter weights \(sha256\) \| (\w+) \|$", re.MULTILINE)
 BAR = r"\|"
 """A bar that ends no column."""
@@ -164,7 +164,7 @@ def _datasets(facts: Mapping[str, Any]) -> str:
 
 
 def _shape(memory: DeltaMemory, backbone: Backbone) -> dict[str, Any]:
-    """What was trained, and beside what."""
+    """Shape and identity of an adapter and its backbone."""
     config, placement = memory.config, memory.placement
     unit = config.writer.granularity.removesuffix("_mean")
     mean = ", by the mean of its hidden vectors" if unit != config.writer.granularity else ""

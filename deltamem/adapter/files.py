@@ -59,7 +59,7 @@ FORMAT = (CONFIG, WEIGHTS, CARD)
 """All that a folder of ours holds."""
 PUBLISHED_WEIGHTS = "delta_mem_adapter.pt"
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
-"""What weights may be stored in; all of it fits in float32, which they are loaded in."""
+"""Dtypes of stored weights; all fit in float32, which weights are loaded in."""
 
 
 def save_adapter(

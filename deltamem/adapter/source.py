@@ -1,4 +1,4 @@
-"""Where an adapter is: a folder, or a repository of the hub at one commit."""
+"""The place of an adapter: a folder, or a repository of the hub at one commit."""
 
 from __future__ import annotations
 

@@ -18,15 +18,15 @@ __all__ = ["Published", "check_repository", "publish"]
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """What a repository holds now."""
+    """The content of a repository after an upload."""
 
     commit: str
     url: str
-    """Of the files at that commit."""
+    """Address of the files at that commit."""
     changed: bool
     """False: it held the same files before, and there is no new commit."""
     notes: tuple[str, ...] = ()
-    """What the hub says about the card."""
+    """Remarks of the hub on the card."""
 
 
 def check_repository(name: str) -> None:

@@ -46,9 +46,9 @@ class Attachment:
     """The pass of the most recent forward, for its state and, unless it was decoding, its gates."""
     _attached: bool = field(default=False, init=False)
     _like: MemoryState | None = None
-    """What a state has to look like; made once, for decoding asks at every token."""
+    """A state of the right shape; made once, for decoding asks at every token."""
     _left: MemoryState | None = None
-    """What the last plain call left with its cache, which needs no second look."""
+    """The state that the last plain call left with its cache, which needs no second check."""
 
     def __post_init__(self) -> None:
         """Keep the base model's own forward."""

@@ -1,4 +1,4 @@
-"""What happens inside one forward of the backbone.
+"""The inside of one forward of the backbone with a memory.
 
     base model      a MemoryPass (padding mask, states in) goes down as a keyword
     self_attn       takes the pass out; the layer's memory reads, and writes a new state
@@ -50,7 +50,7 @@ class MemoryPass:
         segments: Tensor | None = None,
         single: bool = False,
     ) -> None:
-        """What goes down.
+        """A pass before it enters the first layer.
 
         Args:
             state: before the first token.
@@ -76,7 +76,7 @@ class MemoryPass:
 
 
 def layer_forwards(memory: MemoryLayers, model: Any) -> Iterator[tuple[nn.Module, Forward]]:
-    """What every attention of ``model`` and its steered projections do with ``memory`` attached."""
+    """New forwards for every attention of ``model`` and its steered projections."""
     attentions = dict(memory.attentions(model))
     for index, block in enumerate(model.get_decoder().layers):
         if index not in attentions and hasattr(block, "self_attn"):
@@ -111,7 +111,7 @@ class _Reading:
 
     @cached_property
     def step(self) -> SingleStep | None:
-        """What serves single tokens; found when the first one comes, for it may be compiled."""
+        """The form for single tokens; found when the first one comes, for it may be compiled."""
         return single_step(self.layer)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

@@ -28,7 +28,13 @@ from deltamem.backbone import (
     system_turn,
 )
 from deltamem.backbone.rotation import rotated_alike
-from deltamem.conversation.held import Held, read_again, read_on, rendered_again, without_oldest
+from deltamem.conversation.snapshot import (
+    Snapshot,
+    read_again,
+    read_on,
+    rendered_again,
+    without_oldest,
+)
 from deltamem.memory.observation import observed, write_observed
 from deltamem.memory.state_file import Transcript, load_state, save_state
 from deltamem.memory.writing import write_windows
@@ -49,7 +55,7 @@ class Reply:
     text: str
     generation: Generation
     notes: tuple[str, ...]
-    """What happened to the history for this turn, in sentences."""
+    """Sentences on what was done to the history for this turn."""
 
 
 class Conversation:
@@ -101,13 +107,13 @@ class Conversation:
         self._context = context
 
     @property
-    def held(self) -> Held:
+    def snapshot(self) -> Snapshot:
         """The conversation as it is now."""
-        return self._held
+        return self._now
 
     def forget(self) -> None:
         """Start anew: the empty state, nothing said."""
-        self._held = Held(state=self.memory.zeros(1), messages=self._system)
+        self._now = Snapshot(state=self.memory.zeros(1), messages=self._system)
 
     @torch.no_grad()
     def say(self, text: str, *, on_text: Callable[[str], None] = lambda piece: None) -> Reply:
@@ -125,10 +131,10 @@ class Conversation:
         if not said["content"]:
             raise InvalidInput("the message is empty; say something")
         notes: list[str] = []
-        held = self._room_for(said, notes)
-        generation = self._answer(held, said, on_text)
-        held = self._with_turn(held, said, generation.text, notes)
-        self._held = held
+        now = self._room_for(said, notes)
+        generation = self._answer(now, said, on_text)
+        now = self._with_turn(now, said, generation.text, notes)
+        self._now = now
         return Reply(text=generation.text, generation=generation, notes=tuple(notes))
 
     def save(self, path: Path, *, text: bool = True) -> Path:
@@ -137,15 +143,15 @@ class Conversation:
         Raises:
             Fault: the file cannot be written.
         """
-        held = self._held
+        now = self._now
         transcript = Transcript(
-            turns=held.turns,
-            messages=held.messages if text else None,
-            whole=held.whole and text,
-            shown_from=held.shown_from if text else 0,
+            turns=now.turns,
+            messages=now.messages if text else None,
+            whole=now.whole and text,
+            shown_from=now.shown_from if text else 0,
         )
         return save_state(
-            path, held.state, memory=self.memory, backbone=self.backbone, transcript=transcript
+            path, now.state, memory=self.memory, backbone=self.backbone, transcript=transcript
         )
 
     def load(self, path: Path) -> None:
@@ -161,20 +167,20 @@ class Conversation:
             raise InvalidInput(f"{path} holds {saved.state.batch_size} sequences, not one")
         told = saved.manifest.transcript
         messages = self._system if told.messages is None else told.messages
-        held = Held(
+        now = Snapshot(
             state=saved.state,
             messages=messages,
             turns=told.turns,
             whole=told.whole and told.messages is not None,
             shown_from=told.shown_from,
         )
-        written = bool(held.turns) or any(bool(s.any()) for s in held.state.layers.values())
-        self._held = rendered_again(held, self.backbone) if written else held
+        written = bool(now.turns) or any(bool(s.any()) for s in now.state.layers.values())
+        self._now = rendered_again(now, self.backbone) if written else now
 
-    def _room_for(self, said: Mapping[str, str], notes: list[str]) -> Held:
+    def _room_for(self, said: Mapping[str, str], notes: list[str]) -> Snapshot:
         """The conversation with what is to be in view in view, and room for a message."""
-        held, window = self._held, self.backbone.window
-        question = [*system_turn(held.messages), said]
+        now, window = self._now, self.backbone.window
+        question = [*system_turn(now.messages), said]
         size = len(self.backbone.render(question, add_generation_prompt=True).ids)
         if size >= window:
             raise InvalidInput(
@@ -182,40 +188,40 @@ class Conversation:
                 f"{window}: make it shorter"
             )
         if self.context == "none":
-            return replace(held, cache=None)
+            return replace(now, cache=None)
         room = max(window - size - min(self.decoding.max_new_tokens, window // 2), 0)
-        if len(held.ids) > room and held.shown_from < len(held.said):
-            held = without_oldest(held, self.backbone, budget=room // 2)
+        if len(now.ids) > room and now.shown_from < len(now.said):
+            now = without_oldest(now, self.backbone, budget=room // 2)
             notes.append(
-                f"the oldest {held.shown_from} messages are out of view now; the memory keeps what "
+                f"the oldest {now.shown_from} messages are out of view now; the memory keeps what "
                 "was written of them"
             )
-        reach = min(len(held.ids) + size + self.decoding.max_new_tokens, window)
-        read = held.cache is not None and held.cache.reach
+        reach = min(len(now.ids) + size + self.decoding.max_new_tokens, window)
+        read = now.cache is not None and now.cache.reach
         if read and rotated_alike(self.backbone.model, read, [reach]):
-            return held
-        return read_again(held, self.backbone, self.memory, reach=reach)
+            return now
+        return read_again(now, self.backbone, self.memory, reach=reach)
 
     def _answer(
-        self, held: Held, said: Mapping[str, str], on_text: Callable[[str], None]
+        self, now: Snapshot, said: Mapping[str, str], on_text: Callable[[str], None]
     ) -> Generation:
         """Decode from a copy of the cache, with writes off."""
-        shown = held.shown if self.context == "visible" else system_turn(held.messages)
+        shown = now.shown if self.context == "visible" else system_turn(now.messages)
         ids = self.backbone.render([*shown, said], add_generation_prompt=True).ids
-        past = len(held.ids)
-        if held.cache is not None and past and tuple(ids[:past]) == held.ids:
-            cache, mask = held.cache.selected([0]), torch.ones(1, past, dtype=torch.bool)
+        past = len(now.ids)
+        if now.cache is not None and past and tuple(ids[:past]) == now.ids:
+            cache, mask = now.cache.selected([0]), torch.ones(1, past, dtype=torch.bool)
         else:
             # nothing is in view, or the template shows it differently before this message
             cache, mask, past = MemoryCache(config=self.backbone.model.config), None, 0
-        cache.memory = held.state
+        cache.memory = now.state
         stream = TextStream(self.backbone, on_text)
         with self.memory.attach(self.backbone.model, write=False):
             (generation,) = generate(
                 self.backbone,
                 [ids[past:]],
                 self.decoding,
-                seeds=[seed_of(f"{self._seed}:{len(held.turns)}")],
+                seeds=[seed_of(f"{self._seed}:{len(now.turns)}")],
                 cache=cache,
                 past=mask,
                 on_token=lambda row, token: stream.push(token),
@@ -224,59 +230,59 @@ class Conversation:
         return generation
 
     def _with_turn(
-        self, held: Held, said: Mapping[str, str], answer: str, notes: list[str]
-    ) -> Held:
+        self, now: Snapshot, said: Mapping[str, str], answer: str, notes: list[str]
+    ) -> Snapshot:
         """The conversation after a turn was written to the state and, in view, to the cache."""
-        held = replace(held, messages=(*held.messages, said))
-        held, rendered = self._with_answer(held, answer)
-        start = len(held.ids)
-        if tuple(rendered.ids[:start]) != held.ids:
-            return self._written_again(held, notes)
+        now = replace(now, messages=(*now.messages, said))
+        now, rendered = self._with_answer(now, answer)
+        start = len(now.ids)
+        if tuple(rendered.ids[:start]) != now.ids:
+            return self._written_again(now, notes)
         fresh = [0] * (len(rendered.ids) - start)
         model = self.backbone.model
         with observed(self.memory, model, fresh) as seen, self.memory.attach(model) as attached:
-            if held.cache is None:
+            if now.cache is None:
                 cache = None
                 state, _ = write_windows(
                     attached,
                     self.backbone,
                     [rendered],
-                    state=held.state,
+                    state=now.state,
                     window=self.backbone.window,
                     start=[start],
                 )
             else:
-                cache = held.cache.selected([0]) if start else held.cache
-                state = read_on(attached, rendered, cache, state=held.state, start=start)
-        turns = (*held.turns, *seen.numbers())
-        return replace(held, state=state, turns=turns, ids=tuple(rendered.ids), cache=cache)
+                cache = now.cache.selected([0]) if start else now.cache
+                state = read_on(attached, rendered, cache, state=now.state, start=start)
+        turns = (*now.turns, *seen.numbers())
+        return replace(now, state=state, turns=turns, ids=tuple(rendered.ids), cache=cache)
 
-    def _with_answer(self, held: Held, answer: str) -> tuple[Held, Rendered]:
-        """With the answer as the template shows it in later turns: some leave out the thinking."""
+    def _with_answer(self, now: Snapshot, answer: str) -> tuple[Snapshot, Rendered]:
+        """The conversation with an answer as later turns show it, perhaps without its thinking."""
         for text in dict.fromkeys((answer, answer.rpartition(THOUGHT)[2].strip())):
-            told = replace(held, messages=(*held.messages, {"role": "assistant", "content": text}))
+            told = replace(now, messages=(*now.messages, {"role": "assistant", "content": text}))
             try:
                 return told, self.backbone.render_history(told.shown)
             except InvalidInput as fault:
                 refused = fault
         raise refused
 
-    def _written_again(self, held: Held, notes: list[str]) -> Held:
+    def _written_again(self, now: Snapshot, notes: list[str]) -> Snapshot:
         """For a template that shows earlier turns otherwise once others follow.
 
         The state would be that of a text which no longer stands there, so all is written anew.
         """
-        if not held.whole:
+        if not now.whole:
             raise InvalidInput(
                 f"the chat template of {self.backbone.name} shows earlier turns differently now, "
                 "and a part of their text was left out of the loaded file, so they cannot be "
                 "written again: /forget starts anew"
             )
         state, turns = write_observed(
-            self.memory, self.backbone, held.messages, window=self.backbone.window, join=None
+            self.memory, self.backbone, now.messages, window=self.backbone.window, join=None
         )
         notes.append(
             f"the chat template of {self.backbone.name} shows earlier turns differently now: the "
             "conversation was written again from its text"
         )
-        return rendered_again(replace(held, state=state, turns=turns), self.backbone)
+        return rendered_again(replace(now, state=state, turns=turns), self.backbone)

@@ -39,7 +39,7 @@ class DeltaMemConfig:
     """Steering is scaled by alpha / rank."""
     writer: Writer = field(default_factory=TokenWriter)
     heads: Annotated[Sequence[str], MinLen(1)] = ("q", "o")
-    """Which projections are steered: any of q, k, v, o."""
+    """Steered projections: any of q, k, v, o."""
     layers: Layers = None
     """Indices of the layers that have a memory; ``first_third``, ``middle_third``, ``last_third``;
     None or ``all`` means all."""
@@ -52,7 +52,7 @@ class DeltaMemConfig:
     """One gate per row of S; False: one per sub-state, broadcast."""
     normalize_qk: bool = True
     init: str = "base_slice"
-    """How the steering weights start: ``base_slice``, ``zero`` or ``random``."""
+    """Start of the steering weights: ``base_slice``, ``zero`` or ``random``."""
     init_gain: Annotated[float, Ge(0)] = 0.05
     """Length of each starting column of a steering weight."""
     state_dtype: str = "float32"

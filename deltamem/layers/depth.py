@@ -1,4 +1,4 @@
-"""Which layers have a memory: all, a third of the depth (the paper's Table 4), or any by number."""
+"""The layers with a memory: all, a third of the depth (the paper's Table 4), or any by number."""
 
 from __future__ import annotations
 

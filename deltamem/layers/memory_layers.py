@@ -110,7 +110,7 @@ class MemoryLayers(nn.Module):
 
     @property
     def placement(self) -> dict[str, str]:
-        """Which projections are steered and which layers have a memory, as a record says it."""
+        """Steered projections and layers with a memory, as a record says them."""
         indices = [int(index) for index in self.layers]
         return {
             "heads": "".join(self.config.heads),
@@ -119,7 +119,7 @@ class MemoryLayers(nn.Module):
 
     @property
     def trained_parameters(self) -> int:
-        """How many numbers training changes: 4,866,336 on Qwen3-4B with the defaults."""
+        """Number of trained values: 4,866,336 on Qwen3-4B with the defaults."""
         return sum(p.numel() for p in self.parameters())
 
     @property

@@ -47,7 +47,7 @@ def turn_numbers(rendered: Rendered, messages: Messages) -> list[int]:
 
 @dataclass
 class _Sums:
-    """What one layer did in one turn, over the passes that hold a part of it."""
+    """Sums of one layer in one turn, over the passes that hold a part of it."""
 
     state: Tensor | None = None
     writes: int = 0

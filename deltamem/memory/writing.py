@@ -21,7 +21,7 @@ __all__ = ["Written", "segment_ids", "write_windows"]
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What one history took."""
+    """Cost of writing one history."""
 
     tokens: int
     windows: int

@@ -1,4 +1,4 @@
-"""Where a history goes while δ-mem reads it: only into the state, or also into view."""
+"""Histories while δ-mem reads them: only in the state, or also in view."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Context", "InView", "Taken", "WrittenOnly"]
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What taking in one piece of history took, and what of it is in view."""
+    """Cost of taking in one piece of history, and the part of it that is in view."""
 
     written_tokens: int
     original_tokens: int
@@ -48,7 +48,7 @@ class Context(Protocol):
     """B histories as one memory method holds them."""
 
     state: MemoryState
-    """What they left behind; B sequences."""
+    """The state that they left; B sequences."""
 
     def write(self, attached: Attachment, histories: Sequence[HistoryLike]) -> list[Taken]:
         """Append one piece to each history."""

@@ -32,7 +32,7 @@ STATES = ("kept", "zero", "shuffled")
 
 @dataclass(frozen=True, kw_only=True)
 class WriteReport(Taken):
-    """What taking in one piece of history took, with its share of the batch's wall time."""
+    """Cost of taking in one piece of history, with its share of the batch's wall time."""
 
     seconds: float
 
@@ -97,11 +97,13 @@ class DeltaMemMethod:
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
-        self._held: Context
+        self._context: Context
         if self.context == "none":
-            self._held = WrittenOnly(self.backbone, self.memory, batch=batch, window=self._window)
+            self._context = WrittenOnly(
+                self.backbone, self.memory, batch=batch, window=self._window
+            )
         else:
-            self._held = InView(
+            self._context = InView(
                 self.backbone,
                 self.memory,
                 batch=batch,
@@ -111,8 +113,8 @@ class DeltaMemMethod:
 
     @property
     def state(self) -> MemoryState:
-        """What the histories left behind, before any control."""
-        return self._held.state
+        """The state that the histories left, before any control."""
+        return self._context.state
 
     def write(self, histories: Sequence[HistoryLike]) -> list[WriteReport]:
         """Append one piece to each history, in the state and, where it is visible, in view.
@@ -122,7 +124,7 @@ class DeltaMemMethod:
         """
         started = time.perf_counter()
         with self.memory.attach(self.backbone.model) as attached:
-            taken = self._held.write(attached, histories)
+            taken = self._context.write(attached, histories)
         seconds = (time.perf_counter() - started) / len(histories)
         return [WriteReport(seconds=seconds, **asdict(t)) for t in taken]
 
@@ -142,17 +144,17 @@ class DeltaMemMethod:
     @torch.no_grad()
     def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
         """Answer each prompt from the state its history left; that state stays as it was."""
-        state = self._held.state
+        state = self._context.state
         if self._state_control == "zero":
             state = self.memory.zeros(state.batch_size)
         elif self._state_control == "shuffled":
             state = state.shuffled(self._seed)
         with self.memory.attach(self.backbone.model, write=False) as attached:
-            return self._held.ask(attached, prompts, decoding, state=state)
+            return self._context.ask(attached, prompts, decoding, state=state)
 
     def state_dict(self) -> dict[str, Any]:
         """Messages and states, as plain values and tensors."""
-        return self._held.state_dict()
+        return self._context.state_dict()
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -160,4 +162,4 @@ class DeltaMemMethod:
         batch = len(next(iter(state["layers"].values())))
         self.reset(batch)
         with self.memory.attach(self.backbone.model) as attached:
-            self._held.load_state_dict(attached, state)
+            self._context.load_state_dict(attached, state)

@@ -1,4 +1,4 @@
-"""How the embedded backbone is made: a tokenizer, a curriculum, a small Qwen3 (see README.md)."""
+"""The making of the embedded backbone: a tokenizer, a curriculum, a small Qwen3 (see README.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the embedded backbone reads while it is trained, step by step.
+"""The texts that the embedded backbone is trained on, step by step.
 
 A model recalls a statement only once it has attention heads that match repeated context. Copying
 random sequences brings them, and quickly so if the sequences are first drawn from few tokens. From
@@ -68,11 +68,11 @@ class Talk(Protocol):
 
     @property
     def questions(self) -> Any:
-        """What can be asked."""
+        """Questions that can be asked."""
 
 
 class World(Protocol):
-    """Where names, places and dialogues come from."""
+    """A source of names, places and dialogues."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class World(Protocol):
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where one can be."""
+        """Places where one can be."""
 
     def statement(self, name: str, place: str) -> str:
         """The sentence that puts a name in a place."""

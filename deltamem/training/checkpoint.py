@@ -172,7 +172,7 @@ class Checkpoints:
 
 
 def _sealed(**content: Any) -> dict[str, Any]:
-    """With a digest of the rest."""
+    """The content with a digest of it."""
     return {**content, "digest": _digest(json.dumps(content, sort_keys=True).encode())}
 
 

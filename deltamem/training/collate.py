@@ -110,7 +110,7 @@ class EncodedEpisode:
 
     id: str
     write_ids: Sequence[int]
-    """What is written, its tail where it was too long."""
+    """Tokens that are written; the tail of those that were too many."""
     segments: Sequence[int] | None
     """Segment id of each written token, for writers that need them."""
     asks: Sequence[tuple[Sequence[int], Sequence[int]]]
@@ -118,7 +118,7 @@ class EncodedEpisode:
 
     @property
     def history(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """What is written: equal for episodes that leave the same state."""
+        """Key of the written tokens: equal for episodes that leave the same state."""
         return tuple(self.write_ids), tuple(self.segments or ())
 
 
@@ -178,7 +178,7 @@ def collate(
     write_length: int,
     read_length: int,
 ) -> Batch:
-    """Tokenise what is text still, and pad; see :func:`encode`.
+    """Tensors of episodes, tokenised where they are text still; see :func:`encode`.
 
     Args:
         backbone: whose tokenizer and template.

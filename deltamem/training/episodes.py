@@ -26,7 +26,7 @@ ROLES = ("system", "user", "assistant")
 
 @dataclass(frozen=True, kw_only=True)
 class Ask:
-    """What is visible, and the answer that is learnt."""
+    """A visible prompt, and the answer that is learnt."""
 
     visible: Messages
     answer: str
@@ -50,7 +50,7 @@ class Episodes(Protocol[Item]):
     """A source of training items: a list of them, or a generator of an endless supply by number."""
 
     def __len__(self) -> int:
-        """How many there are in one epoch."""
+        """Number of items in one epoch."""
 
     def __getitem__(self, index: int, /) -> Item:
         """The same item for the same ``index``, always."""

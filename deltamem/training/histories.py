@@ -43,7 +43,7 @@ def micro_batches(episodes: Sequence[Item], size: int) -> list[list[Item]]:
 
 
 def _history(episode: Episode | EncodedEpisode) -> Hashable:
-    """What is written: equal for episodes that leave the same state."""
+    """Key of the written part: equal for episodes that leave the same state."""
     if isinstance(episode, EncodedEpisode):
         return episode.history
     return tuple((m["role"], m["content"]) for m in episode.written), episode.join

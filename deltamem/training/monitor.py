@@ -1,4 +1,4 @@
-"""What a memory does in an optimiser step, seen by hooks: gates, states, and what reads add.
+"""Gates, states and reads of a memory in an optimiser step, seen by hooks.
 
 Nothing is forwarded twice, and no layer waits for the device: sums stay where they are made until
 all of them are moved at once, at the end of a step that is measured.
@@ -33,21 +33,21 @@ class Monitor(Protocol):
         """While the block runs, what the learner does counts."""
 
     def numbers(self, processes: Processes) -> dict[str, float]:
-        """What was seen since the last call, over all processes, by the names of the curves."""
+        """Numbers since the last call, over all processes, by the names of the curves."""
 
 
 @dataclass
 class _Reading:
-    """What a layer's tokens read in a read pass."""
+    """Reads of a layer's tokens in a read pass."""
 
     scaled: Tensor | None = None
     """None in a write pass."""
     valid: Tensor | None = None
-    """Which of the tokens are real; None: all."""
+    """(B, T) bool, the real tokens; None: all."""
 
 
 class MemoryMonitor:
-    """Of every layer with a memory, and as their mean, per measured step:
+    """Curves of every layer with a memory, and of their mean, per measured step:
 
     - ``write_gate``: mean of β over the writes of a history and the rows of S, over histories;
     - ``state_norm``: mean over histories of ‖S‖, Frobenius, after the write pass (a history that

@@ -1,4 +1,4 @@
-"""What is told of each optimiser step."""
+"""The numbers of an optimiser step, for progress, logs and trackers."""
 
 from __future__ import annotations
 
@@ -26,4 +26,4 @@ class StepReport:
     held_out_loss: float | None = None
     held_out_em: float | None = None
     measured: Mapping[str, float] = field(default_factory=dict)
-    """What a monitor saw in the step (:mod:`deltamem.training.monitor`); empty without one."""
+    """Numbers of a monitor in the step (:mod:`deltamem.training.monitor`); empty without one."""

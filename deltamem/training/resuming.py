@@ -1,4 +1,4 @@
-"""What a training takes along when it goes on: weights, moments of the optimiser, the step."""
+"""Going on with a training: weights, moments of the optimiser, and the step."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Resuming:
     learner: Learner[Any, Any]
     optimizer: torch.optim.Optimizer
     parameters: Sequence[Tensor]
-    """Of the optimiser, in a fixed order."""
+    """Parameters of the optimiser, in a fixed order."""
     checkpoints: Checkpoints
 
     def save(self, step: int) -> None:

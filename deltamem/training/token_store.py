@@ -44,7 +44,7 @@ BLOCK = 1 << 22
 """Numbers that are hashed at once."""
 
 Columns = Mapping[str, Any]
-"""By name, what gives a range of itself as an array: an array, or a part of a file."""
+"""Arrays by name, or parts of a file that are read where they are sliced."""
 
 
 def tokenise(
@@ -184,7 +184,7 @@ def _save(columns: Columns, path: Path) -> None:
 
 
 def _part(path: Path) -> Path:
-    """Where a file is made: a folder, because safetensors leaves more there when it is killed."""
+    """The folder in which a file is made: safetensors leaves more there when it is killed."""
     return path.with_suffix(".part")
 
 

@@ -116,14 +116,14 @@ class ChatPrompt:
     def _memory(self, rest: str) -> None:
         from deltamem.memory.inspection import state_numbers
 
-        held = self.conversation.held
+        now = self.conversation.snapshot
         self.console.result(
-            f"{held.state.nbytes:,} bytes, {len(held.turns)} turns, "
-            f"{sum(turn.tokens for turn in held.turns)} tokens written\n\n"
-            + state_table(state_numbers(held.state))
+            f"{now.state.nbytes:,} bytes, {len(now.turns)} turns, "
+            f"{sum(turn.tokens for turn in now.turns)} tokens written\n\n"
+            + state_table(state_numbers(now.state))
         )
-        if held.turns:
-            last = turn_table(held.turns[-1:], before=len(held.turns) - 1)
+        if now.turns:
+            last = turn_table(now.turns[-1:], before=len(now.turns) - 1)
             self.console.result(f"\nthe last turn:\n\n{last}")
 
     def _save(self, rest: str) -> None:
@@ -141,9 +141,9 @@ class ChatPrompt:
         path = _path(rest, "/load")
         self.conversation.load(path)
         self.files.add(path)
-        held = self.conversation.held
-        words = "its text was left out" if not held.whole else f"{len(held.messages)} messages"
-        self.console.note(f"read {path}: {len(held.turns)} turns, {words}")
+        now = self.conversation.snapshot
+        words = "its text was left out" if not now.whole else f"{len(now.messages)} messages"
+        self.console.note(f"read {path}: {len(now.turns)} turns, {words}")
 
     def _forget(self, rest: str) -> None:
         self.conversation.forget()

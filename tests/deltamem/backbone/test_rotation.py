@@ -158,12 +158,12 @@ def test_a_conversation_that_grows_past_the_threshold(backbone: Any) -> None:
     memory = adapter(backbone, init="zero")
     talk = Conversation(backbone, memory, decoding=DECODING)
     for text in ("Hi.", "Where is Ada?", "And Ben, who left for Rome?", "Why?"):
-        before = list(talk.held.messages)
+        before = list(talk.snapshot.messages)
         reply = talk.say(text)
         ids = backbone.render(
             [*before, {"role": "user", "content": text}], add_generation_prompt=True
         ).ids
-        reach = talk.held.cache.reach
+        reach = talk.snapshot.cache.reach
         (fresh,) = generate(backbone, [ids], DECODING, seeds=[0])
         assert reach is not None
         assert reply.text == fresh.text

@@ -94,10 +94,10 @@ def agrees_with_the_method(backbone: Any, memory: DeltaMemory, context: str) -> 
         assert reply.generation.prompt_tokens == wanted.prompt_tokens
         turn = ({"role": "user", "content": line}, {"role": "assistant", "content": wanted.text})
         method.write([History(messages=turn)])
-        same(conversation.held.state, method.state)
-        assert conversation.held.messages[-2:] == turn
-    tokens = sum(turn.tokens for turn in conversation.held.turns)
-    assert tokens == len(backbone.render_history(conversation.held.messages).ids)
+        same(conversation.snapshot.state, method.state)
+        assert conversation.snapshot.messages[-2:] == turn
+    tokens = sum(turn.tokens for turn in conversation.snapshot.turns)
+    assert tokens == len(backbone.render_history(conversation.snapshot.messages).ids)
 
 
 @pytest.mark.parametrize("context", ["none", "visible"])
@@ -147,21 +147,21 @@ def test_a_turn_that_fails_leaves_no_trace(
 
     calm = talk(tiny, memory, *LINES, context=context)
     hit = talk(tiny, memory, LINES[0], context=context)
-    before, state = hit.held, hit.held.state.clone()
+    before, state = hit.snapshot, hit.snapshot.state.clone()
     keys = [layer.keys.clone() for layer in before.cache.layers] if before.cache else []
     with pytest.raises(fault):
         hit.say("Today Ben is in Rome.", on_text=fail)
     for text in ("  ", "word " * 3000):
         with pytest.raises(InvalidInput):
             hit.say(text)
-    assert hit.held is before
+    assert hit.snapshot is before
     same(before.state, state)
     for layer, kept in zip(before.cache.layers if before.cache else (), keys, strict=True):
         assert torch.equal(layer.keys, kept)
     for line in LINES[1:]:
         hit.say(line)
-    assert hit.held.messages == calm.held.messages
-    same(hit.held.state, calm.held.state)
+    assert hit.snapshot.messages == calm.snapshot.messages
+    same(hit.snapshot.state, calm.snapshot.state)
 
 
 @pytest.mark.parametrize("context", ["none", "visible"])
@@ -173,16 +173,16 @@ def test_a_saved_conversation_goes_on(
     path = live.save(tmp_path / "talk.dmstate")
     loaded = talk(tiny, memory, context=context, decoding=sampled)
     loaded.load(path)
-    assert loaded.held.messages == live.held.messages
-    assert loaded.held.turns == live.held.turns
+    assert loaded.snapshot.messages == live.snapshot.messages
+    assert loaded.snapshot.turns == live.snapshot.turns
     for line in LINES[1:]:
         assert loaded.say(line).text == live.say(line).text
-    same(loaded.held.state, live.held.state)
-    assert loaded.held.ids == live.held.ids
+    same(loaded.snapshot.state, live.snapshot.state)
+    assert loaded.snapshot.ids == live.snapshot.ids
     if context == "visible":
-        assert loaded.held.cache is not None
-        assert live.held.cache is not None
-        for a, b in zip(loaded.held.cache.layers, live.held.cache.layers, strict=True):
+        assert loaded.snapshot.cache is not None
+        assert live.snapshot.cache is not None
+        for a, b in zip(loaded.snapshot.cache.layers, live.snapshot.cache.layers, strict=True):
             torch.testing.assert_close(a.keys, b.keys, atol=CLOSE, rtol=CLOSE)
 
 
@@ -192,26 +192,26 @@ def test_text_can_be_left_out(tiny: Any, trained: DeltaMemory, tmp_path: Path) -
     assert b"Oslo" not in path.read_bytes()
     loaded = talk(tiny, trained, decoding=Decoding(max_new_tokens=24))
     loaded.load(path)
-    assert loaded.held.messages == ()
-    assert not loaded.held.whole
+    assert loaded.snapshot.messages == ()
+    assert not loaded.snapshot.whole
     assert loaded.say("Where is Ada today?").text == "Today Ada is in Oslo."
     again = loaded.save(tmp_path / "again.dmstate")
     loaded.load(again)
-    assert not loaded.held.whole
-    assert len(loaded.held.messages) == 2
+    assert not loaded.snapshot.whole
+    assert len(loaded.snapshot.messages) == 2
 
 
 def test_what_cannot_be_loaded_changes_nothing(
     tiny: Any, trained: DeltaMemory, tmp_path: Path
 ) -> None:
     conversation = talk(tiny, adapter(tiny.model), LINES[0])
-    before = conversation.held
+    before = conversation.snapshot
     path = talk(tiny, trained, LINES[0]).save(tmp_path / "other.dmstate")
     with pytest.raises(InvalidInput, match="was written by adapter"):
         conversation.load(path)
     with pytest.raises(Unavailable):
         conversation.load(tmp_path / "nothing.dmstate")
-    assert conversation.held is before
+    assert conversation.snapshot is before
 
 
 def test_what_no_longer_fits_leaves_the_view_and_stays_in_the_memory(tiny: Any) -> None:
@@ -222,23 +222,23 @@ def test_what_no_longer_fits_leaves_the_view_and_stays_in_the_memory(tiny: Any) 
     for number in range(8):
         reply = conversation.say(f"Today Ada is in Oslo. I had tea {number}.")
         notes += reply.notes
-        held = conversation.held
+        held = conversation.snapshot
         assert reply.generation.prompt_tokens + GREEDY.max_new_tokens <= short.window
         assert held.ids == tuple(short.render_history(held.shown).ids)
         assert held.shown[0]["content"] == "Be brief."
         written.append(held.turns[-1].tokens)
     assert notes
     assert all("out of view now; the memory keeps" in note for note in notes)
-    assert conversation.held.shown_from > 0
-    assert len(conversation.held.messages) == 1 + 2 * 8
+    assert conversation.snapshot.shown_from > 0
+    assert len(conversation.snapshot.messages) == 1 + 2 * 8
     assert max(written[1:]) - min(written[1:]) <= GREEDY.max_new_tokens  # each turn once
 
 
 def test_dropping_turns_from_view_leaves_the_state(tiny: Any) -> None:
     memory = adapter(tiny.model)
     conversation = talk(tiny, memory, *LINES)
-    state = conversation.held.state
-    conversation.backbone = replace(tiny, window=len(conversation.held.ids) + 10)
+    state = conversation.snapshot.state
+    conversation.backbone = replace(tiny, window=len(conversation.snapshot.ids) + 10)
     held = conversation._room_for({"role": "user", "content": "x"}, [])
     assert held.shown_from == 4
     assert held.state is state
@@ -249,18 +249,18 @@ def test_context_may_change_between_turns(tiny: Any) -> None:
     conversation = talk(tiny, memory, LINES[0])
     conversation.context = "none"
     conversation.say(LINES[1])
-    assert conversation.held.cache is None
+    assert conversation.snapshot.cache is None
     conversation.context = "visible"
-    before = conversation.held.state.clone()
+    before = conversation.snapshot.state.clone()
     reply = conversation.say(LINES[2])
     shown = tiny.render(
-        [*conversation.held.messages[:4], {"role": "user", "content": LINES[2]}],
+        [*conversation.snapshot.messages[:4], {"role": "user", "content": LINES[2]}],
         add_generation_prompt=True,
     )
     assert reply.generation.prompt_tokens == len(shown.ids)
-    assert conversation.held.cache is not None
-    assert conversation.held.cache.get_seq_length() == len(conversation.held.ids)
-    assert not torch.equal(before.layers[0], conversation.held.state.layers[0])
+    assert conversation.snapshot.cache is not None
+    assert conversation.snapshot.cache.get_seq_length() == len(conversation.snapshot.ids)
+    assert not torch.equal(before.layers[0], conversation.snapshot.state.layers[0])
     with pytest.raises(InvalidInput, match="context is 'part'"):
         conversation.context = "part"
 
@@ -276,7 +276,7 @@ def test_thoughts_that_later_turns_do_not_show(tiny: Any, trained: DeltaMemory) 
         backbone = with_template(tiny, template)
         conversation = talk(backbone, trained)
         held, rendered = conversation._with_answer(
-            replace(conversation.held, messages=({"role": "user", "content": "q"},)),
+            replace(conversation.snapshot, messages=({"role": "user", "content": "q"},)),
             "<think>\na\n</think>\n\nb",
         )
         assert held.messages[-1] == {"role": "assistant", "content": kept}
@@ -291,17 +291,19 @@ def test_a_template_that_rewrites_earlier_turns(context: str, tiny: Any) -> None
     notes = [conversation.say(line).notes for line in LINES]
     assert [bool(note) for note in notes] == [False, True, False]
     assert "the conversation was written again from its text" in notes[1][0]
-    assert conversation.held.ids == tuple(backbone.render_history(conversation.held.messages).ids)
+    assert conversation.snapshot.ids == tuple(
+        backbone.render_history(conversation.snapshot.messages).ids
+    )
     again = talk(backbone, memory, *LINES[:2], context=context)
     method = DeltaMemMethod(backbone, memory, context="none")
-    method.write([History(messages=again.held.messages)])
-    same(again.held.state, method.state)
+    method.write([History(messages=again.snapshot.messages)])
+    same(again.snapshot.state, method.state)
     bare = talk(backbone, memory, LINES[0], context=context)
-    bare._held = replace(bare.held, whole=False)
-    before = bare.held
+    bare._now = replace(bare.snapshot, whole=False)
+    before = bare.snapshot
     with pytest.raises(InvalidInput, match="shows earlier turns differently now"):
         bare.say(LINES[1])
-    assert bare.held is before
+    assert bare.snapshot is before
 
 
 def test_a_history_that_a_question_rewrites_is_read_with_it(
@@ -310,8 +312,8 @@ def test_a_history_that_a_question_rewrites_is_read_with_it(
     backbone = with_template(tiny, BEGINS_WITH_A_HINT)
     conversation = talk(backbone, trained, LINES[0])
     question = {"role": "user", "content": LINES[1]}
-    whole = backbone.render([*conversation.held.messages, question], add_generation_prompt=True)
-    state = conversation.held.state
+    whole = backbone.render([*conversation.snapshot.messages, question], add_generation_prompt=True)
+    state = conversation.snapshot.state
     reply = conversation.say(LINES[1])
     assert reply.generation.prompt_tokens == len(whole.ids)
     with torch.no_grad(), trained.attach(tiny.model) as attached:
@@ -338,5 +340,7 @@ def test_decoding_that_makes_no_sense(
 
 def test_sampled_answers_follow_the_seed(tiny: Any, trained: DeltaMemory) -> None:
     sampled = Decoding(max_new_tokens=12, temperature=2.0)
-    said = [talk(tiny, trained, *LINES, decoding=sampled, seed=s).held.messages for s in (0, 0, 1)]
+    said = [
+        talk(tiny, trained, *LINES, decoding=sampled, seed=s).snapshot.messages for s in (0, 0, 1)
+    ]
     assert said[0] == said[1] != said[2]

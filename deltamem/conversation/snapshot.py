@@ -1,4 +1,4 @@
-"""What of a conversation is in view: its messages, their tokens, and their keys and values."""
+"""A conversation as a value: messages, their tokens, and their keys and values."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from deltamem.memory.observation import turn_numbers
 from deltamem.memory.writing import segment_ids
 from deltamem.state import MemoryState
 
-__all__ = ["Held", "read_again", "read_on", "rendered_again", "without_oldest"]
+__all__ = ["Snapshot", "read_again", "read_on", "rendered_again", "without_oldest"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Held:
-    """All that a conversation is at one moment; never changed, only replaced."""
+class Snapshot:
+    """A conversation at one moment; never changed, only replaced."""
 
     state: MemoryState
     messages: tuple[Mapping[str, str], ...] = ()
-    """What was said, a leading system message included."""
+    """All messages, a leading system message included."""
     turns: tuple[TurnNumbers, ...] = ()
     whole: bool = True
     """Whether ``messages`` are all that was ever written."""
     shown_from: int = 0
-    """How many messages after the system message are out of view, for they were too many."""
+    """Number of messages after the system message that are out of view, for they were too many."""
     ids: tuple[int, ...] = ()
     """Tokens of the messages from there on, as they were read or written."""
     cache: MemoryCache | None = None
@@ -47,23 +47,23 @@ class Held:
         return [*system_turn(self.messages), *self.said[self.shown_from :]]
 
 
-def rendered_again(held: Held, backbone: Backbone) -> Held:
-    """With the tokens that its messages have now, and nothing in the cache."""
-    ids = backbone.render_history(held.shown).ids
-    return replace(held, ids=tuple(ids), cache=None)
+def rendered_again(now: Snapshot, backbone: Backbone) -> Snapshot:
+    """The same conversation with its messages' tokens of now, and nothing in the cache."""
+    ids = backbone.render_history(now.shown).ids
+    return replace(now, ids=tuple(ids), cache=None)
 
 
-def without_oldest(held: Held, backbone: Backbone, *, budget: int) -> Held:
-    """Without the oldest turns: as many as it takes to have at most ``budget`` tokens."""
-    starts = [i for i, m in enumerate(held.said) if m["role"] == "user" and i > held.shown_from]
-    for start in [*starts, len(held.said)]:
-        held = rendered_again(replace(held, shown_from=start), backbone)
-        if len(held.ids) <= budget:
+def without_oldest(now: Snapshot, backbone: Backbone, *, budget: int) -> Snapshot:
+    """The conversation without as many of its oldest turns as leaves at most ``budget`` tokens."""
+    starts = [i for i, m in enumerate(now.said) if m["role"] == "user" and i > now.shown_from]
+    for start in [*starts, len(now.said)]:
+        now = rendered_again(replace(now, shown_from=start), backbone)
+        if len(now.ids) <= budget:
             break
-    return held
+    return now
 
 
-def read_again(held: Held, backbone: Backbone, memory: DeltaMemory, *, reach: int) -> Held:
+def read_again(now: Snapshot, backbone: Backbone, memory: DeltaMemory, *, reach: int) -> Snapshot:
     """Fill a cache with what is in view, turn by turn as a conversation of these messages would.
 
     The state that this leaves behind is dropped: what was written once stays what it is.
@@ -71,7 +71,7 @@ def read_again(held: Held, backbone: Backbone, memory: DeltaMemory, *, reach: in
     """
     cache = MemoryCache(config=backbone.model.config)
     cache.reach = [reach]
-    shown = held.shown if held.ids else []
+    shown = now.shown if now.ids else []
     rendered = backbone.render_history(shown)
     turns = turn_numbers(rendered, shown)
     state, start = memory.zeros(1), 0
@@ -80,7 +80,7 @@ def read_again(held: Held, backbone: Backbone, memory: DeltaMemory, *, reach: in
             stop = start + len(list(tokens))
             state = read_on(attached, rendered.first(stop), cache, state=state, start=start)
             start = stop
-    return replace(held, cache=cache)
+    return replace(now, cache=cache)
 
 
 def read_on(
