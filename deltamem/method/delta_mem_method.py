@@ -7,6 +7,8 @@ and fills the KV cache. Every question starts from the state that the history le
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,12 +18,14 @@ import torch
 from annotated_types import Ge
 
 from deltamem.adapter.delta_memory import DeltaMemory
+from deltamem.adapter.stored_config import config_keys
 from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
 from deltamem.backbone.contexts.visible import fit_history
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.memory.observation import write_observed
 from deltamem.method.contexts import Context, InView, Taken, WrittenOnly
 from deltamem.state import MemoryState
+from deltamem.writers.stored import stored_writer
 from deltamem_base.faults import InvalidInput, check_choice
 
 __all__ = ["DeltaMemMethod", "WriteReport"]
@@ -85,6 +89,8 @@ class DeltaMemMethod:
         config = self.memory.config
         return {
             "adapter_sha": self.memory.sha,
+            "adapter_config_sha": _sha(config_keys(config)),
+            "writes_by": json.dumps(stored_writer(config.writer)),
             "granularity": config.writer.granularity,
             "num_states": config.writer.num_states,
             "rank": config.rank,
@@ -163,3 +169,7 @@ class DeltaMemMethod:
         self.reset(batch)
         with self.memory.attach(self.backbone.model) as attached:
             self._context.load_state_dict(attached, state)
+
+
+def _sha(keys: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -138,12 +139,14 @@ def writer_name(described: Mapping[str, Any]) -> str:
 
     A named adapter brings its own writer, whatever ``writer=`` is by default.
     """
-    wanted = (described["granularity"], described["num_states"])
+    from deltamem.writers.stored import stored_writer
+
+    wanted = json.loads(described["writes_by"])
     for name in options("writer"):
         made = build(option("writer", name))
-        if (made.granularity, made.num_states) == wanted:
+        if stored_writer(made) == wanted:
             return name
-    return f"{wanted[0]}-{wanted[1]}"
+    return "-".join(str(value) for value in wanted.values())
 
 
 def is_trained(method: str) -> bool:
