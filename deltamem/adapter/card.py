@@ -32,12 +32,6 @@ HUB_DATA = re.compile(r"([\w.-]+/[\w.-]+), ")
 STATED = re.compile(r"^\| adapter weights \(sha256\) \| (\w+) \|$", re.MULTILINE)
 BAR = r"\|"
 """A bar that ends no column."""
-FRONT = """library_name: deltamem
-pipeline_tag: text-generation
-tags:
-- delta-mem
-- memory
-"""
 
 
 def model_card(memory: DeltaMemory, backbone: Backbone, *, facts: Mapping[str, Any]) -> str:
@@ -49,9 +43,7 @@ def model_card(memory: DeltaMemory, backbone: Backbone, *, facts: Mapping[str, A
     where = f" at revision `{revision}`" if revision else ""
     where = ", which ships with deltamem" if name == EMBEDDED else where
     call = loading_call(name, revision=revision, switches=backbone.template_kwargs)
-    text = f"""---
-{_base_model(backbone)}{_datasets(facts)}{FRONT}---
-
+    text = f"""{_front_matter(backbone, facts)}
 # δ-mem adapter for {name}
 
 An online memory ([arXiv 2605.12357](https://arxiv.org/abs/2605.12357)) for the frozen backbone
@@ -152,15 +144,21 @@ def _section(text: str, title: str) -> re.Match[str] | None:
     return re.search(pattern, text, re.MULTILINE | re.DOTALL)
 
 
-def _base_model(backbone: Backbone) -> str:
-    if backbone.revision is None:
-        return ""
-    return f"base_model: {backbone.name}\nbase_model_relation: adapter\n"
+def _front_matter(backbone: Backbone, facts: Mapping[str, Any]) -> str:
+    """Metadata for the hub; a backbone that is no repository there is not named."""
+    from huggingface_hub import ModelCardData
 
-
-def _datasets(facts: Mapping[str, Any]) -> str:
-    found = HUB_DATA.match(str(facts.get("data", "")))
-    return f"datasets:\n- {found.group(1)}\n" if found else ""
+    on_hub = backbone.revision is not None
+    data_set = HUB_DATA.match(str(facts.get("data", "")))
+    data = ModelCardData(
+        base_model=backbone.name if on_hub else None,
+        base_model_relation="adapter" if on_hub else None,
+        datasets=[data_set.group(1)] if data_set else None,
+        library_name="deltamem",
+        pipeline_tag="text-generation",
+        tags=["delta-mem", "memory"],
+    )
+    return f"---\n{data.to_yaml()}\n---\n"
 
 
 def _shape(memory: DeltaMemory, backbone: Backbone) -> dict[str, Any]:
