@@ -13,8 +13,9 @@ import pytest
 from conftest import ROOT
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.settings.compose import config_folder, options, run_config
+from deltamem_cli.settings.compose import options, run_config
 from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.paths import config_folder
 
 GROUPS = {
     "train": ("model", "writer", "steer", "training", "runtime", "tracker"),

@@ -15,7 +15,7 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
 from deltamem_cli.runs.build import is_trained
 from deltamem_cli.settings.compose import compose_each
-from deltamem_cli.settings.identity import content_hash
+from deltamem_cli.settings.identity import content_hash, tree_of
 from deltamem_cli.settings.instantiate import check_types
 from deltamem_cli.settings.run_key import planned_key
 
@@ -105,12 +105,8 @@ def make_plan(config: Any, *, name: str, title: str) -> Plan:
 
 def make_drafts(config: Any) -> list[Draft]:
     """The cells of :func:`make_plan` without their keys."""
-    from omegaconf import OmegaConf
-
     check_types(config)
-    settings = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(settings, dict)
-    tree: Mapping[str, Any] = {str(name): value for name, value in settings.items()}
+    tree = tree_of(config)
     seeds = tree["seeds"]
     drafts: dict[tuple[str, str], Draft] = {}
     for row, own in tree["experiment"]["rows"].items():

@@ -24,7 +24,7 @@ def whole_folder(adapter: Path) -> Path:
 
     Raises:
         UsageError: a file is missing, or there is one that no adapter of ours has: pickles,
-            optimiser states, PEFT's.
+            optimiser states, PEFT's; or a file of ours is a link out of the folder.
     """
     from deltamem.adapter.files import FORMAT
 
@@ -45,6 +45,12 @@ def whole_folder(adapter: Path) -> Path:
             f"{folder} is no whole adapter ({', '.join(missing)} is missing): name a folder that "
             "`deltamem train` left, and run that command again if it had not finished"
         )
+    for name in FORMAT:
+        if (place := (folder / name).resolve()).parent != folder.resolve() or not place.is_file():
+            raise UsageError(
+                f"{folder / name} is no file of this folder but leads elsewhere: put a copy in its "
+                "place"
+            )
     return folder
 
 

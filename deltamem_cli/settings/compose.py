@@ -8,24 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from deltamem_base.faults import Fault
 from deltamem_cli.errors import UsageError
+from deltamem_cli.settings.grammar import key_of
+from deltamem_cli.settings.job import Job
 from deltamem_cli.settings.override_faults import (
     explain,
     no_such_option,
     refers_to_nothing,
     without_option,
 )
-from deltamem_cli.settings.paths import expand_paths, home
+from deltamem_cli.settings.paths import config_folder, expand_paths
+from deltamem_cli.settings.resolvers import register_resolvers
 
 __all__ = [
     "about",
     "compose_each",
-    "config_folder",
     "groups",
     "method_settings",
     "option",
@@ -35,12 +34,8 @@ __all__ = [
 
 BASE = "_"
 """How the name of a yaml begins that is no choice: others have it in their lists of defaults."""
-
-
-def config_folder() -> Path:
-    """``conf`` beside the packages in a checkout, inside this one in an installation."""
-    installed = Path(__file__).parents[1] / "conf"
-    return installed if installed.is_dir() else Path(__file__).parents[2] / "conf"
+OF_A_PATH = {"/", "\\", "."}
+"""Characters that no option has and Hydra would follow."""
 
 
 def options(group: str) -> list[str]:
@@ -108,7 +103,7 @@ def run_config(
         words.append(f"hydra.mode={mode.name}")
         if multirun:
             return _sweep(engine, name, task, words)
-        return engine.run(name, _Job(task), words).return_value.get()
+        return engine.run(name, Job(task), words).return_value.get()
 
 
 def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Any]:
@@ -131,7 +126,7 @@ def _hydra(name: str) -> Iterator[Any]:
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.hydra_config import HydraConfig
 
-    _register_resolvers()
+    register_resolvers()
     # Hydra 1.3 asks for version_base, 1.4 deprecates it
     version = {"version_base": "1.3"} if hydra.__version__.startswith("1.3") else {}
     folder = str(config_folder().resolve())
@@ -151,13 +146,8 @@ def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    for word in words:  # Hydra takes both, and runs what is there without them
-        group, _, value = word.partition("=")
-        if group in groups() and value.startswith(("{", "[]")):
-            raise UsageError(without_option(word, options(group)))
-        for name in value.strip("[]").split(",") if group in groups() else ():
-            if name.startswith(BASE):
-                raise UsageError(no_such_option(group, name, options(group)))
+    for word in words:
+        _check_choice(word)
     try:
         return engine.compose_config(primary, words, mode, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as fault:
@@ -167,6 +157,22 @@ def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
         if unset is None:
             raise
         raise UsageError(without_option(unset, options(unset.partition("=")[0]))) from fault
+
+
+def _check_choice(word: str) -> None:
+    """Refuse what Hydra takes for the option of a group and is none, such as a path.
+
+    Raises:
+        UsageError: with the options that there are.
+    """
+    group, value = key_of(word).partition("@")[0], word.partition("=")[2]
+    if group not in groups():
+        return
+    if value.startswith(("{", "[]")):
+        raise UsageError(without_option(word, options(group)))
+    for name in value.strip("[]").split(","):
+        if name.startswith(BASE) or OF_A_PATH & set(name):
+            raise UsageError(no_such_option(group, name, options(group)))
 
 
 def _resolved(config: Any) -> Any:
@@ -187,76 +193,15 @@ def _resolved(config: Any) -> Any:
     return own
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What a job returned or raised; Hydra would print a line of its own about the latter."""
-
-    value: Any = None
-    fault: BaseException | None = None
-
-    def get(self) -> Any:
-        if self.fault is not None:
-            raise self.fault
-        return self.value
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A task that never raises what a user can mend."""
-
-    task: Callable[[Any], Any]
-
-    def __call__(self, config: Any) -> _Outcome:
-        try:
-            expand_paths(config)
-            return _Outcome(value=self.task(config))
-        except (Fault, BrokenPipeError) as fault:  # the latter: whoever read our output is gone
-            return _Outcome(fault=fault)
-
-
 def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str]) -> Any:
     """All jobs run; the first that failed is raised at the end."""
     from hydra.errors import ConfigCompositionException, OverrideParseException
 
     try:
-        batches = engine.multirun(name, _Job(task), words)
+        batches = engine.multirun(name, Job(task), words)
     except (ConfigCompositionException, OverrideParseException) as fault:
         raise _explained(fault, engine, name, words) from fault
     return [job.return_value.get() for batch in batches for job in batch]
-
-
-def _register_resolvers() -> None:
-    from importlib.util import find_spec
-
-    from omegaconf import OmegaConf
-
-    def package(path: str) -> str:
-        """A file of an installed package: ``deltamem/tiny`` is where that lies."""
-        root, _, rest = path.partition("/")
-        found = find_spec(root)  # which imports nothing
-        assert found is not None
-        assert found.submodule_search_locations
-        return str(Path(found.submodule_search_locations[0]) / rest)
-
-    def pinned(id: str, of: str, commit: str) -> str | None:
-        """The commit of the hub repository ``of``; another id or a folder has none of it."""
-        return commit if id == of else None
-
-    def recipe_of(model: str, otherwise: str) -> str:
-        """The option of ``training=`` that a backbone's yaml names; a list of defaults asks."""
-        path = config_folder() / "model" / f"{model}.yaml"
-        named = OmegaConf.select(OmegaConf.load(path), "recipe") if path.is_file() else None
-        return str(named or otherwise)
-
-    def answers_write(protocol: str | None, context: str, writes: str) -> bool:
-        """Whether question and answer tokens write, too: they do in the paper's tables."""
-        return protocol == "paper" and context == "visible" and writes != "nothing"
-
-    OmegaConf.register_new_resolver("answers_write", answers_write, replace=True)
-    OmegaConf.register_new_resolver("home", home, replace=True)
-    OmegaConf.register_new_resolver("package", package, replace=True)
-    OmegaConf.register_new_resolver("recipe_of", recipe_of, replace=True)
-    OmegaConf.register_new_resolver("pinned", pinned, replace=True)
 
 
 def _explained(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> UsageError:

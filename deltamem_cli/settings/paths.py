@@ -1,4 +1,4 @@
-"""Settings that name files and folders: a home folder is written out, wherever one is taken."""
+"""Paths: of our yaml files, and in settings, where a home folder is written out."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 __all__ = [
     "CONTENT",
     "FOLDERS",
+    "config_folder",
     "expand_paths",
     "home",
     "leads_outside",
@@ -35,6 +36,12 @@ FOLDERS = ("runs_dir", "results_dir", "state")
 """Where things go, and what a conversation goes on from."""
 OUTSIDE = re.compile(r"[/~]|[A-Za-z]:[\\/]|file:|(.*[/\\])?\.\.([/\\]|$)")
 """How a text begins that may be a path out of the working folder."""
+
+
+def config_folder() -> Path:
+    """``conf`` beside the packages in a checkout, inside this one in an installation."""
+    installed = Path(__file__).parents[1] / "conf"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "conf"
 
 
 def home(path: str) -> str:

@@ -168,7 +168,7 @@ def test_released_adapters_are_pinned() -> None:
     from omegaconf import OmegaConf
 
     from deltamem.adapter.source import HUB_COMMIT
-    from deltamem_cli.settings.compose import config_folder
+    from deltamem_cli.settings.paths import config_folder
 
     for file in (config_folder() / "model").glob("*.yaml"):
         adapters = OmegaConf.to_container(OmegaConf.load(file), resolve=False).get("adapters", {})

@@ -14,10 +14,11 @@ import pytest
 import torch
 
 from deltamem_base.faults import InvalidData
-from deltamem_cli.settings.compose import compose_each, config_folder, options, run_config
+from deltamem_cli.settings.compose import compose_each, options, run_config
 from deltamem_cli.settings.from_record import choices_of, eval_words, rebuild
 from deltamem_cli.settings.identity import leaves, plain
 from deltamem_cli.settings.instantiate import TARGET, build, made_by
+from deltamem_cli.settings.paths import config_folder
 from evaluations.records.record import read_record
 
 SMALL = ("bench.dialogues=1", "bench.facts=[1,2]", "writer=msw", "context=none")
@@ -198,3 +199,14 @@ def test_the_command_line_names_no_other_class_either(words: tuple[str, ...]) ->
 
     with pytest.raises(InvalidInput, match="is no class of deltamem_base"):
         run_config("eval", lambda config: build(config.bench), words)
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["writer=../../conf/writer/tsw", "bench='../x'", "+control=/x", "model@model=a/b", "bench=./x"],
+)
+def test_an_option_is_a_name_on_the_command_line_too(word: str) -> None:
+    from deltamem_cli.errors import UsageError
+
+    with pytest.raises(UsageError, match="; choose one of"):
+        compose_each("eval", [[word]])

@@ -159,6 +159,18 @@ def rewrite_card(folder: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new, 1))
 
 
+def lead_elsewhere(path: Path) -> None:
+    """The file by a link to its content outside the folder."""
+    moved = Path("private").absolute()
+    path.rename(moved)
+    path.symlink_to(moved)
+
+
+def rewrite_as_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle": (
         lambda folder: (folder / "delta_mem_adapter.pt").touch(),
@@ -172,6 +184,12 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "unfinished": (
         lambda folder: (folder / "README.md").unlink(),
         "is no whole adapter (README.md is missing)",
+    ),
+    "a card elsewhere": (lambda folder: lead_elsewhere(folder / "README.md"), "leads elsewhere"),
+    "weights elsewhere": (lambda folder: lead_elsewhere(folder / WEIGHTS), "leads elsewhere"),
+    "a folder for a card": (
+        lambda folder: rewrite_as_folder(folder / "README.md"),
+        "leads elsewhere",
     ),
     "damaged": (lambda folder: (folder / WEIGHTS).write_bytes(b"x"), "is damaged"),
     "diverged": (

@@ -1,0 +1,46 @@
+"""The functions that our yaml files may call, as in ``${package:deltamem/tiny}``."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from deltamem_cli.settings.paths import config_folder, home
+
+__all__ = ["register_resolvers"]
+
+
+def register_resolvers() -> None:
+    """Make the functions of this module known to OmegaConf, under their own names."""
+    from omegaconf import OmegaConf
+
+    for resolver in (answers_write, home, package, pinned, recipe_of):
+        OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+
+def answers_write(protocol: str | None, context: str, writes: str) -> bool:
+    """Whether question and answer tokens write, too: they do in the paper's tables."""
+    return protocol == "paper" and context == "visible" and writes != "nothing"
+
+
+def package(path: str) -> str:
+    """The place of a file of an installed package, such as ``deltamem/tiny``."""
+    root, _, rest = path.partition("/")
+    found = find_spec(root)  # which imports nothing
+    assert found is not None
+    assert found.submodule_search_locations
+    return str(Path(found.submodule_search_locations[0]) / rest)
+
+
+def pinned(id: str, of: str, commit: str) -> str | None:
+    """The commit of the hub repository ``of``; another id or a folder has none of it."""
+    return commit if id == of else None
+
+
+def recipe_of(model: str, otherwise: str) -> str:
+    """The option of ``training=`` that a backbone's yaml names; a list of defaults asks."""
+    from omegaconf import OmegaConf
+
+    path = config_folder() / "model" / f"{model}.yaml"
+    named = OmegaConf.select(OmegaConf.load(path), "recipe") if path.is_file() else None
+    return str(named or otherwise)
