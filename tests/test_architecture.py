@@ -208,6 +208,14 @@ def test_rooms_of_the_command_line(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_settings_know_hydra(path: Path) -> None:
+    if (ROOT / "deltamem_cli" / "settings") in path.parents:
+        return
+    for module in imports(ast.parse(path.read_text(encoding="utf-8"))):
+        assert module.partition(".")[0] not in ("hydra", "omegaconf"), module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_size_names_and_docstrings(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= LONGEST_FILE
