@@ -42,7 +42,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a job ended."""
+    """The end of a job: a result, or a fault."""
 
     key: str
     path: str | None = None

@@ -51,7 +51,7 @@ class _Judge:
         return next(found, None)
 
     def writes(self, row: str, column: Column) -> bool | None:
-        """What the plan has a memory take in beside the history."""
+        """Whether questions and answers write, too; None where a method has no say in it."""
         cell = self.cell_for(row, column)
         writes = cell and self.configs[cell.evaluate].method.get("write_answers")
         return None if writes is None else bool(writes)
@@ -79,7 +79,7 @@ class _Judge:
         return decide(average(parts), printed, reference=self.reference(row, "average")), None
 
     def reference(self, row: str, column: str) -> float | None:
-        """What the bare backbone has in print in a column; None for itself."""
+        """The printed number of the bare backbone in a column; None for the backbone's own row."""
         cell = self.table.cells.get((str(self.table.row(row).reference), column))
         return None if cell is None else cell.value
 
@@ -107,7 +107,7 @@ class _Judge:
         return measure(run, column), "", outcome.path
 
     def _weights_sha(self, cell: Cell) -> str | None:
-        """Of what was trained for a cell, else of the adapter that its words name."""
+        """The sha of the weights trained for a cell, else of the adapter that its words name."""
         if cell.train_key is not None:
             folder = self.outcomes[cell.train_key].path
             assert folder is not None  # or its evaluation would have no record
@@ -135,7 +135,7 @@ def _read(record: str) -> Run | str:
 
 
 def _stored_sha(method: str, folder: str) -> str:
-    """Of the weights that a training of a method left."""
+    """The sha of the weights that a training of a method left."""
     if method_settings(method).needs_adapter:
         from deltamem.adapter.files import stored_sha
     else:

@@ -22,7 +22,7 @@ from deltamem_cli.settings.run_key import planned_key
 __all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
 
 DEFAULT_METHOD, DEFAULT_BENCH, DEFAULT_MODEL = "delta_mem", "recall", "tiny"
-"""What `deltamem eval` takes where nothing is said."""
+"""Options that `deltamem eval` takes by default."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ class Draft:
 
     @property
     def bench(self) -> str:
-        """What it is evaluated on."""
+        """The benchmark of the evaluation."""
         return value_of(self.evaluate, "bench") or DEFAULT_BENCH
 
 

@@ -1,4 +1,4 @@
-"""What an experiment found: its rows by its columns, and the figures it draws."""
+"""The results of an experiment: its rows by its columns, and its figures."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ ANY = "hf"
 
 @dataclass(frozen=True, kw_only=True)
 class NamedBackbone:
-    """How to name a backbone, and what it looks like."""
+    """The names of a backbone, and its config."""
 
     words: tuple[str, ...]
     """Words of ``deltamem eval`` that choose it."""

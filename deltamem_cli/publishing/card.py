@@ -132,7 +132,7 @@ def _results(records: Sequence[StoredRecord], own: Sequence[Record]) -> str:
 
 
 def _meaning(control: str) -> str:
-    """What its yaml says of it."""
+    """The sentence that a control's yaml begins with."""
     first = about("control", control) if control in options("control") else "unknown"
     return first[:1].lower() + first[1:].rstrip(".")
 

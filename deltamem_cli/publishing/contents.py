@@ -1,4 +1,4 @@
-"""What goes to the hub: an adapter's files with a card that says what was measured."""
+"""The files that go to the hub: an adapter's, with a card of what was measured."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RUNS, RESULTS = "runs", "results"
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """Where an adapter goes, and what is said with it."""
+    """The repository that an adapter goes to, and the words that go with it."""
 
     repository: str
     """``OWNER/NAME``."""
@@ -87,7 +87,7 @@ def contents_of(
 
 
 def _searched(folder: Path) -> list[Path]:
-    """Where records of an adapter may be: among the runs it came from, and in this folder."""
+    """Folders that may hold records of an adapter: the runs it came from, and this one's."""
     runs = folder.resolve().parent.parent
     beside = [runs] if folder.name == ADAPTER else []
     found = {path.resolve(): path for path in (Path(RUNS), Path(RESULTS), *beside)}

@@ -18,12 +18,12 @@ __all__ = ["AdapterRecords", "adapter_records"]
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterRecords:
-    """What was measured with an adapter."""
+    """The measurements made with an adapter."""
 
     records: Sequence[StoredRecord]
     """Complete ones: of the adapter, and of the bare backbone on the same questions."""
     notes: Sequence[str]
-    """What was found and not used, a sentence for each."""
+    """A sentence for each record that was found and not used."""
 
 
 def adapter_records(
@@ -66,7 +66,7 @@ def adapter_records(
 def _named(
     paths: Sequence[Path], sha: str, fingerprint: str | None
 ) -> tuple[list[StoredRecord], list[str]]:
-    """What the user gave; a single record has to be of these weights, or of the bare backbone."""
+    """The records that the user named, each of these weights or of the bare backbone."""
     from evaluations.records.record import RECORD, read_record
     from evaluations.reporting import StoredRecord
     from evaluations.reporting.collection import find

@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 BASE = "_"
-"""How the name of a yaml begins that is no choice: others have it in their lists of defaults."""
+"""Beginning of the name of a yaml that is no choice: others have it in their lists of defaults."""
 OF_A_PATH = {"/", "\\", "."}
 """Characters that no option has and Hydra would follow."""
 

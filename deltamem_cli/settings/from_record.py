@@ -31,7 +31,7 @@ MADE_OF_PARTS = ("writer", "context", "control")
 """Groups whose name in a record may be put together from settings, which are stored beside it."""
 PUT_TOGETHER = re.compile(r"[a-z_]+([+-][a-z0-9_]+)*")
 MACHINE = ("runtime.device", "runtime.batch_size", "model.device")
-"""Where it ran, not what it computed."""
+"""Settings of the machine that a run was made on."""
 OPEN = ("model.template_kwargs", "model.adapters")
 """Mappings to which a user may add keys of any name."""
 ROOTLESS = (

@@ -52,7 +52,7 @@ UNSEEN = {
     "training": ("data",),
     "training.data": ("endless",),
 }
-"""By the place of a node, keys that the command line reads and the node's class never sees."""
+"""Keys, by the place of their node, that the command line reads and the class never sees."""
 
 
 def build(node: Any, **live: Any) -> Any:

@@ -33,9 +33,9 @@ CONTENT = (
 )
 """Files and weights: what they hold decides what comes out, not what they are called."""
 FOLDERS = ("runs_dir", "results_dir", "state")
-"""Where things go, and what a conversation goes on from."""
+"""Settings that say where things go, or which state a conversation goes on from."""
 OUTSIDE = re.compile(r"[/~]|[A-Za-z]:[\\/]|file:|(.*[/\\])?\.\.([/\\]|$)")
-"""How a text begins that may be a path out of the working folder."""
+"""Beginning of a text that may be a path out of the working folder."""
 
 
 def config_folder() -> Path:

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 WHERE = ("runs_dir", "results_dir", "hydra", "tracker", "runtime.batch_size")
-"""Where things go, who is told, and how many are worked on side by side."""
+"""Settings of places, of trackers, and of how many samples are worked on side by side."""
 RESOLVED = (
     *(
         f"{part}.{name}"
@@ -34,19 +34,19 @@ RESOLVED = (
     ),
     "method.natural_context",
 )
-"""What may say ``auto``: the numbers, attention and device that came of it are hashed instead, and
-the context that a method takes."""
+"""Settings that may say ``auto``: the numbers, attention and device that came of it are hashed
+instead, and the context that a method takes."""
 DESCRIBING = ("model.architecture", "method.family", "method.state")
 """Told to readers, and for counts without the weights."""
 OF_THE_WEIGHTS = {"eval": ("writer", "method.learner"), "train": ("method", "steer", "writer")}
-"""By verb: what the weights that are evaluated were trained with, and count for; and of a training
-what has gone into its memory, or is another method's."""
+"""Settings left out by verb: an evaluation's count by the weights that were trained with them; a
+training's have gone into its memory, or are another method's."""
 NAMES = ("model", "model_revision", "data")
-"""Of a fingerprint: a name beside a hash. The same content under another name is the same."""
+"""Keys of a fingerprint that only name content, whose hash stands beside them."""
 
 
 HASHED_BYTES = 2**26
-"""Of larger files the size and time stand in for the content."""
+"""Size in bytes above which a file counts by its size and time, not by its content."""
 
 
 def run_key(deciding: Mapping[str, Any], *fingerprints: Mapping[str, Any] | str) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["TrackedRun", "Tracking"]
 
 FOLDER = "tracking"
-"""Of what trackers keep, within the run's."""
+"""Name of the folder in a run's for what trackers keep."""
 
 
 class Tracking:

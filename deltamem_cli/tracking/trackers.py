@@ -1,4 +1,4 @@
-"""How each tracker starts on a run, new or resumed; from there on it is Accelerate's interface.
+"""Recipes that start a tracker on a run, new or resumed; the rest is Accelerate's interface.
 
 A recipe is made before anything is loaded, so that a package that is not there is told at once.
 """
@@ -16,10 +16,10 @@ __all__ = ["RunFacts", "TensorBoard", "Tracker", "Trackio", "WandB"]
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What a tracker has to know of a run."""
+    """The facts of a run that a tracker has to know."""
 
     name: str
-    """That of its folder."""
+    """Name of the run's folder."""
     folder: Path
     """For what trackers keep, within the run's own; it need not exist."""
     key: str

@@ -45,7 +45,7 @@ class ChatData:
     messages_column: str | None
     """None takes ``messages``, ``conversations`` or ``conversation``, whichever is there."""
     max_chars: Annotated[int, Ge(1)]
-    """Of the visible messages and the answer together; longer ones are rejected."""
+    """Characters of visible messages and answer together; longer ones are rejected."""
     held_out: Annotated[int, Ge(0)]
 
     def sources(self) -> list[HubSource]:

@@ -19,7 +19,7 @@ from evaluations.benchmarks.recall.dialogues import (
 __all__ = ["RecallWorld", "tokenizer_texts"]
 
 SPECIAL_KINDS_SHARE = 0.5
-"""Of the threads of a dialogue that is not plain, how many are two-hop or updated."""
+"""Share of two-hop and updated threads in a dialogue that is not plain."""
 
 
 class RecallWorld:

@@ -58,9 +58,9 @@ class QasperData:
     size: Annotated[int, Ge(1)] | None
     """Episodes, the shortest ones; None takes all."""
     max_chars: Annotated[int, Ge(1)]
-    """Of question and answer together; longer ones do not fit ``read_length`` and are rejected."""
+    """Characters of question and answer together; longer ones would not fit and are rejected."""
     seed: Annotated[int, Ge(0)]
-    """Of the order."""
+    """Seed of the order of the papers."""
 
     def sources(self) -> list[HubSource]:
         """The hub's own conversion to parquet: the main branch is a script, which nothing runs."""
@@ -147,7 +147,7 @@ class QasperData:
 
 @dataclass(frozen=True, kw_only=True)
 class _Answer:
-    """What the annotators said of a question."""
+    """The answers that the annotators gave to a question."""
 
     text: str
     annotators: int

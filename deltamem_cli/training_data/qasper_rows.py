@@ -35,7 +35,7 @@ class Section(RowModel):
 
 
 class Answer(RowModel):
-    """What one annotator found."""
+    """The answer of one annotator."""
 
     unanswerable: bool
     extractive_spans: list[Text]

@@ -26,7 +26,7 @@ class RecallData:
     size: Annotated[int, Ge(1)]
     """Training dialogues; none is seen twice."""
     seed: Annotated[int, Ge(0)]
-    """Of the world."""
+    """Seed of the world."""
     max_facts: Facts
     """Statements in a dialogue at most."""
     held_out: Annotated[int, Ge(0)]

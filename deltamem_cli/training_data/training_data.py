@@ -1,4 +1,4 @@
-"""What a source of training data hands over, and what is said of it."""
+"""Training data as a source hands it over, with the facts that describe it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["DataSource", "PublishedData", "TrainingData", "split_off"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """What is trained on, what is held out, and where both come from."""
+    """Episodes to train on, episodes held out, and where both come from."""
 
     episodes: Episodes[Episode]
     held_out: Sequence[Episode]
@@ -46,11 +46,11 @@ class PublishedData(DataSource, Protocol):
     """Data that somebody released, which `deltamem fetch data=NAME` downloads."""
 
     def sources(self) -> Sequence[HubSource]:
-        """Where it is published; none if the user gave a copy."""
+        """The published data sets; none if the user gave a copy."""
 
 
 def split_off(episodes: Sequence[Episode], held_out: int, *, name: str) -> int:
-    """How many of ``episodes`` are trained on when the last ``held_out`` are only evaluated on.
+    """Number of ``episodes`` to train on when the last ``held_out`` are only evaluated on.
 
     Raises:
         InvalidInput: none is left; ``name`` is where they come from.
