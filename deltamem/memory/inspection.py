@@ -181,29 +181,33 @@ def write_layer(
     whole = layer(hidden, state, valid=None, segments=segments, write=True)
     done = []
     for span in spans:
-        part = hidden[:, span]
-        parts: list[Projected] = []
-
-        def project(x: Tensor, parts: list[Projected] = parts) -> Projected:
-            parts.append(layer.project(x))
-            return parts[-1]
-
-        shape = (1, part.shape[1], *state.shape[1:3])
-        result = layer.config.writer.write(
-            project,
-            state.new_zeros(shape),  # the reads of a segment writer are those of the whole pass
-            part.float(),
-            state,
-            valid=None,
-            segments=None if segments is None else segments[:, span],
-        )
-        state = result.state
-        done.append(
-            LayerWrite(
-                state=state,
-                writes=sum(p.write.numel() for p in parts),
-                write_sum=sum(float(p.write.sum()) for p in parts),
-                keep_sum=sum(float(p.keep.sum()) for p in parts),
-            )
-        )
+        inside = None if segments is None else segments[:, span]
+        done.append(_write_span(layer, hidden[:, span], state, segments=inside))
+        state = done[-1].state
     return whole.reads, done
+
+
+def _write_span(
+    layer: LayerMemory, hidden: Tensor, state: Tensor, *, segments: Tensor | None
+) -> LayerWrite:
+    parts: list[Projected] = []
+
+    def project(x: Tensor) -> Projected:
+        parts.append(layer.project(x))
+        return parts[-1]
+
+    result = layer.config.writer.write(
+        project,
+        # the reads of a segment writer are those of the whole pass
+        state.new_zeros(1, hidden.shape[1], *state.shape[1:3]),
+        hidden.float(),
+        state,
+        valid=None,
+        segments=segments,
+    )
+    return LayerWrite(
+        state=result.state,
+        writes=sum(p.write.numel() for p in parts),
+        write_sum=sum(float(p.write.sum()) for p in parts),
+        keep_sum=sum(float(p.keep.sum()) for p in parts),
+    )

@@ -54,11 +54,7 @@ def write_windows(
     """
     unit = attached.memory.config.writer.segment_unit
     start = [0] * len(rendered) if start is None else start
-    cuts = []
-    for r, first in zip(rendered, start, strict=True):
-        segments = None if unit is None else r.segments(unit)[first:]
-        slices, split = split_windows(len(r.ids) - first, window, segments=segments)
-        cuts.append(([slice(s.start + first, s.stop + first) for s in slices], split))
+    cuts = [_cut(r, first, unit, window) for r, first in zip(rendered, start, strict=True)]
     for number in range(max((len(slices) for slices, _ in cuts), default=0)):
         rows = [i for i, (slices, _) in enumerate(cuts) if number < len(slices)]
         at = [cuts[i][0][number] for i in rows]
@@ -78,6 +74,13 @@ def write_windows(
         for r, first, (slices, split) in zip(rendered, start, cuts, strict=True)
     ]
     return state, written
+
+
+def _cut(rendered: Rendered, first: int, unit: str | None, window: int) -> tuple[list[slice], int]:
+    """Windows of a history from token ``first`` on, and how many segments they cut."""
+    segments = None if unit is None else rendered.segments(unit)[first:]
+    slices, split = split_windows(len(rendered.ids) - first, window, segments=segments)
+    return [slice(s.start + first, s.stop + first) for s in slices], split
 
 
 def segment_ids(

@@ -190,7 +190,6 @@ def collate(
     Raises:
         InvalidInput: a prompt with its answer is longer than ``read_length``.
     """
-    device = backbone.device
     encoded = [
         encode(backbone, e, segment_unit=segment_unit, write_length=write_length)
         if isinstance(e, Episode)
@@ -199,12 +198,18 @@ def collate(
     ]
     lengths = ((e.id, len(prompt) + len(answer)) for e in encoded for prompt, answer in e.asks)
     check_read_length(lengths, read_length)
+    return _padded(backbone, encoded, segmented=segment_unit is not None)
+
+
+def _padded(backbone: Backbone, encoded: Sequence[EncodedEpisode], *, segmented: bool) -> Batch:
+    """Tensors in which each history stands once."""
+    device = backbone.device
     shared = Counter(e.history for e in encoded if e.write_ids)
     write_ids, write_mask = left_pad(
         [ids for ids, _ in shared], fill=backbone.pad_id, device=device
     )
     segments = None
-    if segment_unit is not None:
+    if segmented:
         segments = left_pad([spans for _, spans in shared], fill=-1, device=device)[0]
     row = {history: number for number, history in enumerate(shared)}
     asks = [(row.get(e.history, len(row)), *ask) for e in encoded for ask in e.asks]
