@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import secrets
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 
 from deltamem_base.faults import CannotWrite
 
-__all__ = ["atomically", "sync", "why", "write_bytes", "write_json", "write_text"]
+__all__ = ["atomically", "folder_beside", "sync", "why", "write_bytes", "write_json", "write_text"]
 
 MACHINE = int(hashlib.sha256(platform.node().encode()).hexdigest(), 16) % 10**6
 """Short name of this machine: a process number means nothing on another."""
@@ -38,7 +39,7 @@ def atomically(path: Path) -> Iterator[Path]:
         CannotWrite: of an OSError in the block; what was at ``path`` is untouched, and the part is
             removed, for it takes room.
     """
-    part = path.with_name(f".{path.name}.{MACHINE}-{os.getpid()}-{secrets.randbelow(10**12)}.part")
+    part = _part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_orphans(path)
@@ -52,6 +53,26 @@ def atomically(path: Path) -> Iterator[Path]:
         if isinstance(fault, OSError):
             raise CannotWrite(f"{path} cannot be written ({why(fault)})") from fault
         raise
+
+
+@contextmanager
+def folder_beside(path: Path) -> Iterator[Path]:
+    """An empty folder of this process's beside ``path``, which is gone after the block.
+
+    For libraries that write files themselves; what is whole is then renamed out of it. Such folders
+    of dead processes of this machine are removed.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_orphans(path)
+    folder = _part_of(path)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> Path:
@@ -83,10 +104,18 @@ def why(fault: Exception) -> str:
     return getattr(fault, "strerror", None) or str(fault)
 
 
+def _part_of(path: Path) -> Path:
+    """A name that nobody can foresee, and that tells which process made it."""
+    return path.with_name(f".{path.name}.{MACHINE}-{os.getpid()}-{secrets.randbelow(10**12)}.part")
+
+
 def _remove_orphans(path: Path) -> None:
     for place in path.parent.iterdir():
         found = PART.fullmatch(place.name)
         if found and found["name"] == path.name and not _runs(int(found["pid"])):
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place, ignore_errors=True)
+                continue
             with suppress(OSError):
                 place.unlink()
 

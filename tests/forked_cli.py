@@ -58,7 +58,7 @@ class Ended:
     said: str
     """On stdout and stderr."""
     places: Sequence[str]
-    """What it touched, with numbers left out: ``write checkpoints/.step-#.part/trainer.json``."""
+    """What it touched, with numbers left out: ``write .step-#.#-#-#.part/trainer.json``."""
     seconds: float
     """Since the command line began."""
 

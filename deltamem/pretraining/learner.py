@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from deltamem.training.learner import Learner
 from deltamem.training.objective import Objective, answer_objective
 from deltamem_base.faults import CannotWrite, InvalidInput
 from deltamem_base.ranges import check_fields
-from deltamem_base.whole_files import atomically, sync, why
+from deltamem_base.whole_files import atomically, folder_beside, sync, why
 
 __all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
 
@@ -118,18 +117,17 @@ class BackboneLearner(Learner[TokenSequence, TokenBatch]):
 
         bars = logging.is_progress_bar_enabled()
         logging.disable_progress_bar()
-        part = folder / ".part"  # safetensors leaves more where it is killed
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            self.model.to(torch.bfloat16).save_pretrained(part)
-            self.tokenizer.save_pretrained(part)
-            for file in part.iterdir():
-                sync(file)
-                file.replace(folder / file.name)
+            # safetensors leaves more beside a file when it is killed
+            with folder_beside(folder / "model") as part:
+                self.model.to(torch.bfloat16).save_pretrained(part)
+                self.tokenizer.save_pretrained(part)
+                for file in part.iterdir():
+                    sync(file)
+                    file.replace(folder / file.name)
         except (OSError, SafetensorError) as fault:
             raise CannotWrite(f"{folder} cannot be written ({why(fault)})") from fault
         finally:
-            shutil.rmtree(part, ignore_errors=True)
             if bars:
                 logging.enable_progress_bar()
         rows = "\n".join(f"| {name} | {value} |" for name, value in card.items())

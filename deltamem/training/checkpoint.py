@@ -24,7 +24,7 @@ from torch import Tensor
 
 from deltamem_base.faults import CannotWrite, InvalidInput, Partial
 from deltamem_base.typed_json import read_typed
-from deltamem_base.whole_files import sync, why
+from deltamem_base.whole_files import folder_beside, sync, why
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
@@ -75,15 +75,12 @@ class Checkpoints:
             CannotWrite: it cannot be written; earlier ones are untouched.
         """
         final = self.folder / f"step-{checkpoint.step:08d}"
-        part = self.folder / f".{final.name}.part"
         try:
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            self._write(checkpoint, part)
-            shutil.rmtree(final, ignore_errors=True)
-            part.replace(final)
+            with folder_beside(final) as part:
+                self._write(checkpoint, part)
+                shutil.rmtree(final, ignore_errors=True)
+                part.replace(final)
         except (OSError, SafetensorError) as fault:
-            shutil.rmtree(part, ignore_errors=True)
             raise CannotWrite(f"the checkpoint {final} cannot be written ({why(fault)})") from fault
         for path in self._passed_over:
             if path != final:

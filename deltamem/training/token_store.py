@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
@@ -30,7 +29,7 @@ from deltamem.training.collate import EncodedEpisode, check_read_length
 from deltamem.training.episodes import Episode, Episodes, episodes_sha
 from deltamem_base import sentences
 from deltamem_base.faults import InvalidInput
-from deltamem_base.whole_files import sync
+from deltamem_base.whole_files import folder_beside, sync
 
 __all__ = ["tokenise"]
 
@@ -76,7 +75,6 @@ def tokenise(
     columns: Columns | None = None
     try:
         with locked(path.with_suffix(".lock"), wait=True):
-            shutil.rmtree(_part(path), ignore_errors=True)
             columns = _open(path, on_note)
             if columns is None:
                 columns = _encode_all(episodes, encode, on_episode)
@@ -172,20 +170,12 @@ def _encode_all(
 
 
 def _save(columns: Columns, path: Path) -> None:
-    folder = _part(path)
-    part = folder / path.name
-    folder.mkdir()
-    try:
+    # safetensors leaves more beside a file when it is killed
+    with folder_beside(path) as folder:
+        part = folder / path.name
         save_file(dict(columns), part, metadata={"sha256": _digest(columns)})
         sync(part)
         part.replace(path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _part(path: Path) -> Path:
-    """The folder in which a file is made: safetensors leaves more there when it is killed."""
-    return path.with_suffix(".part")
 
 
 def _open(path: Path, on_note: Callable[[str], None]) -> Columns | None:

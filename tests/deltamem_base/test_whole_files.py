@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from deltamem_base.faults import CannotWrite
-from deltamem_base.whole_files import MACHINE, atomically, write_json, write_text
+from deltamem_base.whole_files import (
+    MACHINE,
+    atomically,
+    folder_beside,
+    write_json,
+    write_text,
+)
 
 DIES_WHILE_WRITING = """
 import os, signal, sys
@@ -99,3 +105,28 @@ def dead_process() -> int:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
     return process.pid
+
+
+def test_a_folder_beside_a_file_is_ones_own_and_gone_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    with folder_beside(path) as folder, folder_beside(path) as other:
+        assert folder != other
+        assert folder.parent == tmp_path
+        (folder / "part").write_text("whole")
+        (folder / "part").replace(path)
+        (folder / "left").touch()
+    assert [place.name for place in tmp_path.iterdir()] == ["file"]
+    orphan = tmp_path / f".file.{MACHINE}-{dead_process()}-1.part"
+    orphan.mkdir()
+    (orphan / "left").touch()
+    with folder_beside(path):
+        assert not orphan.exists()
+
+
+def test_a_link_in_the_name_of_a_dead_process_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "kept").touch()
+    (tmp_path / f".file.{MACHINE}-{dead_process()}-1.part").symlink_to(victim)
+    with folder_beside(tmp_path / "file"):
+        assert (victim / "kept").exists()

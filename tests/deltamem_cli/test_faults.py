@@ -221,14 +221,27 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(forked: ForkedCli, tmp_path
     runs.finish(ended)
 
 
+STEP = "checkpoints/.step-#.#-#-#.part"
 BEGINNING = "it starts from the beginning"
 TRAIN_FULL = [
     # place, coming, room, what is said, where the run goes on
     ("write runs/.tokens/#.lock", 1, 0, "the tokens cannot be kept in", BEGINNING),
     ("write runs/.tokens/#.lock", 1, 0, "train.jsonl cannot be written", BEGINNING),
     ("write runs/train__tiny__tsw__#/train.jsonl", 2, 300, "train.jsonl cannot", BEGINNING),
-    ("read checkpoints/.step-#.part/learner.safetensors", 1, 9000, "step-00000002", BEGINNING),
-    ("write checkpoints/.step-#.part/trainer.json", 2, 9, "step-00000004 cannot", "after step 2"),
+    (
+        f"read {STEP}/learner.safetensors",
+        1,
+        9000,
+        "step-00000002",
+        BEGINNING,
+    ),
+    (
+        f"write {STEP}/trainer.json",
+        2,
+        9,
+        "step-00000004 cannot",
+        "after step 2",
+    ),
     ("write runs/train__tiny__tsw__#/train.jsonl", 1, 0, "train.jsonl cannot", "after step 2"),
     ("mkdir runs/train__tiny__tsw__#/adapter", 1, 999, ".safetensors cannot", "after step 6"),
     (
@@ -252,7 +265,7 @@ EVAL_FULL = [
 
 
 PRETRAIN_FULL = [
-    ("mkdir pretrain-#/checkpoints/.step-#.part", 1, 0, "step-00000002 cannot", BEGINNING),
+    (f"mkdir pretrain-#/{STEP}", 1, 0, "step-00000002 cannot", BEGINNING),
     ("mkdir runs/pretrain-#/model", 1, 99, "model cannot be written", "after step 6"),
     ("fill pretrain-#/model/.README.md.#-#-#.part", 1, 99, "README.md cannot", "after step 6"),
 ]
