@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from deltamem_cli.errors import UsageError
@@ -31,13 +32,14 @@ __all__ = [
 def load_backbone(request: BackboneRequest, console: Console) -> Any:
     """The backbone, after a line on what is waited for; the embedded one is there at once."""
     from deltamem.backbone import weight_files
+    from deltamem_base.hub import hub_answers
 
     if request.id is not None:
-        here = bool(weight_files(**request.source))
-        console.note(
-            f"{'loading' if here else 'downloading and loading'} model={request.name} "
-            f"({request.id}) ..."
-        )
+        named = f"model={request.name} ({request.id}) ..."
+        if weight_files(**request.source):
+            console.note(f"loading {named}")
+        elif not Path(request.id).exists() and hub_answers():
+            console.note(f"downloading and loading {named}")
     return request.load()
 
 
