@@ -7,11 +7,16 @@ fault; the runner goes on in halves until it can name that one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from evaluations.sample import Decoding, History, Prompt
 
-__all__ = ["Answer", "LookedUp", "MemoryMethod", "WriteReport"]
+__all__ = ["Answer", "LookedUp", "MemoryMethod", "SizedReport", "WriteReport", "WritingAnswer"]
+
+Finish = Literal["stop", "length", "window"]
+"""End of an answer: by a stop token, its limit of new tokens, or the model's window."""
+Side = Literal["start", "end", "middle"]
+"""A part of a history."""
 
 
 class WriteReport(Protocol):
@@ -37,8 +42,8 @@ class WriteReport(Protocol):
         """Tokens of it that stay in view."""
 
     @property
-    def cut_side(self) -> str | None:
-        """Which part was cut from view; None when nothing was."""
+    def cut_side(self) -> Side | None:
+        """Part that was cut from view; None when nothing was."""
 
     @property
     def cut_tokens(self) -> int:
@@ -69,12 +74,30 @@ class Answer(Protocol):
         """Wall time, a share of the batch's."""
 
     @property
-    def finish(self) -> str:
+    def finish(self) -> Finish:
         """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
 
     @property
     def opened_thinking(self) -> bool:
         """Whether the prompt ended with an opened ``<think>``, which the text then goes on with."""
+
+
+@runtime_checkable
+class SizedReport(Protocol):
+    """A report of a method whose histories leave more or less behind."""
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that the history left behind."""
+
+
+@runtime_checkable
+class WritingAnswer(Protocol):
+    """An answer that was written to the memory as well."""
+
+    @property
+    def written_tokens(self) -> int:
+        """Tokens of the question and the answer that went into the memory."""
 
 
 @runtime_checkable
@@ -113,8 +136,7 @@ class MemoryMethod(Protocol):
     def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
         """Answer questions about any of the histories, in the order given.
 
-        An answer may also say ``written_tokens``: how many of the question's and its own tokens
-        went into the memory.
+        An answer may also be a :class:`LookedUp` or a :class:`WritingAnswer`.
         """
 
     def state_dict(self) -> Mapping[str, Any]:

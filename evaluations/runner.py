@@ -11,11 +11,10 @@ from deltamem_base.faults import Fault, InvalidInput
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
 from evaluations.memory_limits import free_memory, out_of_memory
-from evaluations.method import Answer, MemoryMethod, WriteReport
-from evaluations.records.losses import loss_fields
+from evaluations.method import MemoryMethod, WriteReport
+from evaluations.records.answered import line_of
 from evaluations.records.store import SampleStore
 from evaluations.sample import Decoding, History, Sample, prompt_of
-from evaluations.thinking import whole
 
 __all__ = ["Plan", "Progress", "plan_samples", "run", "run_history"]
 
@@ -87,14 +86,15 @@ def run(
         The scored samples, in the order of the benchmark.
     """
     samples = plan_samples(benchmark, plan.limit)
-    missing = [sample for sample in samples if sample.id not in store.rows]
+    missing = [sample for sample in samples if sample.id not in store.lines]
     loop = _Loop(benchmark, method, store, plan=plan, on_note=on_note)
     loop.report = progress or (lambda done, total, note="": None)
     loop.done, loop.total = len(samples) - len(missing), len(samples)
     loop.tell()
     for groups in _batches(benchmark, missing, plan.batch_size):
         loop.run_groups(groups)
-    return [Scored(sample=s, scores=store.rows[s.id]["scores"]) for s in samples]
+    store.check_in_place()
+    return [Scored(sample=s, scores=store.lines[s.id].scores) for s in samples]
 
 
 class _Loop:
@@ -172,19 +172,21 @@ class _Loop:
             self.asks = self._smaller(fault, len(batch), what="questions answered")
             self._halve(again, batch)
             return
-        rows = [
-            _row(
+        lines = [
+            line_of(
                 self.benchmark,
                 sample,
                 answer,
                 written[i],
-                decoding,
+                decoding=decoding,
                 share=len(groups[i].samples),
+                key=self.store.key,
+                origin=self.store.origin,
             )
             for (i, sample), answer in zip(batch, answers, strict=True)
         ]
-        self.store.append(rows)
-        self.done += len(rows)
+        self.store.append(lines)
+        self.done += len(lines)
         self.tell()
 
     def tell(self) -> None:
@@ -261,39 +263,3 @@ def run_history(
     question = max(max(len(s.question) for s in samples), QUESTION_TOKENS)
     answer = max(benchmark.decoding(s).max_new_tokens for s in samples)
     return replace(history, reserve=question + answer)
-
-
-def _row(
-    benchmark: Benchmark,
-    sample: Sample,
-    answer: Answer,
-    written: WriteReport,
-    decoding: Decoding,
-    *,
-    share: int,
-) -> dict[str, Any]:
-    """One line of the store. ``share``: questions among which the writing is divided."""
-    prediction = whole(answer.text, opened=answer.opened_thinking)
-    return {
-        "id": sample.id,
-        "history_id": sample.history_id,
-        "groups": list(sample.groups),
-        "question": None if benchmark.confidential else sample.question,
-        "asked": None if benchmark.confidential else sample.asked,
-        "metadata": dict(sample.metadata),
-        "references": list(sample.references),
-        "prediction": prediction,
-        "scores": benchmark.score(sample, prediction),
-        "finish": answer.finish,
-        "decoding": vars(decoding),
-        "prompt_tokens": answer.prompt_tokens,
-        "new_tokens": answer.new_tokens,
-        "history_tokens": written.original_tokens,
-        "shown_tokens": written.shown_tokens,
-        "written_tokens": written.written_tokens,
-        "answer_written_tokens": getattr(answer, "written_tokens", 0),
-        **loss_fields(written, answer),
-        "state_bytes": getattr(written, "state_bytes", None),
-        "write_seconds": written.seconds / share,
-        "answer_seconds": answer.seconds,
-    }

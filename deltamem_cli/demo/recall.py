@@ -14,6 +14,7 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import options
 
 if TYPE_CHECKING:
+    from evaluations.metrics.statistics import GroupMean
     from evaluations.records.record import Record
     from evaluations.reporting import Table
 
@@ -121,19 +122,19 @@ def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
     columns += ["two hops", "updates", "tokens in prompt", "trained", "state bytes"]
     lines = []
     for row, record in zip(rows, records, strict=True):
-        groups = record.metrics["em"]["groups"]
+        groups = record.metrics["em"].groups
         cost = record.cost
         lines.append(
             [
                 row.label,
                 *(_percent(groups[kind]) for kind in kinds),
-                f"{cost['prompt_tokens']:.0f}",
-                f"{cost['trained_parameters']:,}",
-                f"{cost['state_bytes']:,}",
+                f"{cost.prompt_tokens or 0:.0f}",
+                f"{cost.trained_parameters:,}",
+                f"{cost.state_bytes:,}",
             ]
         )
-    n = records[0].metrics["em"]["groups"]
-    sizes = ", ".join(f"{kind} {n[kind]['n']}" for kind in kinds)
+    n = records[0].metrics["em"].groups
+    sizes = ", ".join(f"{kind} {n[kind].n}" for kind in kinds)
     notes = [
         f"± is a 95 % interval over dialogues; questions: {sizes}",
         "δ-mem rows hold nothing of the dialogue but the state; zero, foreign, shuffled and "
@@ -143,7 +144,7 @@ def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
     return Table(columns=columns, rows=lines, notes=notes)
 
 
-def _percent(group: Any) -> str:
+def _percent(group: GroupMean) -> str:
     from evaluations.reporting import percent
 
-    return percent(group["mean"], group["lo"], group["hi"], digits=0)
+    return percent(group.mean, group.lo, group.hi, digits=0)

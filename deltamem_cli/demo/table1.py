@@ -143,12 +143,12 @@ def _figures(cell: Cell, record: Record) -> list[str]:
     return [
         _family(cell.method),
         record.context,
-        percent(metric["mean"], *metric["ci95"]),
-        f"{cost['prompt_tokens']:.0f}",
-        f"{cost['trained_parameters']:,}",
-        _whole(cost["state_bytes"]),
-        f"{cost['write_seconds']:.3f}",
-        f"{cost['answer_seconds']:.3f}",
+        percent(metric.mean, *metric.ci95),
+        f"{cost.prompt_tokens or 0:.0f}",
+        f"{cost.trained_parameters:,}",
+        _whole(cost.state_bytes),
+        f"{cost.write_seconds or 0:.3f}",
+        f"{cost.answer_seconds or 0:.3f}",
     ]
 
 
@@ -159,8 +159,8 @@ def _whole(value: float | int | None) -> str:
 def _sizes(records: Sequence[Record]) -> str:
     metric = records[0].metrics[records[0].primary_metric]
     return (
-        f"± is a 95 % interval over dialogues; {metric['n']} questions about "
-        f"{metric['clusters']} dialogues; state bytes per history; seconds on this machine, per "
+        f"± is a 95 % interval over dialogues; {metric.n} questions about "
+        f"{metric.clusters} dialogues; state bytes per history; seconds on this machine, per "
         "question, the writing of a history shared among its questions"
     )
 

@@ -105,8 +105,9 @@ def _took(outcome: Any, job: Job) -> float | None:
 
     if outcome is None or outcome.path is None or job.kind != "eval":
         return None
-    cost, n = (record := read_record(Path(outcome.path))).cost, record.n["scored"]
-    return n * (float(cost["write_seconds"] or 0) + float(cost["answer_seconds"] or 0))
+    record = read_record(Path(outcome.path))
+    each = (record.cost.write_seconds or 0) + (record.cost.answer_seconds or 0)
+    return record.n.scored * each
 
 
 def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Any:

@@ -16,9 +16,9 @@ from deltamem_cli.settings.compose import compose_each, method_settings
 from deltamem_cli.settings.identity import plain
 
 if TYPE_CHECKING:
-    from evaluations.comparison import Run
     from evaluations.paper.numbers import Column, Published, Table
     from evaluations.paper.verdict import Judgement, Measured
+    from evaluations.records.stored import Run
 
 __all__ = ["Judged", "judge_table"]
 
@@ -126,7 +126,7 @@ class _Judge:
 def _read(record: str) -> Run | str:
     """A run, or why it cannot be read."""
     from deltamem_base.faults import Fault
-    from evaluations.comparison import read_run
+    from evaluations.records.stored import read_run
 
     try:
         return read_run(Path(record))

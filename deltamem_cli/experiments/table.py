@@ -64,10 +64,10 @@ def _cell(
     if record is None:
         return "failed" if outcomes[cell.key].fault else "–"
     if measure is not None:
-        value = record.cost.get(measure)
+        value = record.cost.named(measure)
         return "–" if value is None else f"{value:,.1f}"
-    metric = record.metrics.get(record.primary_metric)
-    return "–" if metric is None else percent(metric["mean"], *metric["ci95"])
+    metric = record.primary
+    return "–" if metric is None else percent(metric.mean, *metric.ci95)
 
 
 def _notes(

@@ -88,24 +88,24 @@ def _result(record: Record) -> Any | None:
 
     from deltamem.adapter.source import HUB_ID
 
-    metric = record.metrics.get(record.primary_metric)
+    metric = record.primary
     if metric is None or record.control != "none":
         return None
-    data = record.provenance.get("data", {})
-    published = HUB_ID.fullmatch(str(data.get("source")))
-    low, high = (round(100 * end, 2) for end in metric["ci95"])
-    questions = f"{metric['n']} questions about {metric['clusters']} histories"
+    data = record.provenance.data
+    published = HUB_ID.fullmatch(data.source)
+    low, high = (round(100 * end, 2) for end in metric.ci95)
+    questions = f"{metric.n} questions about {metric.clusters} histories"
     return EvalResult(
         task_type="text-generation",
-        dataset_type=data["source"] if published else record.bench,
+        dataset_type=data.source if published else record.bench,
         dataset_name=record.bench,
-        dataset_revision=data.get("revision") if published else None,
+        dataset_revision=data.revision if published else None,
         metric_type=record.primary_metric,
         metric_name=(
             f"{record.primary_metric} in %, context={record.context}, 95 % interval "
             f"{low:g} to {high:g} ({questions})"
         ),
-        metric_value=round(100 * metric["mean"], 2),
+        metric_value=round(100 * metric.mean, 2),
         metric_args={
             "ci95": [low, high],
             "context": record.context,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,12 +97,11 @@ def _bare(record: Record, fingerprint: str | None) -> bool:
     """Whether this is the backbone without any memory."""
     from evaluations.reporting.attribution import REFERENCE
 
-    method: Mapping[str, object] = record.provenance.get("method", {})
-    family = record.config.get("method", {}).get("family")
-    same = method.get("model_fingerprint") == fingerprint
-    return bool(same and family == REFERENCE and record.control == "none")
+    made = record.provenance
+    same = made.backbone.model_fingerprint == fingerprint
+    return same and made.method.family == REFERENCE and record.control == "none"
 
 
 def _questions(record: Record) -> tuple[str, str, int]:
     """Two records with the same answered the same questions, by the same rules."""
-    return record.bench, record.fingerprint, record.n["expected"]
+    return record.bench, record.fingerprint, record.n.expected

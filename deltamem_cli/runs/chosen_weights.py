@@ -10,12 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.requests import WeightsRequest
 from deltamem_cli.settings.paths import without_machine
+
+if TYPE_CHECKING:
+    from evaluations.records.provenance import Weights
 
 __all__ = ["Chosen", "adapter_of_sha", "choose_adapter", "choose_weights", "named_weights"]
 
@@ -30,18 +33,19 @@ class Chosen:
     folder: Path
     source: str
     """A folder, or ``OWNER/NAME@COMMIT``."""
-    how: str
+    how: Literal["named", "trained", "released"]
     """``named``, ``trained`` (found among the runs) or ``released`` (by the backbone's yaml)."""
     notes: tuple[str, ...] = ()
     """Sentences for whoever started the run."""
 
-    def recorded(self, sha: str | None) -> dict[str, str | None]:
-        """What a record says, with the ``sha`` of the weights: no folder of this machine."""
+    def recorded(self, sha: str | None) -> Weights:
+        """Their entry in a record, with their ``sha``: no folder of this machine."""
         from deltamem.adapter.source import HUB_COMMIT
+        from evaluations.records.provenance import Weights
 
         hub = HUB_COMMIT.fullmatch(self.source)
         source = self.source if hub else without_machine(self.folder)
-        return {"source": source, "chosen": self.how, "sha": sha}
+        return Weights(source=source, chosen=self.how, sha=sha)
 
     def shown(self, sha: str | None) -> str:
         """Where they come from and which they are, in a few words."""
@@ -187,7 +191,7 @@ def named_weights(adapter: str | None, *, released: Mapping[str, str]) -> Chosen
     return _located(adapter, how="released" if adapter in released.values() else "named")
 
 
-def _located(name: str, *, how: str) -> Chosen:
+def _located(name: str, *, how: Literal["named", "released"]) -> Chosen:
     """A folder or a repository of the hub, whose commit is said where the name has none."""
     from deltamem.adapter.source import adapter_folder, pinned_source
 

@@ -55,8 +55,10 @@ def run_evaluation(
 
 def evaluate(request: EvaluationRequest, console: Console) -> Record:
     """Run one evaluation, going on from what is stored, and write its record."""
-    from evaluations.records.provenance import reset_peak_memory
-    from evaluations.records.record import RECORD, make_record
+    from evaluations.records.environment import reset_peak_memory
+    from evaluations.records.making import Made, make_record
+    from evaluations.records.provenance import BackboneIdentity, MethodIdentity
+    from evaluations.records.record import RECORD
     from evaluations.records.store import SampleStore
     from evaluations.runner import Plan, plan_samples, run
 
@@ -76,7 +78,7 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
     folder = request.runs / identity["cell"]
     started = time.monotonic()
     with SampleStore(folder, key=key, numerics=backbone.numerics) as store:
-        if len(store.rows) == expected:
+        if len(store.lines) == expected:
             console.note(f"{folder} is complete already")
         with flushed_denormals(), console.progress(identity["cell"].rpartition("__")[0]) as tick:
             plan = Plan(
@@ -90,17 +92,24 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
         record = make_record(
             benchmark,
             scored,
-            store.rows,
+            store.lines,
             expected=expected,
             identity={
                 **identity,
                 "limited": request.limit is not None,
                 "path": str(folder / RECORD),
             },
-            described=described,
-            weights=None if chosen is None else chosen.recorded(sha_of(described)),
-            deviations=[*_deviations(request, backbone), *notes],
-            seconds=time.monotonic() - started,
+            made=Made(
+                method=MethodIdentity.of(
+                    method.describe(),
+                    family=request.method.family,
+                    natural_context=request.method.natural_context,
+                ),
+                backbone=BackboneIdentity(**backbone.identity),
+                weights=None if chosen is None else chosen.recorded(sha_of(described)),
+                deviations=[*_deviations(request, backbone), *notes],
+                seconds=time.monotonic() - started,
+            ),
         )
     places = [folder / RECORD]
     if record.complete and not record.limited and request.results is not None:
@@ -118,7 +127,7 @@ def _write(record: Record, places: Sequence[Path]) -> None:
             write_json(place, {**record.to_json(), "path": without_machine(Path(record.path))})
     except CannotWrite as fault:
         raise Partial(
-            f"{fault}; all {record.n['scored']} samples are kept: make room and run the same "
+            f"{fault}; all {record.n.scored} samples are kept: make room and run the same "
             "command again"
         ) from fault
 
@@ -139,7 +148,7 @@ def _identity(request: EvaluationRequest, described: Mapping[str, Any], key: str
     shown = ("bench", "model", "method", "writer", "context", "control")
     parts = [str(names[part]) for part in shown if names[part] is not None]
     cell = "__".join([*parts, key[:8]])
-    return {"cell": cell, **names, "config": dict(request.recorded)}
+    return {"cell": cell, "key": key, **names, "config": dict(request.recorded)}
 
 
 def _batch_size(size: int | str, benchmark: Any, backbone: Any) -> int:

@@ -38,7 +38,7 @@ def eval_command(record: Record, what: str) -> str:
         parts.append("method")
     words = [*eval_words(record, chosen, parts=parts), *words, f"seed={record.seed:d}"]
     if record.limited:
-        words.append(f"limit={record.n['expected']:d}")
+        words.append(f"limit={record.n.expected:d}")
     command = "deltamem eval " + " ".join(map(shlex.quote, words))
     sha = (record.weights_sha or "")[:8]
     return f"{command} (FOLDER: adapter @{sha})" if UNKNOWN in words else command
@@ -63,8 +63,9 @@ def _bare_backbone() -> str:
 def _adapter(record: Record) -> list[str]:
     """The adapter that was named or released; of a folder a record knows no more than its name."""
     named = record.config.get("adapter")
-    known = record.provenance.get("weights") or {}
+    weights = record.provenance.weights
     released = record.config.get("model", {}).get("adapters", {}).get(record.writer)
-    if known.get("chosen") == "released" or (named is not None and named == released):
+    chosen = None if weights is None else weights.chosen
+    if chosen == "released" or (named is not None and named == released):
         return ["adapter=${model.adapters." + str(record.writer) + "}"]
     return [] if named is None else [UNKNOWN]

@@ -87,17 +87,17 @@ def _watch(
     benchmark.load()
     _same("benchmark (protocol and data)", benchmark.fingerprint(), record.fingerprint)
     backbone = load_backbone(request.backbone, console)
-    stored = record.provenance["method"]
-    _same("backbone", backbone.fingerprint, stored["model_fingerprint"])
+    made = record.provenance
+    _same("backbone", backbone.fingerprint, str(made.backbone.model_fingerprint))
     chosen = None
     if places:
         before = record.config.get("adapter")
         names = [] if before is None else [before]
-        sha = stored["adapter_sha"]
+        sha = str(made.method.adapter_sha)
         chosen = adapter_of_sha(request.weights, sha, folders=places, names=names)
     method = assemble_method(request, backbone, chosen=chosen)
-    _same("adapter", method.memory.sha, stored["adapter_sha"])
-    samples = benchmark.samples()[: record.n["expected"]]
+    _same("adapter", method.memory.sha, str(made.method.adapter_sha))
+    samples = benchmark.samples()[: record.n.expected]
     order = list(dict.fromkeys(sample.history_id for sample in benchmark.samples()))
     asked = list(dict.fromkeys(sample.history_id for sample in samples))
     name = asked[0] if history is None else history

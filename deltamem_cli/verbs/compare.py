@@ -33,7 +33,8 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say whether B is better than A, question by question: deltamem compare runs/A runs/B."""
-    from evaluations.comparison import compare_runs, flips, read_run
+    from evaluations.comparison import compare_runs, flips
+    from evaluations.records.stored import read_run
     from evaluations.reporting import markdown
 
     console = make_console(as_json=as_json)

@@ -44,12 +44,11 @@ def eval_(
 
 
 def _line(record: Record) -> str:
-    metric = record.metrics.get(record.primary_metric)
+    metric = record.primary
     if metric is None:
         return f"{record.cell}: no {record.primary_metric} (no sample of its kind)"
-    low, high = metric["ci95"]
-    what = f"{metric['n']} questions, {metric['clusters']} histories"
+    low, high = metric.ci95
+    what = f"{metric.n} questions, {metric.clusters} histories"
     return (
-        f"{record.cell}: {record.primary_metric} {metric['mean']:.4f} "
-        f"[{low:.4f}, {high:.4f}] ({what})"
+        f"{record.cell}: {record.primary_metric} {metric.mean:.4f} [{low:.4f}, {high:.4f}] ({what})"
     )

@@ -97,8 +97,8 @@ def _inspect(
 def _inspect_run(
     what: Path, settings: Sequence[str], console: Console, *, history: str | None, out: Path | None
 ) -> None:
-    from evaluations.comparison import read_run
     from evaluations.figures.heatmaps import draw_heatmaps
+    from evaluations.records.stored import read_run
 
     record = read_run(what).record
     folder = what if what.is_dir() else what.parent

@@ -14,6 +14,7 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.verbs.options import Json, Quiet, make_console
 
 if TYPE_CHECKING:
+    from evaluations.records.record import Record
     from evaluations.reporting import Report
 
 __all__ = ["FORMATS", "report"]
@@ -77,7 +78,6 @@ def _report(
     """
     from deltamem_base.whole_files import write_text
     from deltamem_cli.published_numbers import paper_file
-    from deltamem_cli.runs.missing_runs import eval_command
     from evaluations.paper.numbers import Paper
     from evaluations.reporting import SampleReader, attribute, collect, make_report
     from evaluations.reporting.as_json import json_content
@@ -102,7 +102,7 @@ def _report(
         paper=Paper.read(paper_file()),
         reader=reader,
         attributions=attributions,
-        command=eval_command,
+        command=_command,
         notes=left_out,
     )
     if chosen == PAGE:
@@ -114,6 +114,18 @@ def _report(
         console.result(text)
     console.json(json_content(made))
     console.wrote(write_text(out or searched[0] / FORMATS[chosen], text))
+
+
+def _command(record: Record, what: str) -> str:
+    """The command for what is missing beside a run; in general words where a name is unknown."""
+    from deltamem_base.faults import Fault, first_line
+    from deltamem_cli.runs.missing_runs import eval_command
+    from evaluations.reporting import assembly
+
+    try:
+        return eval_command(record, what)
+    except Fault as fault:
+        return f"{assembly.eval_command(record, what)} ({first_line(fault)})"
 
 
 def _format(kind: str | None, out: Path | None) -> str:

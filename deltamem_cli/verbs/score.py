@@ -46,24 +46,38 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
     from deltamem_base.whole_files import write_json
     from evaluations.records.record import RECORD
     from evaluations.records.rescore import rescore
-    from evaluations.records.store import read_samples
+    from evaluations.records.stored import Run, StoredRecord
 
     record = _record(run)
+    stored = Run.of(StoredRecord(record=record, file=run / RECORD))
     benchmark, results = _benchmark(record, overrides)
-    scored = rescore(record, read_samples(run), benchmark)
-    paths = [write_json(run / RECORD, scored.to_json())]
-    copy = Path(results) / f"{record.cell}.json" if results is not None else None
-    if copy is not None and copy.is_file():
-        paths.append(write_json(copy, scored.to_json()))
+    scored = rescore(stored, benchmark)
+    copy = None if results is None else _copy(record, Path(results), console)
+    places = [run / RECORD, *([] if copy is None else [copy])]
+    paths = [write_json(place, scored.to_json()) for place in places]
     console.json(scored.to_json())
-    entry = scored.extra["rescored"][-1]
-    for name, metric in entry["metrics"].items():
+    entry = scored.rescored[-1]
+    for name, metric in entry.metrics.items():
         before = record.metrics.get(name)
-        was = "not scored before" if before is None else f"{before['mean']:.4f} in the record"
-        console.result(f"{name}: {metric['mean']:.4f} ({was}; {metric['n']} answers)")
-    if entry["fingerprint"] != record.fingerprint:
+        was = "not scored before" if before is None else f"{before.mean:.4f} in the record"
+        console.result(f"{name}: {metric.mean:.4f} ({was}; {metric.n} answers)")
+    if entry.fingerprint != record.fingerprint:
         console.note("note: the protocol or the data differs from the run's")
     console.wrote(*paths)
+
+
+def _copy(record: Record, results: Path, console: Console) -> Path | None:
+    """The copy of a record among the results; None where there is none, or it is of another run."""
+    from evaluations.records.record import read_record
+    from evaluations.records.rescore import is_of_the_same_run
+
+    path = results / f"{record.cell}.json"
+    if not path.is_file():
+        return None
+    if is_of_the_same_run(read_record(path), record):
+        return path
+    console.note(f"note: {path} is the result of another run of that name, and stays as it is")
+    return None
 
 
 def _record(run: Path) -> Record:
@@ -80,7 +94,7 @@ def _record(run: Path) -> Record:
             "interrupted goes on when the same command is run again"
         )
     record = read_record(run / RECORD)
-    if not isinstance(record.config, dict) or "bench" not in record.config:
+    if not isinstance(record.config.get("bench"), dict):
         raise InvalidData(f"{run / RECORD} does not say with which settings the run was made")
     return record
 

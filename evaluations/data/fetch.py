@@ -25,7 +25,7 @@ from deltamem_base.hub import (
 from deltamem_base.whole_files import write_json
 from evaluations.data.datafile import UrlSource, cache_folder, locate, sha256_of
 from evaluations.data.sources import MANIFEST, HubSource, fetched_folder
-from evaluations.records.provenance import timestamp
+from evaluations.records.environment import timestamp
 
 __all__ = ["check_fetched", "fetch"]
 

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from evaluations.metrics.statistics import GroupMean
 from evaluations.records.record import Record
 
 __all__ = ["STYLES", "by_number", "draw_by_number"]
 
 STYLES = ("C0o-", "C1s-", "C2^-", "C3v-", "C4D-", "C5x-")
-"""Of lines that are drawn together."""
+"""Styles of lines that are drawn together."""
 
 
-def by_number(record: Record, prefix: str) -> list[tuple[int, dict[str, float]]]:
+def by_number(record: Record, prefix: str) -> list[tuple[int, GroupMean]]:
     """The groups ``prefix/N`` of the primary metric, by ascending N."""
-    groups = record.metrics[record.primary_metric]["groups"]
+    groups = record.metrics[record.primary_metric].groups
     found = [
         (int(name.removeprefix(f"{prefix}/")), group)
         for name, group in groups.items()
@@ -63,9 +64,9 @@ def draw_by_number(
     return files
 
 
-def _draw_line(axes: Any, label: str, points: Any, style: str) -> None:
+def _draw_line(axes: Any, label: str, points: Sequence[tuple[int, GroupMean]], style: str) -> None:
     x = [number for number, _ in points]
-    y = [group["mean"] for _, group in points]
-    below = [max(group["mean"] - group["lo"], 0) for _, group in points]
-    above = [max(group["hi"] - group["mean"], 0) for _, group in points]
+    y = [group.mean for _, group in points]
+    below = [max(group.mean - group.lo, 0) for _, group in points]
+    above = [max(group.hi - group.mean, 0) for _, group in points]
     axes.errorbar(x, y, yerr=[below, above], fmt=style, label=label, capsize=2.5, linewidth=1.6)

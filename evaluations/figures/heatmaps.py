@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Heatmap", "draw_heatmaps", "heatmaps_svg", "matrix_mosaic"]
+__all__ = ["Heatmap", "draw_heatmaps", "matrix_mosaic"]
 
 PANEL = (4.6, 2.6)
 """Width and height of a panel in inches, before long axes widen it."""
@@ -35,16 +34,6 @@ class Heatmap:
     column_title: str = "turn"
     signed: bool = False
     """Colours around zero; else from the least to the largest value."""
-
-
-def heatmaps_svg(maps: Sequence[Heatmap], *, title: str) -> str:
-    """The figure as an ``<svg>`` element, to be put into an HTML page; the same input, the same
-    text.
-    """
-    buffer = io.StringIO()
-    _save(maps, title, [(buffer, "svg")])
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
 
 
 def draw_heatmaps(maps: Sequence[Heatmap], *, title: str, path: Path) -> list[Path]:

@@ -14,8 +14,8 @@ from typing import Any
 from evaluations.figures.curves import by_number
 from evaluations.figures.inline_svg import INK, inline_svg
 from evaluations.records.record import Record
+from evaluations.records.stored import StoredRecord
 from evaluations.reporting.attribution import Attribution
-from evaluations.reporting.collection import StoredRecord
 from evaluations.reporting.naming import column_titles, row_names
 from evaluations.reporting.results import score
 
@@ -153,7 +153,7 @@ def _prefixes(records: Sequence[Record]) -> list[str]:
     """Groups whose names end with a number, where there are several of a kind."""
     found: dict[str, set[str]] = {}
     for record in records:
-        for name in record.metrics[record.primary_metric].get("groups", {}):
+        for name in record.metrics[record.primary_metric].groups:
             if match := NUMBERED.fullmatch(name):
                 found.setdefault(match[1], set()).add(name)
     return [prefix for prefix, members in found.items() if len(members) > 1]
@@ -164,9 +164,9 @@ def _numbers(records: Sequence[Record], names: Mapping[str, str], prefix: str) -
         for i, (record, style) in enumerate(zip(records, _styles(), strict=False)):
             points = by_number(record, prefix)
             aside = 2.0 ** (APART * (i - (len(records) - 1) / 2))
-            means = [100 * group["mean"] for _, group in points]
-            low = [100 * max(g["mean"] - g["lo"], 0) for _, g in points]
-            high = [100 * max(g["hi"] - g["mean"], 0) for _, g in points]
+            means = [100 * group.mean for _, group in points]
+            low = [100 * max(g.mean - g.lo, 0) for _, g in points]
+            high = [100 * max(g.hi - g.mean, 0) for _, g in points]
             x = [number * aside for number, _ in points]
             label = names[record.cell]
             axes.errorbar(x, means, yerr=[low, high], label=label, capsize=2, **style(record))
@@ -181,9 +181,9 @@ def _numbers(records: Sequence[Record], names: Mapping[str, str], prefix: str) -
 
 def _costs(records: Sequence[Record], names: Mapping[str, str]) -> str:
     measures: dict[str, Callable[[Record], float]] = {
-        "tokens in prompt": lambda r: r.cost.get("prompt_tokens") or 0,
+        "tokens in prompt": lambda r: r.cost.prompt_tokens or 0,
         "seconds per question, writing included": lambda r: (
-            (r.cost.get("write_seconds") or 0) + (r.cost.get("answer_seconds") or 0)
+            (r.cost.write_seconds or 0) + (r.cost.answer_seconds or 0)
         ),
     }
     with _axes(4.2, columns=len(measures)) as (figure, axes, text):

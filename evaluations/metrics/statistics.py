@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from evaluations.metrics.resampling import KIND, LEVEL, Histories, bootstrap
+from evaluations.quantities import Count, Share
 
 __all__ = ["EXACT", "GroupMean", "Metric", "ScoredQuestion", "mean_over_groups", "summarise"]
 
 RESAMPLES = 1999
-"""Of one interval: a record holds hundreds, and the third digit of a width is not read."""
-ONE_HISTORY = "questions"
+"""Resamples of one interval: a record holds hundreds, and nobody reads a width's third digit."""
+ONE_HISTORY: Literal["questions"] = "questions"
 EXACT = "Clopper-Pearson over histories"
 """Interval of histories that are all right, or all wrong: resampling finds no spread there, and
 that there is none is not what ten equal histories show."""
@@ -30,10 +32,12 @@ class ScoredQuestion:
 class GroupMean:
     """The mean over the questions of one group, with a 95 % interval."""
 
-    mean: float
-    n: int
-    lo: float
-    hi: float
+    mean: Share
+    n: Count
+    lo: Share
+    """Lower end of the interval."""
+    hi: Share
+    """Upper end of the interval."""
     interval: str = KIND
     """Name of the interval: :data:`KIND`, or :data:`EXACT` where all questions score alike."""
 
@@ -42,12 +46,14 @@ class GroupMean:
 class Metric:
     """A mean over questions, with a 95 % interval."""
 
-    mean: float
-    ci95: tuple[float, float]
-    n: int
-    clusters: int
+    mean: Share
+    ci95: tuple[Share, Share]
+    """Lower and upper end of the interval."""
+    n: Count
+    """Number of questions."""
+    clusters: Count
     """Number of histories."""
-    resampled: str
+    resampled: Literal["histories", "questions"]
     """Units that the interval resamples: ``histories``, or ``questions`` of the only history."""
     interval: str = KIND
     """Name of the interval, see :class:`GroupMean`."""
@@ -93,7 +99,9 @@ def mean_over_groups(scores: Sequence[ScoredQuestion]) -> Metric:
     )
 
 
-def _mean(strata: Sequence[Sequence[ScoredQuestion]]) -> tuple[GroupMean, str]:
+def _mean(
+    strata: Sequence[Sequence[ScoredQuestion]],
+) -> tuple[GroupMean, Literal["histories", "questions"]]:
     """The mean over strata, and what its interval resamples."""
     if not strata or not all(strata):
         raise ValueError("no scores to summarise")

@@ -13,7 +13,7 @@ from typing import Any
 
 from deltamem_base.faults import InvalidData, InvalidInput
 
-__all__ = ["AVERAGE", "CONFIDENCES", "Claim", "Column", "Paper", "Published", "Row", "Table"]
+__all__ = ["AVERAGE", "CONFIDENCES", "Column", "Paper", "Published", "Row", "Table"]
 
 CONFIDENCES = ("agreed", "single", "disputed")
 AVERAGE = "average"
@@ -114,22 +114,11 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
-    """A ratio of two cells, as the abstract has it."""
-
-    name: str
-    value: float
-    of: Place
-    over: Place
-
-
-@dataclass(frozen=True, kw_only=True)
 class Paper:
     """All that was published."""
 
     source: str
     tables: Mapping[str, Table]
-    claims: Sequence[Claim] = field(default_factory=tuple)
     not_published: Sequence[str] = ()
 
     def cell(self, table: str, row: str, column: str) -> Published:
@@ -179,18 +168,7 @@ def _paper(tree: Mapping[str, Any]) -> Paper:
         for table, row, column in entry["cells"]:
             notes.setdefault((table, row, column), []).append(entry["text"])
     tables = {n: _table(n, entry, columns, notes) for n, entry in tree["tables"].items()}
-    claims = [
-        Claim(name=n, value=c["value"], of=_place(c["of"]), over=_place(c["over"]))
-        for n, c in tree["claims"].items()
-    ]
-    return Paper(
-        source=tree["source"], tables=tables, claims=claims, not_published=tree["not_published"]
-    )
-
-
-def _place(words: Sequence[str]) -> Place:
-    table, row, column = words
-    return table, row, column
+    return Paper(source=tree["source"], tables=tables, not_published=tree["not_published"])
 
 
 def _table(

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from evaluations.comparison import Run
 from evaluations.metrics.paired import compare_scores
 from evaluations.paper.numbers import Column
+from evaluations.records.stored import Run
 
 __all__ = [
     "Expected",
@@ -43,7 +43,7 @@ REPEATED = 1e-9
 
 
 class Verdict(StrEnum):
-    """What is said of one cell."""
+    """The answer on one cell."""
 
     MATCH = "MATCH"
     WITHIN_NOISE = "WITHIN-NOISE"
@@ -59,13 +59,13 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What a run has to be, to be the paper's."""
+    """Settings, weights and configuration that a run must have to be the paper's."""
 
     settings: Mapping[str, str]
     """``model``, ``method``, ``writer``, ``context``, ``heads``, ``layers``, as far as stated
     (``natural`` leaves it open), and ``protocol``, the paper's unless another is stated."""
     weights_sha: str | None
-    """Of the weights that the plan's training made; None where nothing is trained."""
+    """sha256 of the weights that the plan's training made; None where nothing is trained."""
     config: Mapping[str, Any] | None = None
     """The plan's configuration, apart from the adapter; None where there is no plan."""
 
@@ -93,8 +93,8 @@ def faults_of(run: Run, column: Column, expected: Expected) -> list[str]:
     """Every reason why a run cannot stand for a printed number; none for a valid one."""
     record = run.record
     faults = []
-    if not record.complete or record.n["scored"] != record.n["expected"]:
-        faults.append(f"{record.n['scored']} of {record.n['expected']} samples are scored")
+    if not record.complete or record.n.scored != record.n.expected:
+        faults.append(f"{record.n.scored} of {record.n.expected} samples are scored")
     if record.limited:
         faults.append("a limited run")
     if record.control != "none":
@@ -102,7 +102,7 @@ def faults_of(run: Run, column: Column, expected: Expected) -> list[str]:
     if record.bench != column.bench:
         faults.append(f"bench={record.bench}, and {column.bench} is wanted")
     faults += _other_settings(run, expected)
-    faults += [f"other data: {d}" for d in record.provenance["data"].get("deviations", ())]
+    faults += [f"other data: {d}" for d in record.provenance.data.deviations]
     return [*faults, *_bad_samples(run, column)]
 
 
@@ -127,16 +127,12 @@ def _other_settings(run: Run, expected: Expected) -> list[str]:
 
 
 def _bad_samples(run: Run, column: Column) -> list[str]:
-    """The samples themselves: all there, all finite, and the record's mean is theirs."""
+    """Faults of the samples themselves: some are missing, or the record's mean is not theirs."""
     assert column.metric is not None
     scores = _scores(run, column)
     if not scores:
         return [f"no sample has {column.metric}"]
-    if not all(math.isfinite(score) for score, _ in scores):
-        return [f"{sum(not math.isfinite(s) for s, _ in scores)} scores are not finite"]
     faults = []
-    if len(run.rows) != run.record.n["expected"]:
-        faults.append(f"{len(run.rows)} of {run.record.n['expected']} samples are stored")
     if column.n is not None and len(scores) != column.n:
         faults.append(f"{len(scores)} of the benchmark's {column.n} samples")
     recorded = _recorded(run, column)
@@ -148,11 +144,11 @@ def _bad_samples(run: Run, column: Column) -> list[str]:
 
 def _scores(run: Run, column: Column) -> list[tuple[float, str]]:
     """(score, history) of the samples that a column is about."""
+    assert column.metric is not None
     return [
-        (float(row["scores"][column.metric]), str(row["history_id"]))
-        for row in run.rows.values()
-        if column.metric in row["scores"]
-        and (column.group is None or column.group in row["groups"])
+        (line.scores[column.metric], line.history_id)
+        for line in run.lines.values()
+        if column.metric in line.scores and (column.group is None or column.group in line.groups)
     ]
 
 
@@ -161,16 +157,16 @@ def _recorded(run: Run, column: Column) -> float | None:
     if metric is None:
         return None
     if column.group is None:
-        return float(metric["mean"])
-    group = metric["groups"].get(column.group)
-    return None if group is None else float(group["mean"])
+        return metric.mean
+    group = metric.groups.get(column.group)
+    return None if group is None else group.mean
 
 
 def measure(run: Run, column: Column) -> Measured:
     """Our mean with its interval, whole histories resampled.
 
     Raises:
-        ValueError: no score, or one that is not finite; see :func:`faults_of`.
+        ValueError: no score; see :func:`faults_of`.
     """
     scores = _scores(run, column)
     values, clusters = [s for s, _ in scores], [c for _, c in scores]

@@ -6,78 +6,109 @@ was made, and a record says what its lines say: never what the last process happ
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from evaluations.records.provenance import environment
+from evaluations.records.environment import Environment, environment
 
-__all__ = ["ORIGIN", "Origins", "each", "made_here", "origins_of"]
+__all__ = ["Environments", "Numerics", "NumericsUsed", "Origin", "differing", "made_here"]
 
-ORIGIN = "origin"
-"""Field of a stored line."""
-DECIDING = ("numerics", "versions", "git_commit", "git_dirty")
-"""Parts of an origin that may change an answer; the rest names the machine."""
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Origins:
-    """What the answers of one run were made with, all of them together."""
+class Numerics:
+    """Kinds of numbers that a backbone computed with; None where it does not say."""
 
-    numerics: Mapping[str, Any]
-    """Kinds of numbers, attention and device; a list where the answers differ in one."""
-    environment: Mapping[str, Any]
-    """Versions, machine and commit; a list where the answers differ in one."""
-    differing: Sequence[str]
-    """What may change an answer and is not the same for all, each with the values that occur."""
+    model_dtype: str | None = None
+    """Type of its weights and activations, such as ``bfloat16``."""
+    model_attention: str | None = None
+    """Implementation of its attention, such as ``sdpa``."""
+    model_device: str | None = None
+    """Kind of device, such as ``cuda``."""
 
 
-def made_here(numerics: Mapping[str, Any]) -> dict[str, Any]:
-    """What this process makes its answers with.
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """One process: the numbers it computed with, its packages, its machine and its code."""
 
-    Args:
-        numerics: the kinds of numbers, attention and device that the method computes with.
+    numerics: Numerics = field(default_factory=Numerics)
+    environment: Environment
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumericsUsed:
+    """Kinds of numbers behind the answers of a run: one value each, several where they differ."""
+
+    model_dtype: tuple[str, ...] = ()
+    model_attention: tuple[str, ...] = ()
+    model_device: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(parts: Iterable[Numerics]) -> NumericsUsed:
+        """All values that occur, each once."""
+        made = list(parts)
+        return NumericsUsed(
+            model_dtype=_once(one.model_dtype for one in made),
+            model_attention=_once(one.model_attention for one in made),
+            model_device=_once(one.model_device for one in made),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environments:
+    """Packages, machines and code behind the answers of a run; several values where they differ."""
+
+    versions: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Package -> its versions."""
+    python: tuple[str, ...] = ()
+    platform: tuple[str, ...] = ()
+    """Operating systems and processors."""
+    device: tuple[str, ...] = ()
+    """GPUs, or processors where none was in use."""
+    git_commit: tuple[str, ...] = ()
+    git_dirty: tuple[bool, ...] = ()
+    """Whether the checkout had changes."""
+
+    @staticmethod
+    def of(parts: Iterable[Environment]) -> Environments:
+        """All values that occur, each once."""
+        made = list(parts)
+        names = dict.fromkeys(name for one in made for name in one.versions)
+        versions = {name: _once(one.versions.get(name) for one in made) for name in names}
+        return Environments(
+            versions=versions,
+            python=_once(one.python for one in made),
+            platform=_once(one.platform for one in made),
+            device=_once(one.device for one in made),
+            git_commit=_once(one.git_commit for one in made),
+            git_dirty=_once(one.git_dirty for one in made),
+        )
+
+
+def made_here(numerics: Numerics | None = None) -> Origin:
+    """The origin of answers that this process makes."""
+    return Origin(numerics=numerics or Numerics(), environment=environment())
+
+
+def differing(numerics: NumericsUsed, environments: Environments) -> list[str]:
+    """Sentences on all that may change an answer and is not the same for all of them.
+
+    Names of machines and of systems are left out: they change no answer by themselves.
     """
-    return {"numerics": dict(numerics), **environment()}
+    values: dict[str, Sequence[object]] = {
+        "model_dtype": numerics.model_dtype,
+        "model_attention": numerics.model_attention,
+        "model_device": numerics.model_device,
+        **environments.versions,
+        "git_commit": environments.git_commit,
+        "git_dirty": environments.git_dirty,
+    }
+    return [f"{name} {' and '.join(map(str, v))}" for name, v in values.items() if len(v) > 1]
 
 
-def origins_of(rows: Iterable[Mapping[str, Any]]) -> Origins:
-    """What some stored lines were made with; each value once, in the order of the lines."""
-    found = {json.dumps(row.get(ORIGIN, {}), sort_keys=True): row.get(ORIGIN, {}) for row in rows}
-    together = _together(list(found.values()))
-    differing = [
-        f"{name} {' and '.join(map(str, value))}"
-        for name, value in _flat({key: together.get(key) for key in DECIDING})
-        if isinstance(value, list)
-    ]
-    numerics = together.pop("numerics", {})
-    return Origins(numerics=numerics, environment=together, differing=differing)
-
-
-def each(value: Any) -> list[str]:
-    """The values of a field of a record's provenance: none, one, or several of a mixed run."""
-    if value is None:
-        return []
-    return [str(v) for v in value] if isinstance(value, list) else [str(value)]
-
-
-def _together(origins: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    names = dict.fromkeys(name for origin in origins for name in origin)
-    joined: dict[str, Any] = {}
-    for name in names:
-        values = [origin.get(name) for origin in origins]
-        if all(isinstance(value, Mapping) for value in values):
-            joined[name] = _together([value for value in values if value is not None])
-        else:
-            once = [value for n, value in enumerate(values) if value not in values[:n]]
-            joined[name] = once[0] if len(once) == 1 else once
-    return joined
-
-
-def _flat(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from value.items()
-        else:
-            yield name, value
+def _once(values: Iterable[Value | None]) -> tuple[Value, ...]:
+    """Each value once, in the order given; None says nothing."""
+    listed = [value for value in values if value is not None]
+    return tuple(value for n, value in enumerate(listed) if value not in listed[:n])

@@ -1,110 +1,111 @@
-"""Where a number comes from: code, versions, machine."""
+"""Where the number of a record comes from: data, method, backbone, weights, machine and code."""
 
 from __future__ import annotations
 
-import platform
-import resource
-import subprocess
-import sys
-from datetime import UTC, datetime
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
 
-__all__ = [
-    "device_name",
-    "environment",
-    "git_commit",
-    "peak_memory_mb",
-    "reset_peak_memory",
-    "timestamp",
-    "versions",
-]
+from evaluations.benchmark import Data
+from evaluations.quantities import Count, Tree
+from evaluations.records.origins import Environments, NumericsUsed
 
-PACKAGES = (
-    "deltamem",
-    "torch",
-    "transformers",
-    "tokenizers",
-    "numpy",
-    "nltk",
-    "datasets",
-    "lm_eval",
-    "langdetect",
-)
+__all__ = ["BackboneIdentity", "BackboneUsed", "MethodIdentity", "Provenance", "Weights"]
 
 
-def timestamp() -> str:
-    """Now, in ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+@dataclass(frozen=True, kw_only=True)
+class MethodIdentity:
+    """What a method says of itself: whatever, if it changed, would make its answers others."""
+
+    family: str | None = None
+    """Kind of memory, such as ``delta-mem``, ``textual`` or ``reference``."""
+    natural_context: str | None = None
+    """Context that the method has in the paper's tables."""
+    adapter_sha: str | None = None
+    """sha256 of the adapter of δ-mem; None for another method."""
+    weights_sha: str | None = None
+    """sha256 of the trained weights of a baseline; None where there are none."""
+    trained_parameters: Count = 0
+    state_bytes: Count | None = 0
+    """Bytes that each history leaves behind; None where it depends on the history."""
+    write_answers: bool | None = None
+    """Whether question and answer go into the memory; None for a method without that choice."""
+    settings: Tree = field(default_factory=dict)
+    """Settings of its own, such as ``rank`` or ``k``."""
+
+    @staticmethod
+    def of(
+        described: Mapping[str, Any],
+        *,
+        family: str | None = None,
+        natural_context: str | None = None,
+    ) -> MethodIdentity:
+        """The identity of a method.
+
+        Args:
+            described: all that its ``describe()`` gives.
+            family: the kind of memory that its settings name.
+            natural_context: the context that its settings name.
+        """
+        named = {f.name for f in fields(MethodIdentity)} - {"settings"}
+        given = {"family": family, "natural_context": natural_context, **described}
+        return MethodIdentity(
+            **{name: value for name, value in given.items() if name in named},
+            settings={name: value for name, value in given.items() if name not in named},
+        )
+
+    @property
+    def sha(self) -> str | None:
+        """sha256 of the trained weights; None where there are none."""
+        return self.adapter_sha or self.weights_sha
 
 
-def environment() -> dict[str, Any]:
-    """Package versions, Python, machine and the commit of this project, for a record."""
-    return {
-        "versions": versions(),
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "device": device_name(),
-        **git_commit(),
-    }
+@dataclass(frozen=True, kw_only=True)
+class BackboneIdentity:
+    """The frozen language model."""
+
+    model: str | None = None
+    """Hub id, or the last part of a folder's name."""
+    model_revision: str | None = None
+    """Commit on the hub."""
+    model_fingerprint: str | None = None
+    """Hash of the weights."""
+    model_architecture: str | None = None
+    """sha256 of the settings of the architecture."""
+    model_prompts: str | None = None
+    """Hash of tokenizer and chat template."""
+    model_quantization: str | None = None
+    """Format that the weights are quantised to; None where they are not."""
 
 
-def versions() -> dict[str, str]:
-    """Of the packages that a number may depend on, as far as they are installed."""
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+@dataclass(frozen=True, kw_only=True)
+class BackboneUsed(BackboneIdentity, NumericsUsed):
+    """The frozen language model with the kinds of numbers that it computed with."""
+
+    @staticmethod
+    def used(identity: BackboneIdentity, numerics: NumericsUsed) -> BackboneUsed:
+        """The backbone behind the answers of a run."""
+        return BackboneUsed(**asdict(identity), **asdict(numerics))
 
 
-def device_name() -> str | None:
-    """The GPU that is in use, else the processor; None where the system does not tell."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        return str(torch.cuda.get_device_name())
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or None
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, None)
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Trained weights of a method, and why it was these."""
+
+    source: str
+    """A folder as seen from where the run was started, or ``OWNER/NAME@COMMIT``."""
+    chosen: Literal["named", "trained", "released"]
+    """Named by the user, found among the runs, or released for the backbone."""
+    sha: str | None
+    """sha256 of the weights."""
 
 
-@lru_cache(maxsize=1)
-def git_commit() -> dict[str, Any]:
-    """Commit of the checkout this code lies in, and whether it has changes; None outside of one."""
-    folder = Path(__file__).resolve().parent
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        dirty = bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.CalledProcessError):
-        return {"git_commit": None, "git_dirty": None}
-    return {"git_commit": commit, "git_dirty": dirty}
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Everything that made the answers of a run."""
 
-
-def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-def reset_peak_memory() -> None:
-    """Begin to measure a run's memory on the GPU; a process's own peak cannot be reset."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak_memory_mb() -> float:
-    """Largest memory in MB: of the GPU during this run, else resident, of this process so far."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
-        return float(torch.cuda.max_memory_allocated()) / 2**20
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes / (2**20 if sys.platform == "darwin" else 2**10)
+    data: Data
+    method: MethodIdentity = field(default_factory=MethodIdentity)
+    backbone: BackboneUsed = field(default_factory=BackboneUsed)
+    weights: Weights | None = None
+    environment: Environments = field(default_factory=Environments)

@@ -1,33 +1,103 @@
 """The record of one cell: a number with its uncertainty, its cost and its provenance.
 
-``record.json`` is written atomically. A record with missing or non-finite samples is not complete
-and never reaches a table.
+``record.json`` is written whole or not at all. A record with missing samples is not complete and
+never reaches a table.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from deltamem_base.faults import InvalidData
+from deltamem_base.faults import InvalidData, check_choice
 from deltamem_base.json_text import read_document
 from deltamem_base.plain_values import check_name, check_plain
-from evaluations.benchmark import Benchmark, Scored
+from deltamem_base.typed_json import typed
 from evaluations.metrics.statistics import Metric
-from evaluations.records.losses import loss_notes
-from evaluations.records.origins import origins_of
-from evaluations.records.provenance import peak_memory_mb, timestamp
-from evaluations.thinking import count_thinking
+from evaluations.quantities import Amount, Count, Tree
+from evaluations.records.environment import Commit
+from evaluations.records.provenance import Provenance
 
-__all__ = ["RECORD", "Record", "make_record", "read_record"]
+__all__ = ["RECORD", "Cost", "Counts", "Record", "Rescoring", "Thinking", "read_record"]
 
 RECORD = "record.json"
-SCHEMA = 1
+"""The file of a run folder that holds it."""
+SCHEMA = 2
+"""Number of the schema below: files with another are refused."""
 NAMES = ("cell", "model", "method", "writer", "bench", "protocol", "context", "control")
 """Fields that are names: of options, or of the run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Number of questions of a run."""
+
+    expected: Count
+    """Questions that the run was to answer."""
+    scored: Count
+    """Questions that it has answers and scores for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Thinking:
+    """Number of answers with thinking."""
+
+    cut: Count = 0
+    """Answers whose finished thinking was taken off before they were scored."""
+    unfinished: Count = 0
+    """Answers that ended within their thinking and count as none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Means per question, sizes, and totals of a run; None where nothing was measured."""
+
+    trained_parameters: Count
+    state_bytes: Count | None
+    """Bytes that a history leaves behind, a mean where histories differ."""
+    prompt_tokens: Amount | None
+    """Tokens in view when the first token of an answer was generated."""
+    new_tokens: Amount | None
+    """Generated tokens of an answer."""
+    written_tokens: Amount | None
+    """Tokens that went into the memory, before the question and after."""
+    recalled_units: Amount | None
+    """Units that were looked up and shown; None where nothing is looked up."""
+    dropped_units: Amount | None
+    """Units that were looked up and did not fit in view."""
+    write_seconds: Amount | None
+    """Seconds of writing a history, divided among its questions."""
+    answer_seconds: Amount | None
+    tokens_per_second: Amount | None
+    """New tokens of all answers over the seconds of answering."""
+    wall_seconds: Amount
+    """Seconds of the process that ended the run."""
+    peak_memory_mb: Amount
+    """Most memory on the GPU, else resident memory of the process, in 2^20 bytes."""
+
+    def named(self, name: str) -> float | None:
+        """One cost by the name of its field, as tables of the paper and experiments ask for it.
+
+        Raises:
+            InvalidInput: there is no such cost.
+        """
+        check_choice("a cost", name, [f.name for f in fields(self)])
+        value: float | None = getattr(self, name)
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescoring(Commit):
+    """The metrics of the stored answers by a later scorer, with the commit of its code."""
+
+    date: str
+    """Time in ISO 8601, UTC."""
+    fingerprint: str
+    """Fingerprint of the benchmark that scored."""
+    metrics: Mapping[str, Metric]
+    thinking: Thinking
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,183 +105,91 @@ class Record:
     """One (model, method, benchmark, context, control, seed) with what came out."""
 
     cell: str
-    """Name of the run: what it is, and a hash of all that decides its answers."""
+    """Name of the run: what it is, and the beginning of its key."""
+    key: str
+    """Hash of all that decides its answers; every stored line has it."""
     model: str
+    """Option of ``model=``; likewise ``method``, ``writer``, ``bench``, ``control``."""
     method: str
     writer: str | None
+    """None where a method has no writer."""
     bench: str
     protocol: str
     context: str
-    """``visible``, ``part`` or ``none``: what of the history the backbone still saw."""
+    """``visible``, ``part`` or ``none``: how much of the history the backbone still saw."""
     control: str
     seed: int
     fingerprint: str
-    """Of the benchmark's protocol and data; numbers compare only where it is equal."""
+    """Hash of the benchmark's protocol and data; numbers compare only where it is equal."""
     complete: bool
+    """Whether all questions are answered and scored."""
     limited: bool
-    """Only the first samples were asked: not comparable with a full run."""
-    n: Mapping[str, int]
-    """``expected`` and ``scored``."""
-    metrics: Mapping[str, Mapping[str, Any]]
+    """Whether only the first samples were asked: not comparable with a full run."""
+    n: Counts
+    metrics: Mapping[str, Metric]
+    """Mean with its interval by name of the metric."""
     primary_metric: str
-    cost: Mapping[str, float | int | None]
-    deviations: Sequence[str]
-    provenance: Mapping[str, Any]
-    config: Mapping[str, Any]
+    """Name of the metric that stands in tables."""
+    cost: Cost
+    deviations: tuple[str, ...]
+    """Sentences on what differs from the benchmark, for footnotes."""
+    provenance: Provenance
+    config: Tree
+    """The whole composed configuration of the run, places left out."""
     date: str
+    """Time in ISO 8601, UTC."""
     path: str
+    """Where the record was written, as seen from where the run was started."""
     schema: int = SCHEMA
-    thinking: Mapping[str, int] = field(default_factory=dict)
-    """Answers whose thinking was ``cut``, and those that are ``unfinished`` thinking alone."""
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    thinking: Thinking = field(default_factory=Thinking)
+    rescored: tuple[Rescoring, ...] = ()
+    """Later scorings of the same answers, oldest first."""
+
+    @property
+    def primary(self) -> Metric | None:
+        """The metric that stands in tables; None where no question has it."""
+        return self.metrics.get(self.primary_metric)
 
     @property
     def weights_sha(self) -> str | None:
-        """Of the trained weights; None where a method has none."""
-        method = self.provenance.get("method", {})
-        return method.get("adapter_sha") or method.get("weights_sha")
+        """sha256 of the trained weights; None where the method has none."""
+        return self.provenance.method.sha
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a row of the paper may ask for: what the method says of itself, and the choices."""
-        named = ("model", "method", "writer", "context", "protocol")
-        choices = {name: getattr(self, name) for name in named}
-        return {**self.provenance.get("method", {}), **choices}
+        """Settings that a row of the paper may ask for, by the paper's names."""
+        return {
+            **self.provenance.method.settings,
+            "model": self.model,
+            "method": self.method,
+            "writer": self.writer,
+            "context": self.context,
+            "protocol": self.protocol,
+        }
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The record as plain values."""
         return asdict(self)
 
 
-def make_record(
-    benchmark: Benchmark,
-    scored: Sequence[Scored],
-    rows: Mapping[str, Mapping[str, Any]],
-    *,
-    expected: int,
-    identity: Mapping[str, Any],
-    described: Mapping[str, Any],
-    deviations: Sequence[str],
-    seconds: float,
-    weights: Mapping[str, Any] | None = None,
-) -> Record:
-    """Aggregate a run.
-
-    Args:
-        benchmark: what was asked.
-        scored: the samples with their scores.
-        rows: the stored lines by sample id; each says what it was made with.
-        expected: number of samples that the run was to answer.
-        identity: the fields of :class:`Record` that name the cell, with ``config`` and ``path``.
-        described: what the method says of itself.
-        deviations: of the run; those of the data are added.
-        seconds: wall time of this process's part.
-        weights: where the trained weights of the method come from; None where it has none.
-    """
-    finite = [s for s in scored if all(math.isfinite(v) for v in s.scores.values())]
-    metrics = {name: _metric(m) for name, m in benchmark.metrics(finite).items()} if finite else {}
-    data = benchmark.data()
-    notes = [*data.deviations, *deviations, *loss_notes([rows[s.sample.id] for s in scored])]
-    short = sum(rows[s.sample.id]["finish"] == "window" for s in scored)
-    if short:
-        notes.append(f"the window of the model ended {short} of {len(scored)} answers early")
-    endless = scored and all(rows[s.sample.id]["finish"] == "length" for s in scored)
-    if endless and not benchmark.fills_answers:
-        notes.append(
-            f"all {len(scored)} answers were cut off at their limit of new tokens; none ended by "
-            "itself"
-        )
-    thinking = count_thinking(rows[s.sample.id]["prediction"] for s in scored)
-    if thinking["unfinished"]:
-        notes.append(
-            f"{thinking['unfinished']} of {len(scored)} answers are unfinished thinking and count "
-            "as none"
-        )
-    if rows and described.get("state_bytes", 0) != 0 and not any(map(_written, rows.values())):
-        notes.append("nothing was written to the memory: these are answers of the bare backbone")
-    if any(m["resampled"] == "questions" for m in metrics.values()):
-        notes.append("a single history: the interval resamples questions and is too narrow")
-    origins = origins_of(rows[s.sample.id] for s in scored)
-    if origins.differing:
-        notes.append(f"not all answers were made alike: {'; '.join(origins.differing)}")
-    return Record(
-        **identity,
-        fingerprint=benchmark.fingerprint(),
-        complete=len(finite) == expected,
-        n={"expected": expected, "scored": len(finite)},
-        metrics=metrics,
-        primary_metric=benchmark.primary_metric,
-        cost=_cost([rows[s.sample.id] for s in scored], described, seconds),
-        deviations=notes,
-        provenance={
-            "data": asdict(data),
-            "method": {**described, **origins.numerics},
-            "weights": None if weights is None else dict(weights),
-            **origins.environment,
-        },
-        date=timestamp(),
-        thinking=thinking,
-    )
-
-
-def _metric(metric: Metric) -> dict[str, Any]:
-    return {**asdict(metric), "ci95": list(metric.ci95)}
-
-
-def _cost(
-    rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any], seconds: float
-) -> dict[str, float | int | None]:
-    """Means per question, sizes, and totals of the run."""
-
-    def mean(name: str) -> float | None:
-        return sum(row[name] for row in rows) / len(rows) if rows else None
-
-    return {
-        "trained_parameters": described.get("trained_parameters", 0),
-        "state_bytes": _state_bytes(rows, described),
-        "prompt_tokens": mean("prompt_tokens"),
-        "new_tokens": mean("new_tokens"),
-        "written_tokens": sum(map(_written, rows)) / len(rows) if rows else None,
-        "write_seconds": mean("write_seconds"),
-        "answer_seconds": mean("answer_seconds"),
-        "tokens_per_second": _rate(rows),
-        "wall_seconds": seconds,
-        "peak_memory_mb": peak_memory_mb(),
-    }
-
-
-def _written(row: Mapping[str, Any]) -> int:
-    """Number of tokens that the memory took in for one answer, before the question and after."""
-    return int(row["written_tokens"]) + int(row.get("answer_written_tokens", 0))
-
-
-def _rate(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """New tokens per second of answering."""
-    seconds = sum(row["answer_seconds"] for row in rows)
-    return sum(row["new_tokens"] for row in rows) / seconds if seconds > 0 else None
-
-
-def _state_bytes(rows: Sequence[Mapping[str, Any]], described: Mapping[str, Any]) -> int | None:
-    """Mean over questions where a history leaves more or less, else the method's fixed size."""
-    sizes = [row["state_bytes"] for row in rows if row.get("state_bytes") is not None]
-    return round(sum(sizes) / len(sizes)) if sizes else described.get("state_bytes", 0)
-
-
 def read_record(path: Path) -> Record:
-    """A record from its file.
+    """The record of a file.
 
     Raises:
-        InvalidData: not a record, a damaged one, or one that names a path or something to run.
+        InvalidData: an older schema, no record, or a damaged one.
     """
     try:
-        record = Record(**read_document(path, dict))
-    except (ValueError, TypeError) as fault:
+        content = read_document(path, dict)
+        if content.get("schema") != SCHEMA:
+            found = content.get("schema")
+            raise InvalidData(f"{path} is no record of schema {SCHEMA} (schema: {found!r:.20})")
+        record = typed(content, Record, where=str(path))
+        for key in NAMES:
+            if (name := getattr(record, key)) is not None:
+                check_name(name, where=str(path), key=key)
+        check_plain(record.config, where=str(path))
+        return record
+    except InvalidData as fault:
         raise InvalidData(
-            f"{path} is not a whole record ({fault}): run the same `deltamem eval` again, it goes "
-            "on from the stored samples"
-        ) from fault
-    for key in NAMES:
-        if (name := getattr(record, key)) is not None:
-            check_name(name, where=str(path), key=key)
-    check_plain(record.config, where=str(path))
-    return record
+            f"{fault}: run the same `deltamem eval` again, it is written anew"
+        ) from None

@@ -2,63 +2,65 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, replace
-from typing import Any
 
 from deltamem_base.faults import InvalidData
 from evaluations.benchmark import Benchmark, Scored
-from evaluations.records.provenance import git_commit, timestamp
-from evaluations.records.record import Record
+from evaluations.records.environment import git_commit, timestamp
+from evaluations.records.record import Record, Rescoring, Thinking
+from evaluations.records.sample_line import SampleLine
+from evaluations.records.stored import Run
 from evaluations.sample import Sample
 from evaluations.thinking import count_thinking
 
-__all__ = ["rescore"]
+__all__ = ["is_of_the_same_run", "rescore"]
 
 
-def rescore(record: Record, rows: Sequence[Mapping[str, Any]], benchmark: Benchmark) -> Record:
+def rescore(run: Run, benchmark: Benchmark) -> Record:
     """The record with the scores of ``benchmark`` beside its own, which stay as they are.
 
     Args:
-        record: of the run.
-        rows: its stored answers.
+        run: its record and its stored answers.
         benchmark: loaded; scores them.
 
     Raises:
         InvalidData: an answer to a question that this benchmark does not ask, or that has other
-            references here, or no answer that can be scored.
+            references here.
     """
     samples = {sample.id: sample for sample in benchmark.samples()}
-    unknown = [row["id"] for row in rows if row["id"] not in samples]
+    unknown = [name for name in run.lines if name not in samples]
     if unknown:
         raise InvalidData(
             f"the run has {len(unknown)} answers to questions that are not in this data, the first "
             f"is {unknown[0]}: give the data of the run with bench.path=FILE"
         )
-    every = [_score(benchmark, samples[row["id"]], row) for row in rows]
-    scored = [s for s in every if all(math.isfinite(v) for v in s.scores.values())]
-    if not scored:
+    if not run.lines:
         raise InvalidData("the run has no answer that can be scored")
-    metrics = {
-        name: {**asdict(metric), "ci95": list(metric.ci95)}
-        for name, metric in benchmark.metrics(scored).items()
-    }
-    entry = {
-        "date": timestamp(),
-        "fingerprint": benchmark.fingerprint(),
-        "metrics": metrics,
-        "thinking": count_thinking(row["prediction"] for row in rows),
-        **git_commit(),
-    }
-    earlier = list(record.extra.get("rescored", []))
-    return replace(record, extra={**record.extra, "rescored": [*earlier, entry]})
+    entry = Rescoring(
+        date=timestamp(),
+        fingerprint=benchmark.fingerprint(),
+        metrics=benchmark.metrics(list(_scored(benchmark, samples, run.lines.values()))),
+        thinking=Thinking(**count_thinking(line.prediction for line in run.lines.values())),
+        **asdict(git_commit()),
+    )
+    return replace(run.record, rescored=(*run.record.rescored, entry))
 
 
-def _score(benchmark: Benchmark, sample: Sample, row: Mapping[str, Any]) -> Scored:
-    if list(sample.references) != list(row["references"]):
-        raise InvalidData(
-            f"{sample.id} had other references in the run than in this data: give the data and the "
-            "settings of the run, such as bench.path=FILE"
-        )
-    return Scored(sample=sample, scores=benchmark.score(sample, row["prediction"]))
+def is_of_the_same_run(one: Record, other: Record) -> bool:
+    """Whether two records are copies of one, later scorings and the place of the file apart."""
+    a, b = (replace(record, rescored=(), path="").to_json() for record in (one, other))
+    return a == b
+
+
+def _scored(
+    benchmark: Benchmark, samples: dict[str, Sample], lines: Iterable[SampleLine]
+) -> Iterable[Scored]:
+    for line in lines:
+        sample = samples[line.id]
+        if sample.references != line.references:
+            raise InvalidData(
+                f"{line.id} had other references in the run than in this data: give the data and "
+                "the settings of the run, such as bench.path=FILE"
+            )
+        yield Scored(sample=sample, scores=benchmark.score(sample, line.prediction))

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from deltamem_base.faults import CannotWrite, Fault, InvalidData, Partial
-from evaluations.records.origins import ORIGIN, made_here
+from evaluations.records.origins import Numerics, made_here
+from evaluations.records.sample_line import SampleLine, line_text, parse_lines
 
 __all__ = ["SAMPLES", "SampleStore", "read_samples"]
 
@@ -28,37 +28,35 @@ class SampleStore:
     """The samples of one run, for one writing process at a time."""
 
     def __init__(
-        self, folder: Path, *, key: str, numerics: Mapping[str, Any] | None = None
+        self, folder: Path, *, key: str, numerics: Mapping[str, str] | None = None
     ) -> None:
         """Open or begin the samples of a run.
 
         Args:
-            folder: of the run.
+            folder: the run's own.
             key: hash of everything that decides an answer; a line with another is refused.
-            numerics: the kinds of numbers, attention and device that new answers are made with;
-                every line keeps those of its own making.
+            numerics: fields of :class:`Numerics` that new answers are made with; every line keeps
+                those of its own making.
 
         Raises:
             Fault: another process writes here.
-            CannotWrite: the folder cannot be written.
+            CannotWrite: the folder cannot be written, or the file is a link or another user's.
             InvalidData: a damaged line, or samples of another configuration.
         """
         self.path, self.key = folder / SAMPLES, key
-        self._origin = made_here(numerics or {})
+        self.origin = made_here(Numerics(**(numerics or {})))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("ab+", buffering=0)
+            self.file = _open(self.path)
         except OSError as fault:
-            raise CannotWrite(f"the run folder {folder} cannot be written: {fault}") from fault
+            raise CannotWrite(
+                f"the run folder {folder} cannot be written: {fault.strerror}"
+            ) from fault
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as fault:
-            self._file.close()
-            raise Fault(f"another process is writing {self.path}") from fault
-        try:
-            self.rows = {row["id"]: row for row in self._recover()}
-        except InvalidData:
-            self._file.close()
+            _lock(self.file, self.path)
+            self.lines = {line.id: line for line in self._recover()}
+        except Exception:
+            os.close(self.file)
             raise
 
     def __enter__(self) -> SampleStore:
@@ -70,67 +68,101 @@ class SampleStore:
         fault: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        os.close(self.file)
 
-    def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def append(self, lines: Sequence[SampleLine]) -> None:
         """Add lines and have them on the disk before returning.
 
         Raises:
+            InvalidData: a value that no line may hold, such as a score above 1.
             Partial: they cannot be written; what was written before is kept.
         """
-        stamp = {"key": self.key, ORIGIN: self._origin}
-        stamped = [{**stamp, **row} for row in rows]
-        content = "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in stamped).encode()
-        end = self._file.seek(0, os.SEEK_END)
+        content = "".join(map(line_text, lines)).encode()
+        self.check_in_place()
+        end = os.lseek(self.file, 0, os.SEEK_END)
         try:
-            if self._file.write(content) != len(content):
+            if os.write(self.file, content) != len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(self._file.fileno())
+            os.fsync(self.file)
         except OSError as fault:
-            os.truncate(self.path, end)
+            os.ftruncate(self.file, end)
             raise Partial(
-                f"{self.path} cannot be written ({fault.strerror}); the {len(self.rows)} samples "
+                f"{self.path} cannot be written ({fault.strerror}); the {len(self.lines)} samples "
                 "before are kept: make room and run the same command again"
             ) from fault
-        self.rows.update({row["id"]: row for row in stamped})
+        self.lines.update({line.id: line for line in lines})
 
-    def _recover(self) -> list[dict[str, Any]]:
-        content = self.path.read_bytes()
+    def check_in_place(self) -> None:
+        """Make sure that the file is still the one in the run's folder.
+
+        Raises:
+            Partial: it was removed or replaced, and with it the answers.
+        """
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            found = None
+        own = os.fstat(self.file)
+        if found is None or (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino):
+            raise Partial(
+                f"{self.path} was removed or replaced during the run, and its answers are lost: "
+                "run the same command again"
+            )
+
+    def _recover(self) -> Sequence[SampleLine]:
+        with os.fdopen(self.file, "rb", closefd=False) as file:
+            file.seek(0)
+            content = file.read()
         whole = content.rfind(b"\n") + 1
+        lines = parse_lines(content[:whole], self.path, key=self.key)
         if whole < len(content):
-            self._file.truncate(whole)
-        rows = _parse(content[:whole], self.path)
-        for number, row in enumerate(rows, 1):
-            if row.get("key") != self.key:
-                raise InvalidData(
-                    f"{self.path}, line {number} belongs to another configuration: move the "
-                    "folder away, or name another with runs_dir=FOLDER"
-                )
-        return rows
+            os.ftruncate(self.file, whole)
+        return lines
 
 
-def read_samples(folder: Path) -> list[dict[str, Any]]:
-    """The answered samples of a run.
+def _open(path: Path) -> int:
+    """A descriptor for reading and appending to a regular file of this user, made where missing.
 
     Raises:
-        InvalidData: no such file, or a line that is not a sample.
+        CannotWrite: another kind of file, such as a link, or another user's.
+        OSError: it cannot be opened.
+    """
+    refused = CannotWrite(
+        f"{path} is a link or not a file of yours, and is not written to: move it away, or name "
+        "another folder with runs_dir=FOLDER"
+    )
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        opened = os.open(path, flags, 0o666)
+    except OSError as fault:
+        raise (refused if fault.errno in (errno.ELOOP, errno.ENXIO) else fault) from None
+    found = os.fstat(opened)
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        os.close(opened)
+        raise refused
+    return opened
+
+
+def _lock(file: int, path: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        raise Fault(f"another process is writing {path}") from fault
+
+
+def read_samples(folder: Path, *, key: str | None = None) -> Sequence[SampleLine]:
+    """The answered samples of a run.
+
+    Args:
+        folder: the run's own.
+        key: of the run; None takes that of the first line.
+
+    Raises:
+        InvalidData: no such file, or a line that is not a sample of the run.
     """
     path = folder / SAMPLES
     try:
         content = path.read_bytes()
     except OSError as fault:
         raise InvalidData(f"no samples in {folder}: {fault.strerror}") from fault
-    return _parse(content[: content.rfind(b"\n") + 1], path)
-
-
-def _parse(content: bytes, path: Path) -> list[dict[str, Any]]:
-    rows = []
-    for number, line in enumerate(content.splitlines(), 1):
-        try:
-            row = json.loads(line)
-        except ValueError as fault:
-            raise InvalidData(f"{path}, line {number} is not JSON: {fault}") from fault
-        if not isinstance(row, dict) or "id" not in row:
-            raise InvalidData(f"{path}, line {number} is not a sample")
-        rows.append(row)
-    return rows
+    return parse_lines(content[: content.rfind(b"\n") + 1], path, key=key)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from evaluations.records.origins import each
+from deltamem_base.printable import printable
+from evaluations.metrics.statistics import GroupMean
 from evaluations.records.record import Record
-from evaluations.reporting.as_json import finite
 from evaluations.reporting.costs import COSTS
 from evaluations.reporting.tables import Report
 
@@ -21,6 +21,8 @@ PROVENANCE = ("fingerprint", "limited", "weights", "commit", "date")
 COLUMNS = (*IDENTITY, *MEASURES, *COSTS, *PROVENANCE)
 ALL = "all"
 """The group of all samples."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a text that a spreadsheet takes for a formula."""
 
 
 def csv_lines(report: Report) -> str:
@@ -29,34 +31,46 @@ def csv_lines(report: Report) -> str:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\r\n")
     writer.writeheader()
     for stored in report.records:
-        writer.writerows(_lines(stored.record))
+        writer.writerows(map(_defused, _lines(stored.record)))
     return text.getvalue()
 
 
 def _lines(record: Record) -> Iterator[dict[str, Any]]:
     around: dict[str, Any] = {
         **{name: getattr(record, name) for name in IDENTITY},
-        **{name: record.cost.get(name) for name in COSTS},
+        **{name: record.cost.named(name) for name in COSTS},
         "fingerprint": record.fingerprint,
         "limited": record.limited,
         "weights": record.weights_sha,
-        "commit": " and ".join(each(record.provenance.get("git_commit"))) or None,
+        "commit": " and ".join(record.provenance.environment.git_commit) or None,
         "date": record.date,
     }
-    for metric, found in record.metrics.items():
-        named = {**around, "metric": metric, "primary": metric == record.primary_metric}
-        whole = {"lo": found["ci95"][0], "hi": found["ci95"][1], "histories": found["clusters"]}
-        yield finite({**named, **_measures(ALL, {**found, **whole})})
-        for group, part in found.get("groups", {}).items():
-            yield finite({**named, **_measures(group, part)})
+    for name, metric in record.metrics.items():
+        named = {**around, "metric": name, "primary": name == record.primary_metric}
+        low, high = metric.ci95
+        whole = GroupMean(mean=metric.mean, n=metric.n, lo=low, hi=high)
+        yield {**named, **_measures(ALL, whole), "histories": metric.clusters}
+        for group, part in metric.groups.items():
+            yield {**named, **_measures(group, part)}
 
 
-def _measures(group: str, part: Mapping[str, Any]) -> dict[str, Any]:
+def _measures(group: str, part: GroupMean) -> dict[str, Any]:
     return {
         "group": group,
-        "mean": part["mean"],
-        "ci95_low": part["lo"],
-        "ci95_high": part["hi"],
-        "n": part["n"],
-        "histories": part.get("histories"),
+        "mean": part.mean,
+        "ci95_low": part.lo,
+        "ci95_high": part.hi,
+        "n": part.n,
     }
+
+
+def _defused(line: dict[str, Any]) -> dict[str, Any]:
+    """The same cells, with no text that a spreadsheet would take for a formula.
+
+    An apostrophe before such a text has a spreadsheet show it as it stands.
+    """
+    return {name: _cell(value) if isinstance(value, str) else value for name, value in line.items()}
+
+
+def _cell(text: str) -> str:
+    return ("'" if text.startswith(FORMULA) else "") + printable(text)

@@ -12,9 +12,10 @@ from typing import Any
 from deltamem_base.faults import InvalidData
 from evaluations.figures.inline_svg import inline_svg
 from evaluations.figures.plots import draw_all
+from evaluations.records.stored import StoredRecord
 from evaluations.reporting.as_json import json_content
 from evaluations.reporting.attribution import Attribution
-from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.flips import flip_pairs
 from evaluations.reporting.tables import Cell, Report
 
@@ -87,7 +88,7 @@ def _summary(stored: Sequence[StoredRecord]) -> str:
         "benchmark": {r.bench for r in records},
     }
     counts = [_counted(len(names), what) for what, names in parts.items()]
-    answered = sum(r.n["scored"] for r in records)
+    answered = sum(r.n.scored for r in records)
     return f"{_counted(len(records), 'record')}: {', '.join(counts)}; {answered:,} answers"
 
 

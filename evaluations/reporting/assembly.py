@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from evaluations.paper.numbers import Paper
 from evaluations.records.record import Record
+from evaluations.records.stored import StoredRecord
 from evaluations.reporting.attribution import (
     REFERENCE,
     Attribution,
@@ -13,7 +14,7 @@ from evaluations.reporting.attribution import (
     attribute,
     attribution_table,
 )
-from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.costs import costs_table, provenance_table
 from evaluations.reporting.emphasis import emphasised
 from evaluations.reporting.paper_tables import paper_tables
@@ -48,7 +49,9 @@ def make_report(
         tables.append(attribution_table(parts, stored=stored, command=command or eval_command))
     tables += [] if paper is None else paper_tables(stored, paper)
     tables += [costs_table(stored), provenance_table(stored)]
-    return Report(title="Results", tables=tables, records=stored, notes=notes)
+    return Report(
+        title="Results", tables=tables, records=stored, notes=[*notes, *reader.left_out.values()]
+    )
 
 
 def eval_command(record: Record, what: str) -> str:

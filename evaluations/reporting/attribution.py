@@ -1,4 +1,4 @@
-"""Is it memory? What of a gain is the adapter alone, and what is the content of the state.
+"""Is it memory? The parts of a gain: the adapter alone, and the content of the state.
 
     total gain     own state - bare backbone
     adapter part   the state of another sample (or an empty one) - bare backbone
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 from evaluations.metrics.paired import Paired
 from evaluations.records.record import Record
-from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.records.stored import StoredRecord
+from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.differences import paired
 from evaluations.reporting.naming import column_titles, row_names
 from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
@@ -51,7 +52,7 @@ def attribute(stored: Sequence[StoredRecord], *, reader: SampleReader) -> list[A
     """A gain taken apart for each run with an adapter and each control, benchmark by benchmark."""
     found = []
     for own in sorted(stored, key=_place):
-        if own.record.control != "none" or not _method(own).get("adapter_sha"):
+        if own.record.control != "none" or own.record.provenance.method.adapter_sha is None:
             continue
         reference = next((s for s in stored if _is_reference(s, own)), None)
         for control in CONTROLS:
@@ -66,25 +67,23 @@ def _place(stored: StoredRecord) -> tuple[str, ...]:
     return (*fields, record.context, record.cell)
 
 
-def _method(stored: StoredRecord) -> dict[str, object]:
-    return dict(stored.record.provenance.get("method", {}))
-
-
 def _alike(a: StoredRecord, b: StoredRecord) -> bool:
     """The same questions of the same model, seen the same way."""
     fields = ("model", "bench", "fingerprint", "context", "seed", "limited")
     same = all(getattr(a.record, field) == getattr(b.record, field) for field in fields)
-    weights = {_method(s).get("model_fingerprint") for s in (a, b)}
+    weights = {s.record.provenance.backbone.model_fingerprint for s in (a, b)}
     return same and a.record.n == b.record.n and len(weights) == 1
 
 
 def _is_control(one: StoredRecord, own: StoredRecord, control: str) -> bool:
-    return one.record.control == control and _alike(one, own) and _method(one) == _method(own)
+    made, theirs = one.record.provenance, own.record.provenance
+    same = (made.method, made.backbone) == (theirs.method, theirs.backbone)
+    return one.record.control == control and same and _alike(one, own)
 
 
 def _is_reference(one: StoredRecord, own: StoredRecord) -> bool:
-    family = one.record.config.get("method", {}).get("family")
-    return bool(family == REFERENCE and one.record.control == "none" and _alike(one, own))
+    family = one.record.provenance.method.family
+    return family == REFERENCE and one.record.control == "none" and _alike(one, own)
 
 
 def _taken_apart(

@@ -1,39 +1,15 @@
-"""Find records, and the samples that lie beside them."""
+"""Find records, and read the samples that lie beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from deltamem_base.faults import InvalidData
-from evaluations.records.record import RECORD, Record, read_record
-from evaluations.records.store import SAMPLES, read_samples
+from evaluations.records.record import RECORD, read_record
+from evaluations.records.stored import Run, StoredRecord
 
-__all__ = ["SampleReader", "StoredRecord", "collect", "find", "incomplete"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StoredRecord:
-    """A record and the file it was read from."""
-
-    record: Record
-    file: Path
-
-    @property
-    def samples(self) -> Path | None:
-        """The run's samples; None where they are not on this machine."""
-        return self.beside(SAMPLES)
-
-    def beside(self, pattern: str) -> Path | None:
-        """A file of the run's folder, the first by name; None where none is on this machine."""
-        named = Path(self.record.path).parent
-        # a copy in results/ stands beside the runs/ that its path begins with
-        folders = [named, self.file.parent.parent / named]
-        if self.file.name == RECORD:
-            folders.insert(0, self.file.parent)
-        return next((path for folder in folders for path in sorted(folder.glob(pattern))), None)
+__all__ = ["SampleReader", "collect", "find", "incomplete"]
 
 
 def collect(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
@@ -79,34 +55,38 @@ def find(folders: Iterable[Path]) -> tuple[list[StoredRecord], list[str]]:
 def incomplete(stored: StoredRecord) -> str:
     """How much of a record is there, in words."""
     n = stored.record.n
-    return f"{stored.file} has {n['scored']} of {n['expected']} samples"
+    return f"{stored.file} has {n.scored} of {n.expected} samples"
 
 
 class SampleReader:
-    """Reads the samples of runs; of each run the scores are kept."""
+    """Reads the samples of runs, each run once."""
 
     def __init__(self) -> None:
-        self._scores: dict[str, dict[str, tuple[str, Mapping[str, float]]] | None] = {}
+        self._runs: dict[str, Run | None] = {}
+        self.left_out: dict[str, str] = {}
+        """Cell -> a sentence on samples that are here and cannot be used."""
 
-    def rows(self, stored: StoredRecord) -> list[dict[str, Any]] | None:
-        """The stored lines; None where they are not here, or are not those of the record."""
-        if stored.samples is None:
-            return None
+    def run(self, stored: StoredRecord) -> Run | None:
+        """A record with its samples; None where they are not here, or cannot be used."""
+        cell = stored.record.cell
+        if cell not in self._runs:
+            self._runs[cell] = None if stored.samples is None else self._read(stored)
+        return self._runs[cell]
+
+    def _read(self, stored: StoredRecord) -> Run | None:
         try:
-            rows = read_samples(stored.samples.parent)
-        except InvalidData:
+            return Run.of(stored)
+        except InvalidData as fault:
+            self.left_out[stored.record.cell] = f"{fault}: the record stands without its samples"
             return None
-        return rows if len(rows) == stored.record.n["scored"] else None
 
     def scores(self, stored: StoredRecord) -> dict[str, tuple[str, float]] | None:
         """Sample id -> its history and its primary score; None where the samples are not here."""
-        cell, metric = stored.record.cell, stored.record.primary_metric
-        if cell not in self._scores:
-            rows = self.rows(stored)
-            self._scores[cell] = (
-                None if rows is None else {r["id"]: (r["history_id"], r["scores"]) for r in rows}
-            )
-        known = self._scores[cell]
-        if known is None:
+        run, metric = self.run(stored), stored.record.primary_metric
+        if run is None:
             return None
-        return {name: (h, float(s[metric])) for name, (h, s) in known.items() if metric in s}
+        return {
+            name: (line.history_id, line.scores[metric])
+            for name, line in run.lines.items()
+            if metric in line.scores
+        }

@@ -1,12 +1,11 @@
-"""What each run cost, and on what machine: scores are never shown without it."""
+"""The costs of each run and its machine: scores are never shown without them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from evaluations.records.origins import each
 from evaluations.records.record import Record
-from evaluations.reporting.collection import StoredRecord
+from evaluations.records.stored import StoredRecord
 from evaluations.reporting.naming import column_titles, row_names
 from evaluations.reporting.tables import Cell, Estimate, Footnotes, Note, Table
 
@@ -18,6 +17,8 @@ COSTS = {
     "new_tokens": ("new tokens", 1),
     "trained_parameters": ("trained", 0),
     "state_bytes": ("state bytes", 0),
+    "recalled_units": ("units shown", 1),
+    "dropped_units": ("units dropped", 1),
     "write_seconds": ("s to write", 3),
     "answer_seconds": ("s per answer", 3),
     "tokens_per_second": ("tokens/s", 1),
@@ -31,10 +32,10 @@ READING = (
 
 
 def machine(record: Record) -> str:
-    """What a record was made on."""
-    known = record.provenance
-    torch = [f"torch {version}" for version in each(known.get("versions", {}).get("torch"))]
-    parts = [*each(known.get("device")), *each(known.get("platform")), *torch]
+    """The machine or machines of a record, in words."""
+    made = record.provenance.environment
+    torch = [f"torch {version}" for version in made.versions.get("torch", ())]
+    parts = [*made.device, *made.platform, *torch]
     return ", ".join(parts) or "an unknown machine"
 
 
@@ -64,7 +65,7 @@ def costs_table(stored: Sequence[StoredRecord]) -> Table:
 
 
 def _costs(record: Record) -> list[Cell]:
-    values = ((record.cost.get(name), digits) for name, (_, digits) in COSTS.items())
+    values = ((record.cost.named(name), digits) for name, (_, digits) in COSTS.items())
     return [Cell.of(None if v is None else Estimate.of(v, digits=d)) for v, d in values]
 
 
@@ -81,16 +82,14 @@ def provenance_table(stored: Sequence[StoredRecord]) -> Table:
 
 def _provenance(stored: StoredRecord) -> list[str]:
     record = stored.record
-    known = record.provenance
-    commit = " and ".join(c[:10] for c in each(known.get("git_commit"))) or "unknown"
-    data = known.get("data", {})
-    digest = data.get("sha256")
-    named = [data.get(name) for name in ("source", "subset", "revision")]
-    source = [*named, digest and f"sha256 {digest[:10]}"]
+    made, data = record.provenance.environment, record.provenance.data
+    commit = " and ".join(c[:10] for c in made.git_commit) or "unknown"
+    digest = data.sha256 and f"sha256 {data.sha256[:10]}"
+    source = [data.source, data.subset, data.revision, digest]
     return [
         record.cell,
         record.date,
-        commit + (" with changes" if known.get("git_dirty") else ""),
+        commit + (" with changes" if any(made.git_dirty) else ""),
         ", ".join(str(part) for part in source if part),
         (record.weights_sha or "")[:10],
         str(record.seed),

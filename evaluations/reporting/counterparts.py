@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from evaluations.paper.numbers import Column, Row, Table
 from evaluations.records.record import Record
@@ -19,10 +19,10 @@ from evaluations.records.record import Record
 __all__ = ["Counterpart", "columns_of", "counterpart", "matches"]
 
 DEFAULTS = {"heads": "qo", "layers": "all", "rank": "8"}
-"""Of the paper's adapters (its appendix A)."""
+"""Settings of the paper's adapters (its appendix A)."""
 PROTOCOL = "paper"
-WRITING, IN_VIEW = "write_answers", "visible"
-"""What the paper's protocol has a memory do, and where."""
+IN_VIEW = "visible"
+"""The context in which the paper's protocol has questions and answers write."""
 NATURAL = "natural"
 """The context that a method has in the paper's tables."""
 
@@ -68,22 +68,24 @@ def matches(record: Record, settings: Mapping[str, str]) -> bool:
     """Whether a record is a whole, uncontrolled run with the settings of a row."""
     if record.control != "none" or record.limited or not record.complete:
         return False
-    has = record.settings
-    if record.protocol == PROTOCOL and record.context == IN_VIEW and has.get(WRITING) is False:
+    method, has = record.provenance.method, record.settings
+    in_paper = record.protocol == PROTOCOL and record.context == IN_VIEW
+    if in_paper and method.write_answers is False:
         return False
-    defaults = DEFAULTS if has.get("adapter_sha") else {}
+    defaults = DEFAULTS if method.adapter_sha else {}
     wanted = {**defaults, **settings}
     context = wanted.pop("context", record.context)
     if context == NATURAL:
-        context = record.config.get("method", {}).get("natural_context")
+        context = str(method.natural_context)
     return record.context == context and all(
         str(has.get(name)) == str(value) for name, value in wanted.items()
     )
 
 
 def _configuration(record: Record) -> str:
-    content = [record.provenance.get("method", {}), record.seed]
-    return json.dumps(content, sort_keys=True, default=str)
+    made = record.provenance
+    content = [asdict(made.method), asdict(made.backbone), record.seed]
+    return json.dumps(content, sort_keys=True)
 
 
 def _newest(group: Sequence[Record], column: Column) -> Record | None:
@@ -93,9 +95,8 @@ def _newest(group: Sequence[Record], column: Column) -> Record | None:
 
 def _measures(record: Record, column: Column) -> bool:
     if column.bench is None:
-        return column.cost is not None and record.cost.get(column.cost) is not None
+        return column.cost is not None and record.cost.named(column.cost) is not None
     if record.bench != column.bench or record.protocol != PROTOCOL:
         return False
     metric = record.metrics.get(column.metric or record.primary_metric)
-    groups = {} if metric is None else metric.get("groups", {})
-    return metric is not None and (column.group is None or column.group in groups)
+    return metric is not None and (column.group is None or column.group in metric.groups)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 from evaluations.metrics.paired import Paired, compare_scores
 from evaluations.records.record import Record
-from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.records.stored import StoredRecord
+from evaluations.reporting.collection import SampleReader
 
 __all__ = ["Difference", "difference", "paired"]
 
 STANDARD_ERRORS = 1.959963984540054
-"""Of a normal distribution's 95 % interval: half its width over the standard error."""
+"""Half the width of a normal distribution's 95 % interval over its standard error."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,20 +62,20 @@ def paired(
     return compare_scores(
         [a[name][1] for name in a],
         [b[name][1] for name in a],
-        clusters=[str(a[name][0]) for name in a],
+        clusters=[a[name][0] for name in a],
         **options,
     )
 
 
 def _unpaired(a: Record, b: Record) -> Difference:
     first, second = (r.metrics[r.primary_metric] for r in (a, b))
-    effect = second["mean"] - first["mean"]
-    arms = [max(m["mean"] - m["ci95"][0], m["ci95"][1] - m["mean"]) for m in (first, second)]
+    effect = second.mean - first.mean
+    arms = [max(m.mean - m.ci95[0], m.ci95[1] - m.mean) for m in (first, second)]
     error = math.hypot(*arms) / STANDARD_ERRORS
     if error > 0:
         p = math.erfc(abs(effect) / error / math.sqrt(2))
     else:
         # neither run varies between histories: what is left is the sign of each, as when paired
-        units = min(m["clusters"] for m in (first, second))
+        units = min(m.clusters for m in (first, second))
         p = 1.0 if effect == 0 else min(1.0, 2.0 ** (1 - units))
     return Difference(effect=effect, p=p, paired=False)

@@ -1,4 +1,4 @@
-"""What is set in bold, and what is underlined: only what the data tells apart.
+"""Bold and underlined scores: only where the data tells rows apart.
 
 Rows contend in a column (one benchmark, one fingerprint) where they have the same model, no
 control, all samples, and alike see the history in the prompt (whole or a part) or alike do not.
@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 from evaluations.metrics.paired import holm
 from evaluations.metrics.resampling import LEVEL
-from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.records.stored import StoredRecord
+from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.differences import difference
 from evaluations.reporting.tables import BEST, SECOND
 
@@ -39,8 +40,7 @@ def emphasised(stored: Sequence[StoredRecord], *, reader: SampleReader) -> dict[
     contests: dict[tuple[object, ...], list[StoredRecord]] = {}
     for one in stored:
         record = one.record
-        metric = record.metrics.get(record.primary_metric)
-        if record.control == "none" and not record.limited and metric is not None:
+        if record.control == "none" and not record.limited and record.primary is not None:
             in_view = record.context != "none"
             key = (record.bench, record.fingerprint, record.model, in_view)
             contests.setdefault(key, []).append(one)
@@ -79,4 +79,4 @@ def _not_told_apart(ranked: Sequence[StoredRecord], reader: SampleReader) -> lis
 
 
 def _mean(one: StoredRecord) -> float:
-    return float(one.record.metrics[one.record.primary_metric]["mean"])
+    return one.record.metrics[one.record.primary_metric].mean

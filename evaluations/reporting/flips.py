@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from deltamem_base.excerpts import in_a_line
-from evaluations.comparison import Flip, Run, flips
+from evaluations.comparison import Flip, flips
+from evaluations.records.stored import StoredRecord
 from evaluations.reporting.attribution import REFERENCE, Attribution
-from evaluations.reporting.collection import SampleReader, StoredRecord
+from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.naming import row_names
 
 __all__ = ["MOST", "WITHHELD", "Pair", "flip_pairs"]
@@ -63,13 +64,10 @@ def flip_pairs(attributions: Sequence[Attribution], *, reader: SampleReader) -> 
 def _pair(
     a: StoredRecord, b: StoredRecord, what: str, who: str, reader: SampleReader
 ) -> Pair | None:
-    runs = []
-    for stored in (a, b):
-        rows = reader.rows(stored)
-        if rows is None:
-            return None
-        runs.append(Run(record=stored.record, rows={row["id"]: row for row in rows}))
-    found = flips(*runs)
+    one, other = reader.run(a), reader.run(b)
+    if one is None or other is None:
+        return None
+    found = flips(one, other)
     fixed = [flip for flip in found if flip.effect > 0]
     broken = sorted((f for f in found if f.effect < 0), key=lambda flip: flip.effect)
     return Pair(
@@ -80,7 +78,7 @@ def _pair(
         what=what,
         fixed=len(fixed),
         broken=len(broken),
-        total=len(runs[0].rows.keys() & runs[1].rows.keys()),
+        total=len(one.lines.keys() & other.lines.keys()),
         shown=[_shown(flip) for flip in (*fixed[:MOST], *broken[:MOST])],
     )
 

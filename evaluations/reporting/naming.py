@@ -1,4 +1,4 @@
-"""What rows and columns are called: as short as tells records apart, never shorter."""
+"""Names of rows and columns: as short as tells records apart, never shorter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from evaluations.records.record import Record
 
@@ -69,12 +70,13 @@ def _seed(record: Record) -> str:
 
 
 def _settings(record: Record) -> str:
-    method = json.dumps(record.provenance.get("method", {}), sort_keys=True, default=str)
+    made = record.provenance
+    method = json.dumps([asdict(made.method), asdict(made.backbone)], sort_keys=True)
     return f"settings={hashlib.sha256(method.encode()).hexdigest()[:6]}"
 
 
 def _extent(record: Record) -> str:
-    return f"n={record.n['expected']}"
+    return f"n={record.n.expected}"
 
 
 def _method(record: Record) -> str:

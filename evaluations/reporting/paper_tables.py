@@ -8,9 +8,9 @@ from functools import cached_property
 
 from evaluations.paper.numbers import AVERAGE, Column, Paper, Published, Row, Table
 from evaluations.records.record import Record
+from evaluations.records.stored import StoredRecord
 from evaluations.reporting import tables
 from evaluations.reporting.averages import Averages, averages
-from evaluations.reporting.collection import StoredRecord
 from evaluations.reporting.counterparts import Counterpart, columns_of, counterpart
 from evaluations.reporting.results import score
 from evaluations.reporting.tables import Cell, Estimate, Footnotes, Note
@@ -169,7 +169,7 @@ class _Beside:
 def _ours(record: Record, column: Column) -> Estimate | None:
     if column.cost is None:
         return score(record, column.metric, column.group, digits=DIGITS)
-    value = record.cost.get(column.cost)
+    value = record.cost.named(column.cost)
     return None if value is None else Estimate.of(value, digits=0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from evaluations.records.record import Record
-from evaluations.reporting.collection import StoredRecord
+from evaluations.records.stored import StoredRecord
 from evaluations.reporting.emphasis import RULE
 from evaluations.reporting.naming import LABELS, column_titles, row_names
 from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
@@ -78,16 +78,10 @@ def score(
     if found is None:
         return None
     if group is not None:
-        part = found.get("groups", {}).get(group)
+        part = found.groups.get(group)
         if part is None:
             return None
-        ends = (part["lo"], part["hi"])
-        return Estimate.of(part["mean"], ends, scale=100, n=int(part["n"]), digits=digits)
+        return Estimate.of(part.mean, (part.lo, part.hi), scale=100, n=part.n, digits=digits)
     return Estimate.of(
-        found["mean"],
-        found["ci95"],
-        scale=100,
-        n=found["n"],
-        histories=found["clusters"],
-        digits=digits,
+        found.mean, found.ci95, scale=100, n=found.n, histories=found.clusters, digits=digits
     )

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluations.reporting.collection import StoredRecord
+from evaluations.records.stored import StoredRecord
 
 __all__ = [
     "BEST",

@@ -44,8 +44,8 @@ def test_tokens_that_do_not_fit(cli: Callable[..., Any]) -> None:
     for row in rows:
         assert (row["recalled_units"], row["dropped_units"]) == (None, None)
         assert row["cut_side"] == "start"
-        assert row["cut_tokens"] == row["history_tokens"] - row["shown_tokens"] > 0
-    cut, whole = rows[0]["cut_tokens"], rows[0]["history_tokens"]
+        assert row["cut_tokens"] == row["original_tokens"] - row["shown_tokens"] > 0
+    cut, whole = rows[0]["cut_tokens"], rows[0]["original_tokens"]
     assert (
         "the history did not fit in view for 2 of 2 samples: of those, on average "
         f"{cut:,} of {whole:,} tokens were cut"

@@ -40,9 +40,9 @@ def record(done: Any) -> dict[str, Any]:
 
 def test_any_model_by_its_id(cli: Callable[..., Any]) -> None:
     plain = record(cli("eval", *ANY, *FEW, "--json"))
-    method = plain["provenance"]["method"]
-    assert method["model"] == tiny_folder().name
-    assert (method["model_attention"], method["model_dtype"]) == ("sdpa", "float32")
+    backbone = plain["provenance"]["backbone"]
+    assert backbone["model"] == tiny_folder().name
+    assert (backbone["model_attention"], backbone["model_dtype"]) == (["sdpa"], ["float32"])
     assert QUANTISED not in plain["deviations"]
     other_day = record(cli("eval", *ANY, *FEW, "model.template_date=2025-07-02", "--json"))
     switched = record(cli("eval", *ANY, *FEW, "+model.template_kwargs.loud=true", "--json"))
@@ -57,7 +57,7 @@ def test_any_model_by_its_id(cli: Callable[..., Any]) -> None:
 def test_a_quantised_backbone_is_a_deviation(cli: Callable[..., Any]) -> None:
     made = record(cli("eval", *ANY, *FEW, "model.quantization=4bit", "--json"))
     assert QUANTISED in made["deviations"]
-    assert made["provenance"]["method"]["model_quantization"] == "4bit"
+    assert made["provenance"]["backbone"]["model_quantization"] == "4bit"
     steps = ("training=recall", "training.steps=1", "training.batch_size=2")
     trained = record(cli("train", *ANY, *steps, "model.quantization=4bit", "--json"))
     card = (Path(trained["path"]) / "README.md").read_text()

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from toys import Parrot, Said
+from toys import Parrot, Said, made_with
 
 from deltamem_base.whole_files import write_json
 from evaluations.benchmark import Benchmark, Data, Entry
-from evaluations.records.record import RECORD, Record, make_record
+from evaluations.records.making import make_record
+from evaluations.records.record import RECORD, Record
 from evaluations.records.store import SampleStore
 from evaluations.reporting import StoredRecord
 from evaluations.runner import Plan, run
@@ -133,18 +134,20 @@ def simulate(
         record = make_record(
             benchmark,
             scored,
-            store.rows,
+            store.lines,
             expected=len(scored),
             identity={
                 "limited": False,
-                "config": {"method": {"family": family, "natural_context": "visible"}},
+                "key": "k",
+                "config": {},
                 **names,
                 "cell": cell,
                 "path": str(place / RECORD),
             },
-            described=described or (OWN if method == "delta_mem" else {"model_fingerprint": "m"}),
-            deviations=[],
-            seconds=1.0,
+            made=made_with(
+                described or (OWN if method == "delta_mem" else {"model_fingerprint": "m"}),
+                family=family,
+            ),
         )
     return StoredRecord(record=record, file=write(record))
 

@@ -40,7 +40,7 @@ def predictions(folder: Path, kind: type[Recall], method: Any, **plan: int) -> d
     benchmark.load()
     with SampleStore(folder, key="k") as store:
         run(benchmark, method, store, plan=Plan(**plan))
-        return {name: row["prediction"] for name, row in store.rows.items()}
+        return {name: line.prediction for name, line in store.lines.items()}
 
 
 @pytest.mark.parametrize("kind", [Recall, SampledRecall])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,22 +37,13 @@ def test_everything_is_answered_and_stored(tmp_path: Path) -> None:
     assert ticks[0] == (0, 15)
     assert ticks[-1] == (15, 15)
     rows = read_samples(tmp_path)
-    assert sorted(r["id"] for r in rows) == sorted(s.sample.id for s in scored)
+    assert sorted(line.id for line in rows) == sorted(s.sample.id for s in scored)
     first = rows[0]
-    assert first["prediction"] == first["references"][0]
-    assert {
-        "question",
-        "history_tokens",
-        "written_tokens",
-        "shown_tokens",
-        "cut_side",
-        "decoding",
-        "prompt_tokens",
-        "new_tokens",
-        "write_seconds",
-        "answer_seconds",
-        "groups",
-    } <= set(first)
+    assert first.prediction == first.references[0] == "v0.0"
+    assert (first.question, first.groups, first.finish) == ("a0", ("q0",), "stop")
+    assert (first.original_tokens, first.written_tokens, first.read_tokens) == (6, 6, 6)
+    assert (first.shown_tokens, first.cut_side, first.cut_tokens) == (0, None, 0)
+    assert first.decoding == Decoding(max_new_tokens=4)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 16])
@@ -137,7 +129,7 @@ def test_one_of_a_batch_that_is_at_fault_is_named_and_what_was_before_it_is_kept
         with SampleStore(tmp_path / folder, key="k") as store:
             with pytest.raises(Fault, match=named):
                 run(Letters(), method, store, plan=Plan(batch_size=16))
-            assert list(store.rows) == ids[:kept]
+            assert list(store.lines) == ids[:kept]
 
 
 def test_long_histories_are_written_alone(tmp_path: Path) -> None:
@@ -202,7 +194,7 @@ def test_a_broken_last_line_is_asked_again(cut: int, tmp_path: Path) -> None:
     scored, ticks = evaluate(tmp_path)
     assert ticks[0] == (14, 15)
     assert len(scored) == len(read_samples(tmp_path)) == 15
-    ids = [r["id"] for r in read_samples(tmp_path)]
+    ids = [line.id for line in read_samples(tmp_path)]
     assert len(set(ids)) == 15
 
 
@@ -212,7 +204,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     lines = path.read_text().splitlines()
     lines[3] = lines[3][:10]
     path.write_text("\n".join(lines) + "\n")
-    with pytest.raises(InvalidData, match=r"samples.jsonl, line 4 is not JSON"):
+    with pytest.raises(InvalidData, match="samples.jsonl, line 4, character .* is not JSON"):
         evaluate(tmp_path)
 
 
@@ -228,13 +220,19 @@ def test_two_processes_cannot_share_a_run(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
-    """/dev/full fails on write as a full disk does; the store must not lose or break a line."""
+    """A file that may not grow fails as a full disk does: no line is lost or broken."""
     evaluate(tmp_path, limit=3)
     with SampleStore(tmp_path, key="k") as store:
-        store._file.close()
-        store._file = Path("/dev/full").open("ab+", buffering=0)  # noqa: SIM115
-        with pytest.raises(Fault, match="the 3 samples before are kept"):
-            store.append([{"id": "x"}])
+        line = replace(store.lines["0-0"], id="x")
+        size = store.path.stat().st_size
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, most))
+        try:
+            with pytest.raises(Fault, match="the 3 samples before are kept"):
+                store.append([line])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        assert store.path.stat().st_size == size
     scored, _ = evaluate(tmp_path)
     assert len(scored) == 15
 
@@ -249,7 +247,7 @@ def test_foreign_histories_and_none(tmp_path: Path) -> None:
     foreign, _ = evaluate(tmp_path / "foreign", writes="foreign")
     nothing, _ = evaluate(tmp_path / "nothing", writes="nothing")
     assert all(s.scores["em"] == 0.0 for s in foreign + nothing)
-    said = {r["id"]: r["prediction"] for r in read_samples(tmp_path / "foreign")}
+    said = {line.id: line.prediction for line in read_samples(tmp_path / "foreign")}
     assert said["0-1"] == "v1.1"
     assert said["4-2"] == "v0.2"
     with pytest.raises(InvalidInput, match="has only one"):

@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_record import IDENTITY
-from toys import Letters, Parrot, Said
+from toys import IDENTITY, Letters, Parrot, Said, made_with
 
 import evaluations
 from baselines.frozen import Frozen
 from evaluations.benchmark import Benchmark
 from evaluations.benchmarks.recall import Recall
-from evaluations.records.record import Record, make_record
+from evaluations.records.making import make_record
+from evaluations.records.record import Thinking
 from evaluations.records.rescore import rescore
 from evaluations.records.store import SampleStore
+from evaluations.records.stored import Run
 from evaluations.runner import Plan, run
 from evaluations.sample import Decoding, Prompt
 from evaluations.thinking import Final, count_thinking, final_answer, whole
@@ -68,7 +69,7 @@ def test_a_block_that_the_prompt_opened_is_stored_with_its_tag() -> None:
 
 
 def benchmarks() -> Iterator[type[Benchmark]]:
-    for module in pkgutil.iter_modules(evaluations.__path__, "evaluations."):
+    for module in pkgutil.walk_packages(evaluations.__path__, "evaluations."):
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, type) and issubclass(value, Benchmark) and value is not Benchmark:
                 yield value
@@ -95,42 +96,41 @@ class Thinker(Parrot):
         return answers
 
 
-def thinking_run(folder: Path) -> tuple[Record, list[dict[str, Any]]]:
+def thinking_run(folder: Path) -> Run:
     benchmark = Letters(histories=2, questions=3)
     with SampleStore(folder, key="k") as store:
         scored = run(benchmark, Thinker(), store, plan=Plan())
         record = make_record(
             benchmark,
             scored,
-            store.rows,
+            store.lines,
             expected=6,
             identity=IDENTITY,
-            described={},
-            deviations=[],
-            seconds=1.0,
+            made=made_with(),
         )
-        return record, [dict(row) for row in store.rows.values()]
+        return Run(record=record, lines=dict(store.lines))
 
 
 def test_a_record_counts_cut_and_unfinished_thinking(tmp_path: Path) -> None:
-    record, rows = thinking_run(tmp_path)
-    assert [row["scores"]["em"] for row in rows] == [1.0, 1.0, 0.0] * 2
-    assert [row["prediction"] for row in rows[:3]] == [
+    done = thinking_run(tmp_path)
+    record, rows = done.record, list(done.lines.values())
+    assert [row.scores["em"] for row in rows] == [1.0, 1.0, 0.0] * 2
+    assert [row.prediction for row in rows[:3]] == [
         "<think>\nv9?\n</think>\n\nv0.0",
         "<think>\nv9?\n</think>\n\nv0.1",
         "<think>\nv0.2",
     ]
-    assert record.thinking == {"cut": 4, "unfinished": 2}
+    assert record.thinking == Thinking(cut=4, unfinished=2)
     note = "2 of 6 answers are unfinished thinking and count as none"
     assert note in record.deviations
     assert count_thinking(["v0"]) == {"cut": 0, "unfinished": 0}
 
 
 def test_stored_answers_are_scored_alike(tmp_path: Path) -> None:
-    record, rows = thinking_run(tmp_path)
-    entry = rescore(record, rows, Letters(histories=2, questions=3)).extra["rescored"][-1]
-    assert entry["metrics"]["em"]["mean"] == record.metrics["em"]["mean"] == pytest.approx(4 / 6)
-    assert entry["thinking"] == record.thinking
+    done = thinking_run(tmp_path)
+    entry = rescore(done, Letters(histories=2, questions=3)).rescored[-1]
+    assert entry.metrics["em"].mean == done.record.metrics["em"].mean == pytest.approx(4 / 6)
+    assert entry.thinking == done.record.thinking
 
 
 @pytest.mark.parametrize(("template", "opened"), [(OPENS_THINKING, True), (None, False)])
@@ -145,9 +145,9 @@ def test_a_template_that_opens_the_block(
     method = Frozen(replace(tiny, tokenizer=tokenizer), context="visible")
     with SampleStore(tmp_path, key="k") as store:
         run(benchmark, method, store, plan=Plan(limit=2))
-        rows = list(store.rows.values())
-    assert all(row["prediction"].startswith("<think>\n") is opened for row in rows)
-    unfinished = count_thinking(row["prediction"] for row in rows)["unfinished"]
+        rows = list(store.lines.values())
+    assert all(row.prediction.startswith("<think>\n") is opened for row in rows)
+    unfinished = count_thinking(row.prediction for row in rows)["unfinished"]
     assert unfinished == (len(rows) if opened else 0)
     if opened:
-        assert {row["scores"]["em"] for row in rows} == {0.0}
+        assert {row.scores["em"] for row in rows} == {0.0}

@@ -7,7 +7,27 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from evaluations.benchmark import Benchmark, Data, Entry
+from evaluations.method import Finish, Side
+from evaluations.records.making import Made
+from evaluations.records.provenance import BackboneIdentity, MethodIdentity
 from evaluations.sample import Decoding, History, Prompt, Sample
+
+IDENTITY: dict[str, Any] = {
+    "cell": "letters__parrot__1",
+    "key": "k",
+    "model": "none",
+    "method": "parrot",
+    "writer": None,
+    "bench": "letters",
+    "protocol": "benchmark",
+    "context": "none",
+    "control": "none",
+    "seed": 0,
+    "limited": False,
+    "config": {"a": 1},
+    "path": "runs/letters/record.json",
+}
+"""Fields of a record that name a run of these."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +35,7 @@ class Report:
     written_tokens: int
     original_tokens: int
     shown_tokens: int = 0
-    cut_side: str | None = None
+    cut_side: Side | None = None
     cut_tokens: int = 0
     seconds: float = 0.0
 
@@ -30,7 +50,7 @@ class Said:
     prompt_tokens: int = 1
     new_tokens: int = 1
     seconds: float = 0.0
-    finish: str = "stop"
+    finish: Finish = "stop"
     opened_thinking: bool = False
 
 
@@ -108,3 +128,21 @@ class Letters(Benchmark):
 
     def protocol(self) -> Mapping[str, Any]:
         return {"benchmark": "letters", "size": self.size, "questions": self.questions}
+
+
+def made_with(
+    described: Mapping[str, Any] | None = None,
+    *,
+    family: str | None = None,
+    deviations: Sequence[str] = (),
+    seconds: float = 1.0,
+) -> Made:
+    """A method and a backbone, whose own fields begin with ``model_``."""
+    given = dict(described or {})
+    ours = {name: given.pop(name) for name in list(given) if name.startswith("model_")}
+    return Made(
+        method=MethodIdentity.of(given, family=family, natural_context="visible"),
+        backbone=BackboneIdentity(**ours),
+        deviations=deviations,
+        seconds=seconds,
+    )

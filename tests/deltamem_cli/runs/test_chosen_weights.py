@@ -44,7 +44,8 @@ def taken(cli: Callable[..., Any]) -> Callable[..., tuple[dict[str, Any], str]]:
         assert done.code == 0, done.err
         record = json.loads(done.out)
         weights: dict[str, Any] = record["provenance"]["weights"]
-        assert weights["sha"] == record["provenance"]["method"].get("adapter_sha", weights["sha"])
+        made = record["provenance"]["method"]
+        assert weights["sha"] == (made["adapter_sha"] or made["weights_sha"])
         return weights, done.err
 
     return call

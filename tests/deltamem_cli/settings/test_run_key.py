@@ -118,10 +118,14 @@ def test_answers_of_other_numbers_are_not_kept(cli: Callable[..., Any]) -> None:
     halved = evaluated(cli, "runtime.dtype=bfloat16")
     assert usual["cell"] == named["cell"] != halved["cell"]
     for record, dtype in ((usual, "float32"), (halved, "bfloat16")):
-        assert record["provenance"]["method"]["model_dtype"] == dtype
+        assert record["provenance"]["backbone"]["model_dtype"] == [dtype]
         origins = [line["origin"] for line in lines_of(record)]
         assert {o["numerics"]["model_dtype"] for o in origins} == {dtype}
-        assert all(o["versions"] == record["provenance"]["versions"] for o in origins)
+        versions = record["provenance"]["environment"]["versions"]
+        assert all(
+            {name: [v] for name, v in o["environment"]["versions"].items()} == versions
+            for o in origins
+        )
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,8 @@ def test_what_cannot_be_read(runs: dict[str, Path], cli: Callable[..., Any]) -> 
     (broken / "record.json").write_text("{", encoding="utf-8")
     done = cli("compare", str(broken), str(runs["none"]))
     assert done.code == 2
-    assert "not a whole record" in done.err
+    assert "this is not JSON" in done.err
+    assert "run the same `deltamem eval` again" in done.err
 
 
 def test_flips_of_a_confidential_benchmark_say_nothing(

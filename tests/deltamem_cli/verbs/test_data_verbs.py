@@ -203,7 +203,7 @@ def test_scoring_again_keeps_both_numbers(cli: Callable[..., Any]) -> None:
     assert done.code == 0, done.err
     once = json.loads(done.out)
     assert once["metrics"] == before["metrics"]
-    assert [e["metrics"] for e in once["extra"]["rescored"]] == [before["metrics"]]
+    assert [e["metrics"] for e in once["rescored"]] == [before["metrics"]]
     # a run whose stored answers score otherwise: as if the scorer had changed
     samples = folder / "samples.jsonl"
     rows = [json.loads(line) for line in samples.read_text().splitlines()]
@@ -218,7 +218,7 @@ def test_scoring_again_keeps_both_numbers(cli: Callable[..., Any]) -> None:
     ]
     twice = json.loads((folder / "record.json").read_text())
     assert twice["metrics"] == before["metrics"]
-    first, second = twice["extra"]["rescored"]
+    first, second = twice["rescored"]
     assert first["metrics"] == before["metrics"]
     assert second["metrics"]["em"]["mean"] == pytest.approx(new / len(rows))
     assert second["fingerprint"] == before["fingerprint"]
@@ -234,7 +234,7 @@ def test_scoring_by_another_protocol(cli: Callable[..., Any]) -> None:
     done = cli("score", str(folder), words[1], "bench.protocol=paper", "--json")
     assert done.code == 0, done.err
     assert "note: the protocol or the data differs from the run's" in done.err
-    (entry,) = json.loads(done.out)["extra"]["rescored"]
+    (entry,) = json.loads(done.out)["rescored"]
     assert entry["fingerprint"] != record["fingerprint"]
     assert json.loads(done.out)["fingerprint"] == record["fingerprint"]
 
@@ -251,7 +251,7 @@ def test_scoring_with_the_settings_of_the_run(cli: Callable[..., Any]) -> None:
         assert done.code == 0, done.err
         scored = json.loads(done.out)
         assert scored["config"]["bench"] == record["config"]["bench"]
-        (entry,) = scored["extra"]["rescored"]
+        (entry,) = scored["rescored"]
         assert entry["metrics"] == record["metrics"]
         assert entry["fingerprint"] == record["fingerprint"]
     assert record["config"]["bench"]["revision"] == "a, 'b' [c]={d}:e \\"

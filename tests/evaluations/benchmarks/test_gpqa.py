@@ -16,12 +16,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from toys import made_with
 
 from baselines.frozen import Frozen
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmarks.gpqa import COLUMNS, GPQA
 from evaluations.data.sources import MANIFEST, fetched_folder
-from evaluations.records.record import make_record
+from evaluations.records.making import make_record
+from evaluations.records.sample_line import SampleLine
 from evaluations.records.store import SampleStore
 from evaluations.runner import Plan, run
 from evaluations.sample import Sample
@@ -273,31 +275,31 @@ def test_a_run_from_end_to_end(
     assert benchmark.confidential
     with SampleStore(tmp_path / "run", key="k") as store:
         scored = run(benchmark, Frozen(tiny, context=context), store, plan=Plan(limit=3))
-        rows = dict(store.rows)
+        rows = dict(store.lines)
     assert [s.sample.id for s in scored] == list(rows) == ["rec0", "rec1", "rec2"]
     for sample in benchmark.samples()[:3]:
         check_row(benchmark, sample, rows[sample.id], tiny)
-    names = dict.fromkeys("cell model method writer bench protocol context control".split(), "x")
+    names = dict.fromkeys(
+        "cell key model method writer bench protocol context control".split(), "x"
+    )
     made_record = make_record(
         benchmark,
         scored,
         rows,
         expected=3,
         identity={**names, "seed": 0, "limited": True, "path": "x", "config": {}},
-        described={},
-        deviations=[],
-        seconds=0.0,
+        made=made_with(),
     )
-    assert made_record.metrics["parsed"]["n"] == 3
-    assert made_record.metrics["accuracy"]["groups"]["Physics"]["n"] == 3
+    assert made_record.metrics["parsed"].n == 3
+    assert made_record.metrics["accuracy"].groups["Physics"].n == 3
     assert made_record.deviations[0].startswith("GPQA has 4 questions")
     printed = capfd.readouterr()
     seen = [json.dumps(made_record.to_json(), ensure_ascii=False), caplog.text, *printed]
     assert not any(text in part for part in seen for text in (QUESTION, *OPTIONS))
 
 
-def check_row(benchmark: GPQA, sample: Sample, row: dict[str, Any], tiny: Any) -> None:
+def check_row(benchmark: GPQA, sample: Sample, row: SampleLine, tiny: Any) -> None:
     turn = {"role": "user", "content": sample.question}
-    assert row["prompt_tokens"] == len(tiny.render([turn], add_generation_prompt=True).ids)
-    assert row["history_tokens"] == row["shown_tokens"] == 0
-    assert row["scores"] == benchmark.score(sample, row["prediction"])
+    assert row.prompt_tokens == len(tiny.render([turn], add_generation_prompt=True).ids)
+    assert row.original_tokens == row.shown_tokens == 0
+    assert row.scores == benchmark.score(sample, row.prediction)

@@ -335,7 +335,7 @@ def test_a_run_from_end_to_end(
     benchmark = made(official(1), official(2, context=[]), hub(3), official(4), max_new_tokens=4)
     with SampleStore(tmp_path / "run", key="k") as store:
         scored = run(benchmark, Frozen(tiny, context=context), store, plan=Plan(limit=3))
-        rows = dict(store.rows)
+        rows = dict(store.lines)
     assert [s.sample.id for s in scored] == list(rows) == ["5a1", "5a2", "5a3"]
     for sample in benchmark.samples()[:3]:
         history = benchmark.history(sample.history_id)
@@ -343,9 +343,9 @@ def test_a_run_from_end_to_end(
         turn = {"role": "user", "content": sample.question}
         prompt = tiny.render([*shown, turn], join=history.join, add_generation_prompt=True)
         row = rows[sample.id]
-        assert row["prompt_tokens"] == len(prompt.ids)
-        assert row["scores"] == benchmark.score(sample, row["prediction"])
-        assert row["cut_side"] is None
+        assert row.prompt_tokens == len(prompt.ids)
+        assert row.scores == benchmark.score(sample, row.prediction)
+        assert row.cut_side is None
     metrics = benchmark.metrics(scored)
     assert set(metrics) == {"em", "f1"}
     assert metrics["em"].groups["bridge"].n == 3

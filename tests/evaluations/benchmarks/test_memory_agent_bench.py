@@ -687,13 +687,13 @@ def test_from_end_to_end(
     method = Frozen(tiny, context=context)
     with SampleStore(tmp_path / "run", key="k") as store:
         scored = run(benchmark, method, store, plan=Plan(limit=5))
-        stored = dict(store.rows)
+        stored = dict(store.lines)
     assert len(scored) == 5
-    assert {row["finish"] for row in stored.values()} <= {"stop", "length"}
+    assert {row.finish for row in stored.values()} <= {"stop", "length"}
     for row in stored.values():
-        assert 0 < row["new_tokens"] <= row["decoding"]["max_new_tokens"]
-        assert row["cut_side"] is None
-        assert row["shown_tokens"] == (row["history_tokens"] if context == "visible" else 0)
+        assert 0 < row.new_tokens <= row.decoding.max_new_tokens
+        assert row.cut_side is None
+        assert row.shown_tokens == (row.original_tokens if context == "visible" else 0)
     history = benchmark.history("Conflict_Resolution/factconsolidation_sh_6k/0")
     rendered = tiny.render_history(history.messages, join=history.join)
     assert context_text + AFTER_TEXT in rendered.text
@@ -706,4 +706,4 @@ def test_another_samples_text_can_be_written(
     benchmark = made(sources=["factconsolidation*", "icl_*"])
     with SampleStore(tmp_path / "run", key="k") as store:
         run(benchmark, Frozen(tiny), store, plan=Plan(writes="foreign"))
-        assert len(store.rows) == 3
+        assert len(store.lines) == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import Letters, Parrot
+from toys import Letters, Parrot, made_with
 
+from deltamem_base.faults import InvalidData
 from deltamem_base.whole_files import write_json
 from evaluations.benchmark import Data
-from evaluations.comparison import read_run
 from evaluations.metrics.paired import compare_scores
 from evaluations.paper.numbers import Column
 from evaluations.paper.verdict import (
@@ -31,8 +31,9 @@ from evaluations.paper.verdict import (
     faults_of,
     measure,
 )
-from evaluations.records.record import make_record
+from evaluations.records.making import make_record
 from evaluations.records.store import SampleStore
+from evaluations.records.stored import read_run
 from evaluations.runner import Plan, run
 from evaluations.sample import Sample
 
@@ -61,8 +62,10 @@ class Marked(Letters):
             for h in range(HISTORIES)
             for q in range(QUESTIONS)
         }
-        shift = MEAN - sum(self.drawn.values()) / FULL
-        self.drawn = {name: score + shift for name, score in self.drawn.items()}
+        # drawn towards 0 or 1 until the mean is exact, so that scores stay between them
+        mean = sum(self.drawn.values()) / FULL
+        end, share = (0.0, MEAN / mean) if mean > MEAN else (1.0, (1 - MEAN) / (1 - mean))
+        self.drawn = {name: end + share * (score - end) for name, score in self.drawn.items()}
         self.other_data = other_data
 
     def data(self) -> Data:
@@ -96,6 +99,7 @@ def make(folder: Path, benchmark: Marked, *, limit: int | None = None, sha: str 
         scored = run(benchmark, Parrot(), store, plan=Plan(limit=limit, batch_size=64))
         identity = {
             "cell": "c",
+            "key": "k",
             "model": "qwen3-4b",
             "method": "delta_mem",
             "writer": "tsw",
@@ -111,12 +115,10 @@ def make(folder: Path, benchmark: Marked, *, limit: int | None = None, sha: str 
         record = make_record(
             benchmark,
             scored,
-            store.rows,
+            store.lines,
             expected=min(expected, len(benchmark.samples())),
             identity=identity,
-            described={"adapter_sha": sha, "heads": "qo", "layers": "all"},
-            deviations=[],
-            seconds=1.0,
+            made=made_with({"adapter_sha": sha, "heads": "qo", "layers": "all"}),
         )
     write_json(folder / "record.json", record.to_json())
     return Made(folder)
@@ -167,35 +169,41 @@ def test_a_third_of_the_conversations_is_never_a_match(tmp_path: Path) -> None:
     assert verdict(third) is verdict(hidden) is Verdict.INVALID
 
 
-def test_scores_that_are_no_numbers_are_never_a_match(tmp_path: Path) -> None:
-    def one_nan(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{**rows[0], "scores": {"em": math.nan}}, *rows[1:]]
-
-    made = make(tmp_path, Marked()).change_lines(one_nan)
-    assert faults_of(read_run(made.folder), COLUMN, EXPECTED) == ["1 scores are not finite"]
+Rows = list[dict[str, Any]]
 
 
-def test_a_record_without_finite_samples_is_incomplete(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda rows: [{**rows[0], "scores": {"em": math.nan}}, *rows[1:]], "em is NaN"),
+        (lambda rows: [{**rows[0], "scores": {"em": 100.0}}, *rows[1:]], "em is 100.0; it must be"),
+        (lambda rows: rows[:-100], "1440 answers and its record counts 1540"),
+        (lambda rows: [*rows, rows[0]], "line 1541: an earlier line has answered 0-0 already"),
+        (lambda rows: [*rows[:-1], {**rows[-1], "key": "x"}], "line 1540 belongs to another"),
+        (lambda rows: [*rows[:-1], {**rows[-1], "references": None}], "references is null"),
+        (lambda rows: [*rows[:-1], {**rows[-1], "more": 1}], "the key more is unknown"),
+    ],
+    ids=["nan", "range", "missing", "twice", "foreign", "type", "unknown"],
+)
+def test_samples_that_are_not_the_runs_own_are_refused(
+    change: Callable[[Rows], Rows], sentence: str, tmp_path: Path
+) -> None:
+    made = make(tmp_path, Marked()).change_lines(change)
+    with pytest.raises(InvalidData, match=sentence):
+        read_run(made.folder)
+
+
+def test_a_score_that_is_no_share_is_not_stored(tmp_path: Path) -> None:
     benchmark = Marked()
-    benchmark.drawn["0-0"] = math.nan
-    made = make(tmp_path, benchmark)
-    assert (
-        faults_of(read_run(made.folder), COLUMN, EXPECTED)[0] == "1539 of 1540 samples are scored"
-    )
-    assert verdict(made) is Verdict.INVALID
-
-
-def test_lines_that_were_taken_away_are_missed(tmp_path: Path) -> None:
-    made = make(tmp_path, Marked()).change_lines(lambda rows: rows[:-100])
-    faults = faults_of(read_run(made.folder), COLUMN, EXPECTED)
-    assert faults[:2] == ["1440 of 1540 samples are stored", "1440 of the benchmark's 1540 samples"]
-    assert "the record's mean is not that of its samples" in faults
+    benchmark.drawn["0-3"] = math.nan
+    with pytest.raises(InvalidData, match="the answer to 0-3: scores.em is NaN"):
+        make(tmp_path, benchmark)
 
 
 def test_a_mean_that_was_touched_is_missed(tmp_path: Path) -> None:
     made = make(tmp_path, Marked())
-    metrics = dict(read_run(made.folder).record.metrics)
-    made.change(metrics={**metrics, "em": {**metrics["em"], "mean": 0.4653}})
+    em = asdict(read_run(made.folder).record.metrics["em"])
+    made.change(metrics={"em": {**em, "mean": 0.4653}})
     faults = faults_of(read_run(made.folder), COLUMN, EXPECTED)
     assert faults == ["the record's mean is not that of its samples"]
 

@@ -51,7 +51,7 @@ def text(stored: list[StoredRecord]) -> tuple[list[list[str]], str]:
 
 def test_it_closes_and_equals_the_differences_of_the_records(tmp_path: Path) -> None:
     stored = experiment(tmp_path, 0)
-    means = {(s.record.method, s.record.control): s.record.metrics["em"]["mean"] for s in stored}
+    means = {(s.record.method, s.record.control): s.record.metrics["em"].mean for s in stored}
     own, bare = means["delta_mem", "none"], means["frozen", "none"]
     for control, one in taken_apart(stored).items():
         assert one.total is not None

@@ -78,7 +78,7 @@ def test_ours_the_papers_and_the_difference(paper: Paper, tmp_path: Path) -> Non
         "GPQA-D",
     ]
     tsw = lines(table, "tsw")
-    low, high = (100 * end for end in run.record.metrics["f1"]["ci95"])
+    low, high = (100 * end for end in run.record.metrics["f1"].ci95)
     assert value(tsw["ours"]["LoCoMo"]) == pytest.approx(MEAN, abs=EXACT)
     assert value(tsw["paper"]["LoCoMo"]) == 46.53
     apart = tsw["difference"]["LoCoMo"].estimate
@@ -97,8 +97,9 @@ def test_ours_the_papers_and_the_difference(paper: Paper, tmp_path: Path) -> Non
 
 def test_confidence_and_disagreements_are_footnotes(paper: Paper, tmp_path: Path) -> None:
     run = ours(tmp_path, "locomo", method="bm25_rag", context="part")
-    natural = {**run.record.config, "method": {"natural_context": "part"}}
-    run = replace(run, record=replace(run.record, config=natural))
+    made = run.record.provenance
+    natural = replace(made, method=replace(made.method, natural_context="part"))
+    run = replace(run, record=replace(run.record, provenance=natural))
     table = named(paper_tables([run], paper), "table1")
     notes = {n.mark: n.text for n in table.notes if not isinstance(n, str)}
     printed = lines(table, "bm25_rag")["paper"]
@@ -119,17 +120,18 @@ def test_confidence_and_disagreements_are_footnotes(paper: Paper, tmp_path: Path
         ({"context": "none"}, False),
         ({"writer": "ssw"}, False),
         ({"model": "qwen3-8b"}, False),
-        ({"provenance": {"method": {**OWN, "heads": "qkvo"}}}, False),
-        ({"provenance": {"method": {**OWN, "layers": "first_third"}}}, False),
-        ({"provenance": {"method": {**OWN, "rank": 16}}}, False),
-        ({"provenance": {"method": {**OWN, "write_answers": True}}}, True),
-        ({"provenance": {"method": {**OWN, "write_answers": False}}}, False),
+        ({"described": {"heads": "qkvo"}}, False),
+        ({"described": {"layers": "first_third"}}, False),
+        ({"described": {"rank": 16}}, False),
+        ({"described": {"write_answers": True}}, True),
+        ({"described": {"write_answers": False}}, False),
     ],
 )
 def test_which_record_counts(
     change: dict[str, Any], fits: bool, paper: Paper, tmp_path: Path
 ) -> None:
-    record = replace(ours(tmp_path, "locomo").record, **change)
+    described = {**OWN, **change.pop("described", {})}
+    record = replace(ours(tmp_path, "locomo", described=described).record, **change)
     row = next(row for row in paper.tables["table1"].rows if row.name == "tsw")
     assert matches(record, row.settings) is fits
 
@@ -225,7 +227,7 @@ def test_table_2_has_nothing_but_averages(paper: Paper, tmp_path: Path) -> None:
 def test_a_backbone_that_is_not_the_papers_is_said(paper: Paper, tmp_path: Path) -> None:
     run = ours(tmp_path, "gpqa", method="frozen")
     table = named(paper_tables([run], paper), "table1")
-    low = 100 * run.record.metrics["accuracy"]["ci95"][0]
+    low = 100 * run.record.metrics["accuracy"].ci95[0]
     assert low > 39.39
     assert "our frozen is not the paper's on GPQA-D (+16.86 [" in markdown(table)
 

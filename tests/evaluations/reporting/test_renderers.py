@@ -90,7 +90,7 @@ def test_every_number_is_in_the_text(render: object, report: Report) -> None:
     plain = text.replace("$\\pm$", "±").replace("$-$", "-")
     for estimate in estimates(report):
         assert estimate.text in plain
-    mean = report.records[1].record.metrics["em"]["mean"]
+    mean = report.records[1].record.metrics["em"].mean
     assert f"{100 * mean:.1f} ±" in plain
 
 
@@ -126,15 +126,15 @@ def test_csv_parses_back(report: Report) -> None:
         record = stored.record
         for name, metric in record.metrics.items():
             line = found[record.cell, name, "all"]
-            assert float(line["mean"]) == pytest.approx(metric["mean"], abs=EXACT)
+            assert float(line["mean"]) == pytest.approx(metric.mean, abs=EXACT)
             ends = (float(line["ci95_low"]), float(line["ci95_high"]))
-            assert ends == pytest.approx(metric["ci95"], abs=EXACT)
-            assert (line["n"], line["histories"]) == (str(metric["n"]), str(metric["clusters"]))
+            assert ends == pytest.approx(metric.ci95, abs=EXACT)
+            assert (line["n"], line["histories"]) == (str(metric.n), str(metric.clusters))
             assert line["model"] == record.model
-            for group, part in metric["groups"].items():
+            for group, part in metric.groups.items():
                 inner = found[record.cell, name, group]
-                assert float(inner["ci95_high"]) == pytest.approx(part["hi"], abs=EXACT)
-            wanted += 1 + len(metric["groups"])
+                assert float(inner["ci95_high"]) == pytest.approx(part.hi, abs=EXACT)
+            wanted += 1 + len(metric.groups)
     assert len(lines) == wanted
 
 

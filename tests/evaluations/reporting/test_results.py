@@ -11,7 +11,8 @@ import pytest
 from scipy.stats import binom
 from simulated_runs import simulate
 
-from evaluations.records.record import Record
+from evaluations.records.provenance import MethodIdentity
+from evaluations.records.record import Counts, Record
 from evaluations.reporting import SampleReader, StoredRecord, markdown, results_table
 from evaluations.reporting.emphasis import emphasised
 
@@ -30,11 +31,12 @@ def base(tmp_path: Path) -> Record:
 
 def test_the_table(base: Record) -> None:
     other = replace(base, cell="l__2", fingerprint="f2", date="2030")
-    control = replace(base, cell="l__3", control="foreign", limited=True, deviations=["by | hand"])
+    control = replace(base, cell="l__3", control="foreign", limited=True, deviations=("by | hand",))
     text = markdown(results_table(stored(base, other, control)), title="T")
     assert "| drawn em (a)" in text
     assert "| drawn em (b)" in text
-    assert "100.0 ± 0.0 (n=15, k=5)" in text
+    # five histories that are all right: Clopper-Pearson leaves 1 - 0.025^(1/5) below them
+    assert f"100.0 ± {100 * (1 - 0.025**0.2):.1f} (n=15, k=5)" in text
     assert "(n=15, k=5) [†, 1]" in text
     assert "- [†] only the first samples" in text
     assert "- [1] by \\| hand" in text
@@ -68,14 +70,16 @@ def test_records_of_one_method_never_hide_each_other(
 ) -> None:
     records = []
     for i, change in enumerate(changes):
-        method = {"adapter_sha": change.get("sha", "same"), "k": change.get("k", 0)}
+        method = MethodIdentity.of(
+            {"adapter_sha": change.get("sha", "same"), "k": change.get("k", 0)}
+        )
         records.append(
             replace(
                 base,
                 cell=f"letters__parrot__{i}",
                 seed=change.get("seed", 0),
-                n={"expected": change.get("expected", 15), "scored": 15},
-                provenance={**base.provenance, "method": method},
+                n=Counts(expected=change.get("expected", 15), scored=15),
+                provenance=replace(base.provenance, method=method),
             )
         )
     rows = results_table(stored(*records)).rows
@@ -108,7 +112,7 @@ def test_what_is_far_apart_is_bold_and_underlined(tmp_path: Path) -> None:
             list(runs.values()), emphasis=emphasised(list(runs.values()), reader=SampleReader())
         )
     )
-    mean = 100 * runs["high"].record.metrics["em"]["mean"]
+    mean = 100 * runs["high"].record.metrics["em"].mean
     assert f"**{mean:.1f} ±" in text
     assert text.count("<ins>") == 1
 
