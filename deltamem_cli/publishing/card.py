@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.faults import first_line
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.missing_runs import benchmark_words
 from deltamem_cli.settings.compose import about, options
 
 if TYPE_CHECKING:
+    from huggingface_hub import ModelCard
+
     from deltamem_cli.publishing.backbone import NamedBackbone
     from evaluations.records.record import Record
     from evaluations.reporting import StoredRecord
@@ -50,16 +53,9 @@ def published_card(
     Raises:
         UsageError: metadata that cannot be read.
     """
-    from huggingface_hub import ModelCard
-    from yaml import YAMLError
-
     from deltamem.adapter.card import LOADING, how_to_load, with_section
 
-    try:
-        card = ModelCard(text)
-    except (YAMLError, ValueError, TypeError) as fault:
-        reason = str(fault).splitlines()[0]
-        raise UsageError(f"the front matter of {where} cannot be read: {reason}") from fault
+    card = _card(text, where)
     own = [stored.record for stored in records if stored.record.weights_sha]
     _fill(card.data, own, address=address, licence=licence)
     body = card.text
@@ -71,6 +67,17 @@ def published_card(
     body = with_section(body, LOADING, f"{lines}\n{pinned}")
     card.text = with_section(body, LICENCE, _licence(card.data.get("license")))
     return str(card)
+
+
+def _card(text: str, where: Path) -> ModelCard:
+    from huggingface_hub import ModelCard
+    from yaml import YAMLError
+
+    try:
+        return ModelCard(text)
+    except (YAMLError, ValueError, TypeError) as fault:
+        reason = first_line(fault)
+        raise UsageError(f"the front matter of {where} cannot be read: {reason}") from fault
 
 
 def _fill(data: Any, own: Sequence[Record], *, address: str, licence: str | None) -> None:

@@ -73,6 +73,24 @@ class ChatData:
             )
         name = self.id or str(self.path)
         rows, data = load_rows(self._source(name), given=self.path)
+        episodes, rejected, unanswered = self._episodes(rows, name)
+        if not episodes:
+            raise InvalidInput(f"{name}: none of {len(rows)} rows can be used ({_said(rejected)})")
+        split = split_off(episodes, self.held_out, name=name)
+        facts = {
+            "data": f"{self.id}, {self.split}" if self.path is None else Path(self.path).name,
+            "revision": data.revision,
+            "rows": len(rows),
+            "rejected": dict(sorted(rejected.items())),
+            "without the user's last words": unanswered,
+            "episodes": split,
+            "held out": self.held_out,
+            "sha256": episodes_sha(episodes),
+        }
+        return TrainingData(episodes=episodes[:split], held_out=episodes[split:], source=facts)
+
+    def _episodes(self, rows: Sequence[Row], name: str) -> tuple[list[Episode], Counter[str], int]:
+        """Episodes, rejected rows by reason, and how many episodes lost the user's last words."""
         column = self._column(rows, name)
         rejected: Counter[str] = Counter()
         episodes: list[Episode] = []
@@ -88,20 +106,7 @@ class ChatData:
                 episodes.append(made)
             else:
                 rejected[made] += 1
-        if not episodes:
-            raise InvalidInput(f"{name}: none of {len(rows)} rows can be used ({_said(rejected)})")
-        split = split_off(episodes, self.held_out, name=name)
-        facts = {
-            "data": f"{self.id}, {self.split}" if self.path is None else Path(self.path).name,
-            "revision": data.revision,
-            "rows": len(rows),
-            "rejected": dict(sorted(rejected.items())),
-            "without the user's last words": unanswered,
-            "episodes": split,
-            "held out": self.held_out,
-            "sha256": episodes_sha(episodes),
-        }
-        return TrainingData(episodes=episodes[:split], held_out=episodes[split:], source=facts)
+        return episodes, rejected, unanswered
 
     def _source(self, name: str) -> HubSource:
         return HubSource(
