@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from deltamem_base.faults import InvalidData
+from deltamem_base.printable import printable
 from evaluations.figures.inline_svg import inline_svg
 from evaluations.figures.plots import draw_all
 from evaluations.records.stored import StoredRecord
@@ -51,6 +52,7 @@ def html_page(report: Report, *, attributions: Sequence[Attribution], reader: Sa
     )
     environment.tests["numeric"] = _is_numeric
     environment.filters |= {"anchor": _anchor, "short": _short}
+    environment.finalize = _shown
     maps, faults = _maps(report.records)
     records = json_content(report)["rows"]
     return environment.get_template("report.html").render(
@@ -68,6 +70,11 @@ def html_page(report: Report, *, attributions: Sequence[Attribution], reader: Sa
 
 def _is_numeric(cell: Any) -> bool:
     return isinstance(cell, Cell) and cell.estimate is not None
+
+
+def _shown(value: Any) -> Any:
+    """Text with its control characters spelt; markup of our own stays as it is."""
+    return printable(value) if type(value) is str else value
 
 
 def _anchor(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from deltamem_base.printable import printable
 from evaluations.reporting.tables import BEST, SECOND, Cell, Note, Report, Table
 
 __all__ = ["PREAMBLE", "latex", "latex_text"]
@@ -59,7 +60,7 @@ def latex(report: Report) -> str:
 
 def latex_text(text: str) -> str:
     """Text that is set as it reads; a character that a usual font lacks by its number."""
-    return "".join(_character(char) for char in text)
+    return "".join(_character(char) for char in printable(text))
 
 
 def _character(char: str) -> str:
@@ -135,4 +136,4 @@ def _comments(table: Table) -> str:
 
 
 def _comment(text: str) -> str:
-    return f"% {' '.join(text.split())}"
+    return f"% {' '.join(printable(text).split())}"

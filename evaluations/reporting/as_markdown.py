@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
+from deltamem_base.printable import printable
 from evaluations.reporting.tables import BEST, SECOND, Cell, Note, Report, Table
 
 __all__ = ["markdown", "markdown_report"]
 
 EMPHASIS = {BEST: "**{}**", SECOND: "<ins>{}</ins>"}
-ESCAPES = {"\\": "\\\\", "|": "\\|", "<": "\\<", "*": "\\*", "`": "\\`", "\n": " ", "\r": " "}
+MARKUP = "\\|<*`[]~"
+"""Characters that GitHub reads as markup wherever they stand."""
+ESCAPES = {**{char: f"\\{char}" for char in MARKUP}, "\n": " ", "\r": " ", "\t": " "}
+LINK = re.compile(r"(?<=\w)(:)(?=//)|(?<=www)(\.)", re.IGNORECASE)
+"""The place of an address at which a backslash keeps it from becoming a link."""
 
 
 def markdown(table: Table, *, title: str | None = None) -> str:
@@ -43,16 +49,19 @@ def markdown_report(report: Report) -> str:
 def _cell(cell: Cell | str) -> str:
     if isinstance(cell, str):
         return _plain(cell)
-    text = _plain(cell.text)
+    text = _plain(cell.text) if cell.estimate is None else cell.text
     if cell.emphasis is not None:
         text = EMPHASIS[cell.emphasis].format(text)
     return text + (f" [{', '.join(map(_plain, cell.marks))}]" if cell.marks else "")
 
 
 def _note(note: Note | str) -> str:
-    return _plain(note if isinstance(note, str) else note.line)
+    if isinstance(note, str):
+        return _plain(note)
+    return _plain(note.text) if note.mark is None else f"[{_plain(note.mark)}] {_plain(note.text)}"
 
 
 def _plain(text: str) -> str:
     """Text that stays as it is: no markup, no column of its own, one line."""
-    return "".join(ESCAPES.get(char, char) for char in text)
+    escaped = printable("".join(ESCAPES.get(char, char) for char in text))
+    return LINK.sub(lambda found: f"\\{found[0]}", escaped)

@@ -14,7 +14,9 @@ __all__ = ["results_table", "score"]
 
 LIMITED = "†"
 READING = (
-    "mean ± 95 % interval in %, over n questions about k histories; whole histories are resampled"
+    "mean ± the longer arm of its 95 % interval in %, over n questions about k histories: a "
+    "studentised bootstrap that resamples whole histories (Clopper-Pearson over histories where "
+    "all score 0, or all 1)"
 )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 from toys import Letters, Parrot
 
-from deltamem_base.faults import Fault, InvalidData, InvalidInput, NotFinite
+from deltamem_base.faults import Fault, InvalidData, InvalidInput, NotFinite, Partial
 from evaluations.records.store import SampleStore, read_samples
 from evaluations.runner import LONG_HISTORY_CHARS, Plan, run
 from evaluations.sample import Decoding, Sample, sample_seed
@@ -272,3 +274,35 @@ def test_lines_are_json_with_their_key(tmp_path: Path) -> None:
     evaluate(tmp_path, limit=1)
     (line,) = (tmp_path / "samples.jsonl").read_text().splitlines()
     assert json.loads(line)["key"] == "k"
+
+
+def test_samples_that_are_a_link_are_not_written_to(tmp_path: Path) -> None:
+    """A shared run folder may point anywhere; the file behind it stays as it is."""
+    victim = tmp_path / "victim.txt"
+    victim.write_text("mine, without a line feed")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "samples.jsonl").symlink_to(victim)
+    with pytest.raises(Fault, match="is a link or not a file of yours"):
+        evaluate(tmp_path / "run")
+    assert victim.read_text() == "mine, without a line feed"
+    os.mkfifo(tmp_path / "samples.jsonl")
+    with pytest.raises(Fault, match="is a link or not a file of yours"):
+        evaluate(tmp_path)
+
+
+class Removing(Parrot):
+    """Removes the run's folder while it answers."""
+
+    folder: Path
+
+    def answer(self, prompts: Any, decoding: Decoding) -> Any:
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        return super().answer(prompts, decoding)
+
+
+def test_a_folder_that_is_removed_ends_the_run(tmp_path: Path) -> None:
+    method = Removing()
+    method.folder = tmp_path / "run"
+    with pytest.raises(Partial, match="was removed or replaced during the run"):
+        evaluate(method.folder, method)

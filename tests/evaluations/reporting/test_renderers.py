@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from evaluations.reporting import (
     markdown,
 )
 from evaluations.reporting.as_csv import COLUMNS, csv_lines
+from evaluations.reporting.as_html import html_page
 from evaluations.reporting.as_json import json_content
 from evaluations.reporting.as_latex import PREAMBLE, latex, latex_text
 from evaluations.reporting.as_markdown import markdown_report
@@ -217,3 +219,25 @@ def test_how_numbers_read(estimate: Estimate, text: str) -> None:
 def test_what_is_not_finite_is_no_estimate() -> None:
     assert Estimate.of(float("nan")) is None
     assert Estimate.of(0.5, (float("-inf"), float("inf"))) == Estimate(value=0.5)
+
+
+FORMULA = '=HYPERLINK("x")|[a](http://x.y) www.x.y\x1b[2J\x07'
+
+
+def test_text_of_a_record_is_shown_and_steers_nothing(report: Report) -> None:
+    """Names that a spreadsheet, GitHub or a terminal would act upon."""
+    stored = report.records[0]
+    record = replace(stored.record, model=FORMULA, deviations=(FORMULA,))
+    bad = make_report([replace(stored, record=record)], paper=None, reader=SampleReader())
+    texts = {
+        "markdown": markdown_report(bad),
+        "latex": latex(bad),
+        "csv": csv_lines(bad),
+        "html": html_page(bad, attributions=[], reader=SampleReader()),
+    }
+    for name, text in texts.items():
+        assert not {"\x1b", "\x07"} & set(text), name
+        assert "u001b" in text, name
+    line = next(csv.DictReader(io.StringIO(texts["csv"], newline="")))
+    assert line["model"].startswith("'=HYPERLINK")
+    assert "\\|\\[a\\](http\\://x.y) www\\.x.y" in texts["markdown"]
