@@ -123,7 +123,6 @@ def test_the_attack_would_work(in_folder: Path) -> None:
         ("config.hydra", {"run": {"dir": "x"}}, "sets hydra.run.dir, which is no setting"),
         ("config.seed", "1", "seed is '1'"),
         ("config.bench.dialogues", [1], r"bench.dialogues is \[1\]"),
-        ("config.adapter", "/etc", "names no file outside the working folder"),
         ("config.model.adapters.msw", "../x", "names no file outside the working folder"),
     ],
 )
