@@ -1,4 +1,4 @@
-"""What a user can mend at the command line, and the exit codes of all verbs."""
+"""Faults of a command line, and the exit codes of all verbs."""
 
 from __future__ import annotations
 

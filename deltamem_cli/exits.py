@@ -17,7 +17,7 @@ from deltamem_cli.screen.console import Console
 __all__ = ["Stopped", "end_with", "exit_with"]
 
 UNHEARD = 128 + signal.SIGPIPE
-"""What shells have for a program whose reader has gone."""
+"""The code that shells give a program whose reader has gone."""
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 

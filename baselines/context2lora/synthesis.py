@@ -77,7 +77,7 @@ class Examples:
     """Rounds of pairs, the first included."""
     temperature: Annotated[float, Ge(0)] = 0.7
     max_new_tokens: Annotated[int, Ge(1)] = 4096
-    """Of one summary or one round."""
+    """Most tokens of one summary, or of one round of questions."""
 
     def __post_init__(self) -> None:
         check_choice("method.examples.form", self.form, FORMS)

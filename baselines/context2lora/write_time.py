@@ -23,7 +23,7 @@ from deltamem.training.recipe import TrainingConfig, learning_rate
 __all__ = ["WriteTimeTraining"]
 
 TOKENS_AT_ONCE = 8192
-"""Of one forward; a batch that has more is accumulated."""
+"""Most tokens of one forward; a batch that has more is accumulated."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""What a verb or an experiment runs: an evaluation, a training."""
+"""Runs, started by a verb or an experiment: an evaluation, a training."""

@@ -84,7 +84,7 @@ def assemble_method(
 
 
 def assemble_learner(request: TrainingRequest, backbone: Any) -> Any:
-    """What a training trains on a backbone, with fresh weights.
+    """The learner of a training on a backbone, with fresh weights.
 
     Raises:
         UsageError: the method has nothing to train.

@@ -1,4 +1,4 @@
-"""What a training or an evaluation takes of a device's memory, before a weight is loaded.
+"""The memory that a training or an evaluation takes of a device, before a weight is loaded.
 
 Counted is what torch keeps. A frozen linear layer keeps nothing, norms keep float32, attention its
 inputs and output, the MLP three numbers of its width; ``tests/deltamem_cli/experiments`` holds the
@@ -28,7 +28,7 @@ __all__ = [
 
 CHARS_PER_TOKEN = 4.0
 TOKENS_PER_MESSAGE = 5
-"""Of the chat template around each."""
+"""Tokens of the chat template around each message."""
 CLOSELY = 4
 """Episodes, the longest by characters, that are made into tokens where the tokenizer is here."""
 SPREAD = 256
@@ -37,11 +37,11 @@ FLOAT32 = 4
 MEMORY_NUMBERS = 28
 """Kept per token, layer and row of the state: projections, gates, reads."""
 PASSING_LAYERS = 0.5
-"""Of what one layer keeps: gradients on their way through it."""
+"""Share of what one layer keeps that gradients take on their way through it."""
 HIDDEN_AGAIN = 2
 """Numbers of the hidden width that a layer keeps whose activations are made again."""
 SQUARE_BYTES = 4
-"""Of attention's mask, per pair of tokens of one row."""
+"""Bytes of attention's mask for each pair of tokens of one row."""
 LOGIT_COPIES = 1
 """In float32 beside the logits themselves: what the loss keeps of them."""
 ADAM_COPIES = 4

@@ -1,4 +1,4 @@
-"""What a training or an evaluation will read and how long that takes, before anything is loaded.
+"""The tokens that a training or an evaluation will read, and its time, before anything is loaded.
 
 Tokens are counted from characters. Seconds come from a roofline: two operations per weight and
 token at the rate of this machine's matrix product, one pass over the weights per decoded token at
@@ -22,7 +22,7 @@ CHARS_PER_TOKEN = 4.0
 BACKWARD = 3.0
 """Over a frozen backbone: forward, and twice that for the gradients of the activations."""
 DEFAULT_FACTOR = 3.0
-"""Of the roofline's time that a run takes where none has been finished here."""
+"""A run's time over the roofline's, where none has been finished on this machine."""
 SAMPLED = 64
 """Training episodes whose length is looked at."""
 MATRIX, COPIED = 1024, 2**24
@@ -30,14 +30,14 @@ MATRIX, COPIED = 1024, 2**24
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What a job reads and generates."""
+    """The tokens that a job reads and generates."""
 
     read_tokens: int
     new_tokens: int
     """At most, while evaluating."""
     training: bool
     parameters: int | None
-    """Of the backbone; None where its shape is not known on this machine."""
+    """The backbone's parameters; None where its shape is not known on this machine."""
     batch: int = 8
 
     def seconds(self, rates: Rates) -> float | None:
@@ -52,7 +52,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """What this machine does in a second."""
+    """Arithmetic and bandwidth of this machine."""
 
     operations: float
     bandwidth: float

@@ -29,8 +29,8 @@ __all__ = [
 ]
 
 CLEARLY = 1.25
-"""Of a device's memory: what an estimate above it asks for is never there. Estimates lie within
-0.9 and 1.2 of the measured peaks."""
+"""Share of a device's memory above which an estimate is refused: estimates lie between 0.9 and 1.2
+of the measured peaks."""
 GIB = 2.0**30
 WIDE = ("auto", "float32", "float64")
 """Dtypes that bfloat16 is smaller than."""

@@ -1,4 +1,4 @@
-"""What the recipe and the launcher ask of a training process: done, refused or said."""
+"""Requests of the recipe and the launcher to a training process: met, refused or mentioned."""
 
 from __future__ import annotations
 

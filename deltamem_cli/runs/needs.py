@@ -1,4 +1,4 @@
-"""What a run needs and what is missing of it, without loading a weight."""
+"""The needs of a run and what is missing of them, without loading a weight."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOR_TRAINING = ("model", "method", "writer", "steer", "training")
 
 @dataclass
 class Findings:
-    """What was found, line by line, and what is missing."""
+    """Facts that were found, line by line, and what is missing."""
 
     facts: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)

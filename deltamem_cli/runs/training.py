@@ -151,7 +151,7 @@ def _tokenised(learner: Any, episodes: Any, *, runs: Path, console: Console) -> 
 
 
 def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> dict[str, Any]:
-    """What the loop tells: to the log, as progress, and to trackers."""
+    """Listeners of the loop: the log, the progress bar, and trackers."""
     held: float | None = None
 
     def on_start(step: int) -> None:

@@ -1,1 +1,1 @@
-"""What is printed, and how."""
+"""Printing: the console, tables of memories, previews."""

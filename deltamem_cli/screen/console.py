@@ -38,7 +38,7 @@ class Console:
     as_json: bool = False
 
     def result(self, text: str) -> None:
-        """What the verb was asked for, for a person."""
+        """The result of a verb, for a person."""
         if not self.as_json:
             sys.stdout.write(printable(text.rstrip("\n")) + "\n")
             sys.stdout.flush()
@@ -71,7 +71,7 @@ class Console:
         return decode(raw, where="the input", line=line).rstrip("\r\n")
 
     def _typed(self, prompt: str) -> bytes:
-        """What a person typed before the next line feed, which is put back."""
+        """Text that a person typed before the next line feed, which is put back."""
         with suppress(ImportError):
             import readline  # noqa: F401  # line editing for input()
         if not sys.stdout.isatty():
@@ -89,7 +89,7 @@ class Console:
         return sys.stdin.isatty()
 
     def json(self, content: Mapping[str, Any]) -> None:
-        """What the verb was asked for, for a program: one document."""
+        """The result of a verb, for a program: one document."""
         if self.as_json:
             spelt = not (sys.stdout.encoding or "").lower().startswith("utf")
             text = json.dumps(content, indent=2, ensure_ascii=spelt, default=str)

@@ -23,7 +23,7 @@ QUANTITIES: dict[str, Callable[[TurnNumbers], Sequence[float]]] = {
     "keep gate": lambda turn: turn.keep_gate,
     "read energy": lambda turn: turn.read_energy,
 }
-"""What is shown of a turn, by its title."""
+"""Numbers that are shown of a turn, by their titles."""
 MEANINGS = (
     "norm: Frobenius; effective rank: exp of the entropy of the normalised singular values; gates: "
     "means over what the turn wrote; read energy: ‖Δ‖/‖y‖ of the steered projections"

@@ -20,7 +20,7 @@ __all__ = ["audit"]
 
 SAMPLES = 4
 PASSED = {"pass": True, "FAIL": False, "----": None}
-"""What JSON says for a verdict; null is not checked."""
+"""The value of a verdict in JSON; null is not checked."""
 
 
 def audit(

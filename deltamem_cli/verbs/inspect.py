@@ -153,7 +153,7 @@ def _inspect_state(what: Path, console: Console, *, out: Path | None) -> None:
 
 
 def _told(saved: SavedState) -> dict[str, Any]:
-    """What a manifest says, without the text of the conversation."""
+    """A manifest without the text of its conversation."""
     manifest, transcript = saved.manifest, saved.manifest.transcript
     config = manifest.config
     messages = transcript.messages

@@ -80,7 +80,7 @@ def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
 
 
 def _card(config: Any, learner: Any, words: Sequence[str]) -> dict[str, Any]:
-    """What the model folder says of how it was made."""
+    """The card of the model folder: how it was made."""
     return {
         "command": f"`{' '.join(['deltamem pretrain', *public_words(words)])}`",
         "parameters": f"{sum(p.numel() for p in learner.parameters()):,}",

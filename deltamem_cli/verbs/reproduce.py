@@ -75,7 +75,7 @@ def _reproduce(words: Sequence[str], console: Console, *, dry_run: bool) -> int:
 
 
 def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """What is ours, and what goes to Hydra."""
+    """Words of ours, and those that go to Hydra."""
     own: dict[str, str] = {}
     for name, _, value in (w.partition("=") for w in words if w.startswith(("table=", "cell="))):
         if not value or name in own:

@@ -17,7 +17,7 @@ CELL = 0.16
 LARGEST = 20.0
 """Inches; longer axes have narrower cells."""
 MOST_LABELS = 24
-"""Of an axis; more would overlap."""
+"""Most labels of an axis; more would overlap."""
 
 
 @dataclass(frozen=True, kw_only=True)

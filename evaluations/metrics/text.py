@@ -14,7 +14,7 @@ import regex
 __all__ = ["best_part_f1", "stem_tokens", "token_f1"]
 
 ARTICLES_AND = regex.compile(r"\b(a|an|the|and)\b")
-"""Of LoCoMo's own library: `re` ends a word before a combining accent, and takes á apart."""
+"""By the library LoCoMo uses: `re` ends a word before a combining accent, and takes á apart."""
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 

@@ -24,7 +24,7 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What a column measures, in the words of a record."""
+    """The quantity in a column, in the words of a record."""
 
     name: str
     title: str
@@ -62,7 +62,7 @@ class Published:
     confidence: str
     """``agreed``, ``single`` or ``disputed``."""
     others: tuple[float, ...] = ()
-    """What other readings have in its place."""
+    """Values that other readings of the paper have in its place."""
     notes: tuple[str, ...] = ()
     """Known disagreements that touch it."""
 

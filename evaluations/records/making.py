@@ -27,7 +27,7 @@ __all__ = ["Made", "make_record"]
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a run was made with."""
+    """The settings, weights and machine that a run was made with."""
 
     method: MethodIdentity
     backbone: BackboneIdentity

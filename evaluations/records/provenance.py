@@ -15,7 +15,7 @@ __all__ = ["BackboneIdentity", "BackboneUsed", "MethodIdentity", "Provenance", "
 
 @dataclass(frozen=True, kw_only=True)
 class MethodIdentity:
-    """What a method says of itself: whatever, if it changed, would make its answers others."""
+    """A method described by itself: everything that would make its answers others if it changed."""
 
     family: str | None = None
     """Kind of memory, such as ``delta-mem``, ``textual`` or ``reference``."""

@@ -83,7 +83,7 @@ def _anchor(text: str) -> str:
 
 
 def _short(title: str) -> str:
-    """What stands before the details of a title."""
+    """The part of a title before its details."""
     return re.split(r"[:,(]", title)[0].strip()
 
 

@@ -47,7 +47,7 @@ ESCAPES = {
 }
 SIGN = re.compile(r"-(?=\d)")
 LETTERS = {*map(chr, range(0xC0, 0x100))} - {"×", "÷"}
-"""What pdfLaTeX sets by itself beside ASCII."""
+"""Characters beside ASCII that pdfLaTeX sets by itself."""
 
 
 def latex(report: Report) -> str:

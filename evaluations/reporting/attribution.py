@@ -25,7 +25,7 @@ from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note,
 __all__ = ["CONTROLS", "REFERENCE", "Attribution", "attribute", "attribution_table"]
 
 CONTROLS = ("foreign", "zero")
-"""What stands in for the own state; the first is preferred."""
+"""Controls that replace a question's own state; the first is preferred."""
 REFERENCE = "reference"
 """The family of the bare backbone, in a record's settings of its method."""
 NOT_HERE = "the samples of {} are not on this machine (a record alone cannot be paired)"
@@ -166,7 +166,7 @@ def _sizes(one: Attribution) -> list[Cell]:
 
 
 def _gaps(one: Attribution, command: Command) -> list[str]:
-    """What a line lacks."""
+    """Runs that are missing from a line."""
     wanted = {one.control: one.other, REFERENCE: one.reference}
     gaps = [
         f"missing: {command(one.own.record, name)}" for name, run in wanted.items() if run is None

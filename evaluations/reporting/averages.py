@@ -24,7 +24,7 @@ Scores = Mapping[str, Estimate]
 
 @dataclass(frozen=True, kw_only=True)
 class Averages:
-    """Of one row."""
+    """The two averages of one row."""
 
     filled: Estimate | None
     """Ours, blanks filled; the paper prints its own."""

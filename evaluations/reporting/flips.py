@@ -32,7 +32,7 @@ class Pair:
     """The row of B."""
     bench: str
     what: str
-    """What makes the difference between the two."""
+    """The difference between the two runs, in words."""
     fixed: int
     broken: int
     total: int

@@ -1,4 +1,4 @@
-"""What a report says, whatever it is rendered to: tables of estimates, notes, provenance."""
+"""The content of a report, whatever it is rendered to: tables of estimates, notes, provenance."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Note:
 
     text: str
     mark: str | None = None
-    """What cells refer to it by; None for a note on the whole table."""
+    """The mark by which cells refer to it; None for a note on the whole table."""
 
     @property
     def line(self) -> str:

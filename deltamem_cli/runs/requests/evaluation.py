@@ -22,14 +22,14 @@ __all__ = ["Control", "EvaluationRequest"]
 
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """What is done to the memory to see where a score comes from."""
+    """A change of the memory that shows where a score comes from."""
 
     name: str
     """Option of ``control=`` that has these parts, else the parts."""
     writes: str
-    """Whose history is written: ``own``, ``foreign``, ``nothing``, …"""
+    """The history that is written: ``own``, ``foreign``, ``nothing``, …"""
     state: str
-    """What becomes of the state before it is read: ``kept``, ``zero``, …"""
+    """The state that questions find: ``kept``, ``zero``, …"""
 
     @property
     def is_none(self) -> bool:

@@ -25,7 +25,7 @@ class MethodRequest:
     """Class that trains weights for it, with arguments; None where δ-mem or nothing is trained."""
     family: str
     keeps: str
-    """What it keeps of a history, in words."""
+    """The trace that a history leaves in it, in words."""
     natural_context: str
     """``visible``, ``part`` or ``none``: what of the history it has in view by itself."""
 

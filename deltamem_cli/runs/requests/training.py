@@ -46,7 +46,7 @@ class TrainingRequest:
     deciding: Mapping[str, Any]
     """The same by their whole names, for the run's key."""
     command: str
-    """What was typed, without places and folders of this machine."""
+    """The command as typed, without places and folders of this machine."""
 
     @classmethod
     def of(cls, config: Any, options: Mapping[str, str]) -> TrainingRequest:
