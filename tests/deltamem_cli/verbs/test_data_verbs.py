@@ -276,16 +276,16 @@ def test_what_cannot_be_scored(cli: Callable[..., Any]) -> None:
         assert sentence in done.err
     samples, record = folder / "samples.jsonl", folder / "record.json"
     samples.write_text("{}\n")
-    assert "line 1 is not a sample" in cli("score", name).err
+    assert "line 1: the key key is missing" in cli("score", name).err
     samples.write_text("")
-    assert "no answer that can be scored" in cli("score", name).err
+    assert "has 0 answers and its record counts 2" in cli("score", name).err
     samples.unlink()
-    assert "no samples in" in cli("score", name).err
+    assert "the samples of recall__tiny__frozen" in cli("score", name).err
     whole = record.read_text()
     record.write_text(whole[:100])
     done = cli("score", name)
     assert done.code == 2
-    assert "is not a whole record" in done.err
+    assert "this is not JSON" in done.err
     record.write_text(json.dumps({**json.loads(whole), "config": {}}))
     assert "does not say with which settings" in cli("score", name).err
 
