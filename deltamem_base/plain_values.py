@@ -10,7 +10,7 @@ from deltamem_base.faults import InvalidData
 
 __all__ = ["INTERPOLATION", "MARKER", "check_name", "check_plain"]
 
-MARKER = re.compile(r"_\w*_")
+MARKER = re.compile(r"_\w+_")
 """Keys that tell Hydra what to call and how: ``_target_``, ``_partial_``, ``_args_`` and others."""
 INTERPOLATION = "${"
 """The sign that makes OmegaConf follow a reference or call a resolver."""

@@ -63,17 +63,17 @@ def choose_weights(request: WeightsRequest, *, fingerprint: str | None) -> Chose
         Unavailable: a named or released one is not here.
         UsageError: several fit, or weights were named for a method without any.
     """
-    named = named_weights(request.adapter, released=request.backbone.released)
-    if request.needs_adapter:
-        return named or _adapter(request, fingerprint)
-    if request.needs_baseline:
-        return named or _baseline(request, fingerprint)
-    if named is not None:
+    if not (request.needs_adapter or request.needs_baseline):
+        if request.adapter is None:
+            return None
         raise UsageError(
             f"adapter={request.adapter} was given, and method={request.method} has no weights to "
             "load; leave it out"
         )
-    return None
+    named = named_weights(request.adapter, released=request.backbone.released)
+    if request.needs_adapter:
+        return named or _adapter(request, fingerprint)
+    return named or _baseline(request, fingerprint)
 
 
 def choose_adapter(request: WeightsRequest, *, fingerprint: str | None) -> Chosen:

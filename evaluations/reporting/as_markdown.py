@@ -11,9 +11,12 @@ from evaluations.reporting.tables import BEST, SECOND, Cell, Note, Report, Table
 __all__ = ["markdown", "markdown_report"]
 
 EMPHASIS = {BEST: "**{}**", SECOND: "<ins>{}</ins>"}
-MARKUP = "\\|<*`[]~"
+MARKUP = "\\|<*`~"
 """Characters that GitHub reads as markup wherever they stand."""
 ESCAPES = {**{char: f"\\{char}" for char in MARKUP}, "\n": " ", "\r": " ", "\t": " "}
+BRACKETS = re.compile(r"\](?=[(\[:])")
+"""The bracket that a link's address, or its definition, would follow; all others are text, and a
+command with a list in it can be copied."""
 LINK = re.compile(r"(?<=\w)(:)(?=//)|(?<=www)(\.)", re.IGNORECASE)
 """The place of an address at which a backslash keeps it from becoming a link."""
 
@@ -64,4 +67,4 @@ def _note(note: Note | str) -> str:
 def _plain(text: str) -> str:
     """Text that stays as it is: no markup, no column of its own, one line."""
     escaped = printable("".join(ESCAPES.get(char, char) for char in text))
-    return LINK.sub(lambda found: f"\\{found[0]}", escaped)
+    return LINK.sub(lambda found: f"\\{found[0]}", BRACKETS.sub(r"\]", escaped))

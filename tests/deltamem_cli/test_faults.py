@@ -322,8 +322,8 @@ DAMAGED = "is damaged and was passed over ("
 DAMAGES = [
     ((truncate,), DAMAGED + "optimizer.safetensors is not what was written)"),
     ((flip,), DAMAGED + "learner.safetensors is not what was written)"),
-    ((lose,), DAMAGED + "[Errno 2] No such file"),
-    ((empty,), DAMAGED + "[Errno 2] No such file"),
+    ((lose,), DAMAGED),
+    ((empty,), DAMAGED),
     ((swap,), "belongs to another configuration and was passed over"),
     ((flip, empty), DAMAGED + "learner.safetensors is not what was written)"),
 ]
@@ -342,6 +342,8 @@ def test_damaged_checkpoints(forked: ForkedCli, tmp_path: Path) -> None:
             damage(checkpoint)
         ended = runs.run()
         assert f"{newest_first[0].relative_to(runs.folder)} {reason}" in ended.said
+        if damages in ((lose,), (empty,)):
+            assert "cannot be read: No such file or directory)" in ended.said
         if len(damages) == len(newest_first):
             assert "no whole checkpoint is left: starting from the beginning" in ended.said
         else:

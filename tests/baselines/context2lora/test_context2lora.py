@@ -359,8 +359,10 @@ def test_what_is_beyond_the_longest_row_is_counted(tiny: Any) -> None:
     method = per_context(tiny, training=replace(FAST, steps=1, max_length=10))
     (report,) = method.write([History(messages=TALK)])
     assert report.cut_tokens == report.written_tokens - 10 * report.rows > 0
-    row = {"cut_side": report.cut_side, "cut_tokens": report.cut_tokens}
-    assert list(loss_notes([row])) == [
+    line = SimpleNamespace(
+        cut_side=report.cut_side, cut_tokens=report.cut_tokens, dropped_units=None
+    )
+    assert list(loss_notes([line])) == [
         "text was too long to be learnt whole for 1 of 1 samples: of those, on average "
         f"{report.cut_tokens} tokens were cut"
     ]

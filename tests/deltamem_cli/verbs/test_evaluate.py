@@ -186,7 +186,8 @@ def test_a_truncated_record_is_left_out_and_made_again(cli: Callable[..., Any]) 
     copy.write_text(copy.read_text()[:100])
     done = cli("report")
     assert done.code == 2
-    assert "is not a whole record" in done.err
+    assert f"note: {copy}, line 3, character " in done.err
+    assert "this is not JSON" in done.err
     again = record(cli("eval", "method=frozen", *SMALL, "--json"))
     assert again["metrics"] == content["metrics"]
     assert cli("report").code == 0

@@ -117,6 +117,6 @@ def test_the_command_line_ends_in_a_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deltamem_cli", "eval", "model=hf", f"model.id={folder}"]
     done = subprocess.run([*command, *words], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, ""), done
-    _, line = done.stderr.splitlines()  # after what is evaluated
+    *_, line = done.stderr.splitlines()  # after what is loaded and evaluated
     assert "sample " in line
     assert DOWN.format(1) in line
