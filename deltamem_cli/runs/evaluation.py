@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
-from deltamem_cli.runs.chosen_weights import choose_weights
+from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
 from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
 from deltamem_cli.runs.requests import EvaluationRequest
-from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.console import Console, Ticker
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.settings.paths import without_machine
 from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
+    from evaluations.benchmark import Scored
+    from evaluations.records.making import Made
     from evaluations.records.record import Record
+    from evaluations.records.store import SampleStore
 
 __all__ = ["evaluate", "run_evaluation"]
 
@@ -56,11 +59,10 @@ def run_evaluation(
 def evaluate(request: EvaluationRequest, console: Console) -> Record:
     """Run one evaluation, going on from what is stored, and write its record."""
     from evaluations.records.environment import reset_peak_memory
-    from evaluations.records.making import Made, make_record
-    from evaluations.records.provenance import BackboneIdentity, MethodIdentity
+    from evaluations.records.making import make_record
     from evaluations.records.record import RECORD
     from evaluations.records.store import SampleStore
-    from evaluations.runner import Plan, plan_samples, run
+    from evaluations.runner import plan_samples
 
     benchmark = request.benchmark
     benchmark.load()
@@ -80,42 +82,67 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
     with SampleStore(folder, key=key, numerics=backbone.numerics) as store:
         if len(store.lines) == expected:
             console.note(f"{folder} is complete already")
-        with flushed_denormals(), console.progress(identity["cell"].rpartition("__")[0]) as tick:
-            plan = Plan(
-                writes=request.control.writes,
-                seed=request.seed,
-                limit=request.limit,
-                batch_size=_batch_size(request.batch_size, benchmark, backbone),
-            )
-            notes: list[str] = []
-            scored = run(benchmark, method, store, plan=plan, progress=tick, on_note=notes.append)
+        with console.progress(identity["cell"].rpartition("__")[0]) as tick:
+            scored, notes = _answered(request, backbone, method, store, tick)
         record = make_record(
             benchmark,
             scored,
             store.lines,
             expected=expected,
-            identity={
-                **identity,
-                "limited": request.limit is not None,
-                "path": str(folder / RECORD),
-            },
-            made=Made(
-                method=MethodIdentity.of(
-                    method.describe(),
-                    family=request.method.family,
-                    natural_context=request.method.natural_context,
-                ),
-                backbone=BackboneIdentity(**backbone.identity),
-                weights=None if chosen is None else chosen.recorded(sha_of(described)),
-                deviations=[*_deviations(request, backbone), *notes],
-                seconds=time.monotonic() - started,
-            ),
+            identity={**identity, "path": str(folder / RECORD)},
+            made=_made(request, backbone, method, chosen, notes, time.monotonic() - started),
         )
     places = [folder / RECORD]
     if record.complete and not record.limited and request.results is not None:
         places.append(request.results / f"{record.cell}.json")
     _write(record, places)
     return record
+
+
+def _made(
+    request: EvaluationRequest,
+    backbone: Any,
+    method: Any,
+    chosen: Chosen | None,
+    notes: Sequence[str],
+    seconds: float,
+) -> Made:
+    """The method, the backbone and the weights of a run, and where it deviates."""
+    from evaluations.records.making import Made
+    from evaluations.records.provenance import BackboneIdentity, MethodIdentity
+
+    described = method.describe()
+    return Made(
+        method=MethodIdentity.of(
+            described,
+            family=request.method.family,
+            natural_context=request.method.natural_context,
+        ),
+        backbone=BackboneIdentity(**backbone.identity),
+        weights=None if chosen is None else chosen.recorded(sha_of(described)),
+        deviations=[*_deviations(request, backbone), *notes],
+        seconds=seconds,
+    )
+
+
+def _answered(
+    request: EvaluationRequest, backbone: Any, method: Any, store: SampleStore, tick: Ticker
+) -> tuple[list[Scored], list[str]]:
+    """All samples with their scores, those that are missing answered first, and what to note."""
+    from evaluations.runner import Plan, run
+
+    plan = Plan(
+        writes=request.control.writes,
+        seed=request.seed,
+        limit=request.limit,
+        batch_size=_batch_size(request.batch_size, request.benchmark, backbone),
+    )
+    notes: list[str] = []
+    with flushed_denormals():
+        scored = run(
+            request.benchmark, method, store, plan=plan, progress=tick, on_note=notes.append
+        )
+    return scored, notes
 
 
 def _write(record: Record, places: Sequence[Path]) -> None:
@@ -148,7 +175,9 @@ def _identity(request: EvaluationRequest, described: Mapping[str, Any], key: str
     shown = ("bench", "model", "method", "writer", "context", "control")
     parts = [str(names[part]) for part in shown if names[part] is not None]
     cell = "__".join([*parts, key[:8]])
-    return {"cell": cell, "key": key, **names, "config": dict(request.recorded)}
+    limited = request.limit is not None
+    config = dict(request.recorded)
+    return {"cell": cell, "key": key, **names, "config": config, "limited": limited}
 
 
 def _batch_size(size: int | str, benchmark: Any, backbone: Any) -> int:

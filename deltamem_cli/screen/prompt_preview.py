@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import LONGEST, excerpt
+
+if TYPE_CHECKING:
+    from deltamem.backbone import Rendered
 
 __all__ = ["WITHHELD", "first_prompt", "print_prompt"]
 
@@ -40,7 +43,6 @@ def first_prompt(request: EvaluationRequest, console: Console) -> dict[str, Any]
         text = "\n".join(f"{m['role']}: {m['content']}" for m in shown)
         return {"written": written, "written_tokens": None, "shown": text, "shown_tokens": None}
     options = request.backbone.prompt_options
-    rendered = render_history(tokenizer, history.messages, join=history.join, **options)
     prompt = render(
         tokenizer,
         shown,
@@ -54,17 +56,22 @@ def first_prompt(request: EvaluationRequest, console: Console) -> dict[str, Any]
             f"note: the prompt is printed whole; the backbone attends to {window} tokens, so the "
             f"{history.cut.side} of the history is cut from view"
         )
-    pairs = zip(rendered.message_ids, rendered.ids, strict=True)
-    written = [
-        {"message": number, "text": tokenizer.decode([token for _, token in part])}
-        for number, part in groupby(pairs, key=lambda pair: pair[0])
-    ]
+    rendered = render_history(tokenizer, history.messages, join=history.join, **options)
     return {
-        "written": written,
+        "written": _spans(rendered, tokenizer),
         "written_tokens": len(rendered.ids),
         "shown": prompt.text,
         "shown_tokens": len(prompt.ids),
     }
+
+
+def _spans(rendered: Rendered, tokenizer: Any) -> list[dict[str, Any]]:
+    """The text of each written message, by its number."""
+    pairs = zip(rendered.message_ids, rendered.ids, strict=True)
+    return [
+        {"message": number, "text": tokenizer.decode([token for _, token in part])}
+        for number, part in groupby(pairs, key=lambda pair: pair[0])
+    ]
 
 
 def _window(backbone: BackboneRequest) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -15,6 +16,10 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
+
+if TYPE_CHECKING:
+    from evaluations.audit.audit import Finding
+    from evaluations.sample import Sample
 
 __all__ = ["audit"]
 
@@ -46,7 +51,7 @@ def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
     Raises:
         UsageError: settings that leave nothing to ask.
     """
-    from evaluations.audit.audit import CHECKS, PAIRED
+    from evaluations.audit.audit import PAIRED
     from evaluations.audit.audit import audit as run_audit
     from evaluations.audit.gold import can_tell
 
@@ -69,15 +74,26 @@ def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
         count_tokens=lambda h: len(backbone.render_history(h.messages, join=h.join).ids),
         seed=request.seed,
     )
-    verdicts = dict.fromkeys(CHECKS, "pass")
+    unchecked: list[str] = []
     if len(few) < 2:
-        verdicts |= dict.fromkeys(PAIRED, "----")
+        unchecked += PAIRED
         console.note(f"note: one history alone: not checked are {' and '.join(PAIRED)}")
     if not can_tell(benchmark, few):
-        verdicts["gold"] = "----"
+        unchecked.append("gold")
         console.note(
             "note: all samples have one reference, which the prompt has: not checked is gold"
         )
+    _say(found, few, unchecked, console)
+    return VERDICT_NOT_MET if found else OK
+
+
+def _say(
+    found: Sequence[Finding], few: Sequence[Sample], unchecked: Sequence[str], console: Console
+) -> None:
+    """Print a verdict for each check, and the findings."""
+    from evaluations.audit.audit import CHECKS
+
+    verdicts = dict.fromkeys(CHECKS, "pass") | dict.fromkeys(unchecked, "----")
     verdicts |= dict.fromkeys((finding.check for finding in found), "FAIL")
     console.json(
         {
@@ -91,4 +107,3 @@ def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
         console.result(f"{verdicts[name]}  {name:11} {meaning}")
     for finding in found:
         console.result(f"  {finding.check}: sample {finding.sample}: {finding.what}")
-    return VERDICT_NOT_MET if found else OK
