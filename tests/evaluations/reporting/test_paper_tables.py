@@ -229,7 +229,7 @@ def test_a_backbone_that_is_not_the_papers_is_said(paper: Paper, tmp_path: Path)
     table = named(paper_tables([run], paper), "table1")
     low = 100 * run.record.metrics["accuracy"].ci95[0]
     assert low > 39.39
-    assert "our frozen is not the paper's on GPQA-D (+16.86 \\[" in markdown(table)
+    assert "our frozen is not the paper's on GPQA-D (+16.86 [" in markdown(table)
 
 
 def test_trained_parameters(paper: Paper, tmp_path: Path) -> None:

@@ -240,4 +240,4 @@ def test_text_of_a_record_is_shown_and_steers_nothing(report: Report) -> None:
         assert "u001b" in text, name
     line = next(csv.DictReader(io.StringIO(texts["csv"], newline="")))
     assert line["model"].startswith("'=HYPERLINK")
-    assert "\\|\\[a\\](http\\://x.y) www\\.x.y" in texts["markdown"]
+    assert "\\|[a\\](http\\://x.y) www\\.x.y" in texts["markdown"]
