@@ -40,7 +40,8 @@ try:
     app(words, standalone_mode=False)
 finally:
     sys.setprofile(None)
-    ours = {Path(file).relative_to(root).as_posix() for file in stacks if file.startswith(root)}
+    below = {Path(file).relative_to(root).as_posix() for file in stacks if file.startswith(root)}
+    ours = {file for file in below if not file.startswith(".")}  # .venv lies in a checkout too
     Path(out).write_text(json.dumps(sorted(ours)), encoding="utf-8")
 """
 """Runs a verb and stores the files of ours on the way to the places."""
