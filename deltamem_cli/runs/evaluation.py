@@ -71,7 +71,8 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
     backbone = load_backbone(request.backbone, console)
     chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
     method = assemble_method(request, backbone, chosen=chosen)
-    described = {**backbone.identity, **method.describe()}
+    said = method.describe()
+    described = {**backbone.identity, **said}
     announce_evaluation(
         console, request, backbone, described=described, chosen=chosen, samples=expected
     )
@@ -90,7 +91,7 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
             store.lines,
             expected=expected,
             identity={**identity, "path": str(folder / RECORD)},
-            made=_made(request, backbone, method, chosen, notes, time.monotonic() - started),
+            made=_made(request, backbone, said, chosen, notes, time.monotonic() - started),
         )
     places = [folder / RECORD]
     if record.complete and not record.limited and request.results is not None:
@@ -102,7 +103,7 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
 def _made(
     request: EvaluationRequest,
     backbone: Any,
-    method: Any,
+    described: Mapping[str, Any],
     chosen: Chosen | None,
     notes: Sequence[str],
     seconds: float,
@@ -111,7 +112,6 @@ def _made(
     from evaluations.records.making import Made
     from evaluations.records.provenance import BackboneIdentity, MethodIdentity
 
-    described = method.describe()
     return Made(
         method=MethodIdentity.of(
             described,

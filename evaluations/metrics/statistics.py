@@ -66,17 +66,7 @@ def summarise(scores: Sequence[ScoredQuestion]) -> Metric:
     Raises:
         ValueError: there are no scores.
     """
-    whole, resampled = _mean([scores])
-    names = dict.fromkeys(name for s in scores for name in s.groups)
-    return Metric(
-        mean=whole.mean,
-        ci95=(whole.lo, whole.hi),
-        n=whole.n,
-        clusters=len({s.history for s in scores}),
-        resampled=resampled,
-        interval=whole.interval,
-        groups={name: _mean([[s for s in scores if name in s.groups]])[0] for name in names},
-    )
+    return _metric(scores, [scores])
 
 
 def mean_over_groups(scores: Sequence[ScoredQuestion]) -> Metric:
@@ -85,9 +75,12 @@ def mean_over_groups(scores: Sequence[ScoredQuestion]) -> Metric:
     Raises:
         ValueError: there are no scores.
     """
-    names = dict.fromkeys(name for s in scores for name in s.groups)
-    inside = {name: [s for s in scores if name in s.groups] for name in names}
-    whole, resampled = _mean(list(inside.values()))
+    return _metric(scores, list(_by_group(scores).values()))
+
+
+def _metric(scores: Sequence[ScoredQuestion], strata: Sequence[Sequence[ScoredQuestion]]) -> Metric:
+    """The mean over strata, with the means of all groups."""
+    whole, resampled = _mean(strata)
     return Metric(
         mean=whole.mean,
         ci95=(whole.lo, whole.hi),
@@ -95,8 +88,13 @@ def mean_over_groups(scores: Sequence[ScoredQuestion]) -> Metric:
         clusters=len({s.history for s in scores}),
         resampled=resampled,
         interval=whole.interval,
-        groups={name: _mean([questions])[0] for name, questions in inside.items()},
+        groups={name: _mean([inside])[0] for name, inside in _by_group(scores).items()},
     )
+
+
+def _by_group(scores: Sequence[ScoredQuestion]) -> dict[str, list[ScoredQuestion]]:
+    names = dict.fromkeys(name for s in scores for name in s.groups)
+    return {name: [s for s in scores if name in s.groups] for name in names}
 
 
 def _mean(
