@@ -7,9 +7,10 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 from pydantic import BaseModel
+from typing_extensions import TypeVar
 
 from deltamem_base.faults import InvalidData
 from evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
@@ -17,6 +18,9 @@ from evaluations.sample import Decoding, History, Sample
 from evaluations.thinking import THINKING_RULE, final_answer
 
 __all__ = ["Benchmark", "Data", "Entry", "Scored", "digest_of"]
+
+Kind = TypeVar("Kind", bound=Sample, default=Sample)
+"""The class of a benchmark's samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +41,13 @@ class Data:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(Generic[Kind]):
     """One history of the data with the questions about it."""
 
     where: str
     """File and row, or the settings that it is made from; for messages."""
     history_id: str
-    samples: Sequence[Sample]
+    samples: Sequence[Kind]
     content: str
     """Digest of all that the history, its questions and their references are made from."""
 
@@ -56,21 +60,21 @@ def digest_of(content: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scored:
+class Scored(Generic[Kind]):
     """A sample with the scores of its prediction."""
 
-    sample: Sample
+    sample: Kind
     scores: Mapping[str, float]
 
 
-class Benchmark(ABC):
+class Benchmark(ABC, Generic[Kind]):
     """A data set with its prompts, its decoding and its scorer.
 
     Constructors are cheap; the data is loaded by :meth:`load`, before any model is.
     """
 
     _data: Data
-    _samples: Sequence[Sample]
+    _samples: Sequence[Kind]
 
     primary_metric: ClassVar[str]
     """The metric that stands in tables."""
@@ -101,7 +105,7 @@ class Benchmark(ABC):
             raise InvalidData(f"{data.source} holds no question to ask")
 
     @abstractmethod
-    def read(self) -> tuple[Data, Sequence[Entry]]:
+    def read(self) -> tuple[Data, Sequence[Entry[Kind]]]:
         """Provenance of the data, and its histories with their questions in its order."""
 
     def sources(self) -> Sequence[Any]:
@@ -112,7 +116,7 @@ class Benchmark(ABC):
         """Provenance of what was loaded."""
         return self._data
 
-    def samples(self) -> Sequence[Sample]:
+    def samples(self) -> Sequence[Kind]:
         """All questions in the order of the data; those about one history stand together."""
         return self._samples
 
@@ -121,15 +125,15 @@ class Benchmark(ABC):
         """The history of the questions that share ``history_id``."""
 
     @abstractmethod
-    def decoding(self, sample: Sample) -> Decoding:
+    def decoding(self, sample: Kind) -> Decoding:
         """Settings by which this sample's answer is decoded."""
 
-    def score(self, sample: Sample, prediction: str) -> dict[str, float]:
+    def score(self, sample: Kind, prediction: str) -> dict[str, float]:
         """Scores of one prediction by metric: of what it says after its thinking, if it has any."""
         return self.score_answer(sample, final_answer(prediction).text)
 
     @abstractmethod
-    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+    def score_answer(self, sample: Kind, answer: str) -> dict[str, float]:
         """Scores of one answer by metric; a metric that does not apply is left out.
 
         Args:
@@ -141,7 +145,7 @@ class Benchmark(ABC):
     def protocol(self) -> Mapping[str, Any]:
         """All that decides a number beside the method: templates, cuts, decoding, metrics."""
 
-    def metrics(self, scored: Sequence[Scored]) -> dict[str, Metric]:
+    def metrics(self, scored: Sequence[Scored[Kind]]) -> dict[str, Metric]:
         """Means with intervals, over all and by group, for each metric of :meth:`score`."""
         names = dict.fromkeys(name for s in scored for name in s.scores)
         return {
@@ -164,7 +168,7 @@ class Benchmark(ABC):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _refuse_repeated(entries: Sequence[Entry]) -> None:
+def _refuse_repeated(entries: Sequence[Entry[Any]]) -> None:
     """A history that stands twice would answer for the other, and a sample's score be lost."""
     histories: set[str] = set()
     samples: set[str] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 from annotated_types import Ge, Interval
@@ -79,7 +79,10 @@ class History:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One question with its references."""
+    """One question with its references.
+
+    A benchmark that knows more of a question has a class derived from this one.
+    """
 
     id: str
     history_id: str
@@ -94,7 +97,12 @@ class Sample:
     """Answers that ``question`` lists to choose from, as they stand in it."""
     groups: tuple[str, ...] = ()
     """Every group under which the scores of this sample are averaged."""
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Whatever the benchmark's own kind of sample has beside these fields, to be stored."""
+        shared = {f.name for f in fields(Sample)}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in shared}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
@@ -42,7 +42,7 @@ from evaluations.data.sources import HubSource, load_rows
 from evaluations.metrics.choice import CHOICE_RULE, LETTERS, extract_choice
 from evaluations.sample import Decoding, History, Sample
 
-__all__ = ["GPQA"]
+__all__ = ["GPQA", "GpqaSample"]
 
 QUESTIONS = 198
 MAX_NEW_TOKENS = 8192
@@ -64,7 +64,18 @@ INSTRUCTION = {
 }
 
 
-class GPQA(Benchmark):
+@dataclass(frozen=True, kw_only=True)
+class GpqaSample(Sample):
+    """A question with the order in which its options are shown."""
+
+    order: Sequence[str]
+    """The release's column of each option shown."""
+    correct: str
+    """Letter of the right one."""
+    subdomain: str | None
+
+
+class GPQA(Benchmark[GpqaSample]):
     """The diamond set; see the module."""
 
     primary_metric: ClassVar[str] = "accuracy"
@@ -112,7 +123,7 @@ class GPQA(Benchmark):
         """The hub's data set."""
         return (self.source,)
 
-    def read(self) -> tuple[Data, list[Entry]]:
+    def read(self) -> tuple[Data, list[Entry[GpqaSample]]]:
         """The questions, whose number is held against the release's."""
         located, data = load_rows(self.source, given=self._path)
         entries = []
@@ -131,7 +142,7 @@ class GPQA(Benchmark):
             data = replace(data, deviations=(*data.deviations, deviation))
         return data, entries
 
-    def _sample(self, row: GpqaRow) -> Sample:
+    def _sample(self, row: GpqaRow) -> GpqaSample:
         """A question with its options in the order of its record and the seed."""
         record = row.record or _record_of(row.question)
         order = _order(record, self.seed)
@@ -141,29 +152,27 @@ class GPQA(Benchmark):
         )
         asked = ASKED.format(question=row.question, options=listed)
         correct = LETTERS[order.index(0)]
-        return Sample(
+        return GpqaSample(
             id=record,
             history_id=record,
             question=QUESTION.format(asked=asked, instruction=self._instruction),
             asked=asked,
             references=(correct,),
             groups=(row.domain,) if row.domain else (),
-            metadata={
-                "order": [COLUMNS[i] for i in order],
-                "correct": correct,
-                "subdomain": row.subdomain,
-            },
+            order=[COLUMNS[i] for i in order],
+            correct=correct,
+            subdomain=row.subdomain,
         )
 
     def history(self, history_id: str) -> History:
         """Empty."""
         return History(messages=())
 
-    def decoding(self, sample: Sample) -> Decoding:
+    def decoding(self, sample: GpqaSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
-    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+    def score_answer(self, sample: GpqaSample, answer: str) -> dict[str, float]:
         """``accuracy``, and ``parsed``: whether the answer names an option at all."""
         letter = extract_choice(answer)
         return {

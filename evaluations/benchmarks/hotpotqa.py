@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
@@ -38,7 +38,7 @@ from evaluations.data.sources import HubSource, load_rows
 from evaluations.metrics.squad import HOTPOT_RULE, PAPER_RULE, hotpot_scores, paper_scores
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
-__all__ = ["HotpotQA"]
+__all__ = ["HotpotQA", "HotpotSample"]
 
 QUESTIONS = 7405
 MAX_NEW_TOKENS = 32
@@ -53,7 +53,15 @@ QUESTION = "Question: {question}\nAnswer:"
 BETWEEN = "\n\n"
 
 
-class HotpotQA(Benchmark):
+@dataclass(frozen=True, kw_only=True)
+class HotpotSample(Sample):
+    """A question with the passages that its answer follows from."""
+
+    supporting_titles: Sequence[str]
+    """Titles of those passages; empty where the data does not tell."""
+
+
+class HotpotQA(Benchmark[HotpotSample]):
     """The validation split of the distractor setting; see the module."""
 
     primary_metric: ClassVar[str] = "em"
@@ -96,7 +104,7 @@ class HotpotQA(Benchmark):
         """The hub's data set."""
         return (self.source,)
 
-    def read(self) -> tuple[Data, list[Entry]]:
+    def read(self) -> tuple[Data, list[Entry[HotpotSample]]]:
         """The questions with their passages, held against the setting and size of the release."""
         located, data = load_rows(self.source, given=self._path)
         rows = [check(HotpotRow, row) for row in located]
@@ -123,11 +131,11 @@ class HotpotQA(Benchmark):
         messages = (system, *self._passages[history_id])
         return History(messages=messages, join=BETWEEN, cut=Cut(side="end"))
 
-    def decoding(self, sample: Sample) -> Decoding:
+    def decoding(self, sample: HotpotSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
-    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+    def score_answer(self, sample: HotpotSample, answer: str) -> dict[str, float]:
         """``em`` and ``f1`` of the first line that is not empty."""
         line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
         scores = paper_scores if self._paper else hotpot_scores
@@ -148,18 +156,18 @@ class HotpotQA(Benchmark):
         }
 
 
-def _sample(row: HotpotRow, number: int) -> Sample:
+def _sample(row: HotpotRow, number: int) -> HotpotSample:
     """A question without its passages. Copies in the wild lack ids: those count their rows."""
     identity = row.identity or f"row-{number}"
     question = row.question.strip()
-    return Sample(
+    return HotpotSample(
         id=identity,
         history_id=identity,
         question=QUESTION.format(question=question),
         asked=question,
         references=(row.answer,),
         groups=tuple(name for name in (row.type, row.level) if name),
-        metadata={"supporting_titles": row.supporting_titles},
+        supporting_titles=row.supporting_titles,
     )
 
 

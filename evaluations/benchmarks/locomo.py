@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
@@ -37,7 +38,7 @@ from evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told
 from evaluations.metrics.text import best_part_f1, stem_tokens, token_f1
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
-__all__ = ["CATEGORIES", "COUNTS", "SOURCE", "Locomo"]
+__all__ = ["CATEGORIES", "COUNTS", "SOURCE", "Locomo", "LocomoSample"]
 
 SOURCE = UrlSource(
     name="locomo10.json",
@@ -65,7 +66,18 @@ DATE_HINT = " Use the date of the conversation to give an approximate date."
 CHOICE_HINT = " Choose (a) {a} or (b) {b}, and answer with (a) or (b)."
 
 
-class Locomo(Benchmark):
+@dataclass(frozen=True, kw_only=True)
+class LocomoSample(Sample):
+    """A question with what the release says of it."""
+
+    category: int
+    evidence: Sequence[str]
+    """Ids of the turns that tell the answer."""
+    letters: Mapping[str, str] = field(default_factory=dict)
+    """Both options of a question of category 5 by their letters."""
+
+
+class Locomo(Benchmark[LocomoSample]):
     """The ten conversations; see the module."""
 
     primary_metric: ClassVar[str] = "f1"
@@ -98,7 +110,7 @@ class Locomo(Benchmark):
         self._paper = protocol == "paper"
         self._path, self.categories = path, tuple(categories)
 
-    def read(self) -> tuple[Data, list[Entry]]:
+    def read(self) -> tuple[Data, list[Entry[LocomoSample]]]:
         """The conversations, whose questions by category are held against their counts."""
         path = locate(SOURCE, given=self._path)
         self._conversations: dict[str, Conversation] = {}
@@ -108,7 +120,7 @@ class Locomo(Benchmark):
             found = read_conversation(row)
             self._conversations[found.sample_id] = found
             self._counts.update(question.category for question in found.qa)
-            asked = [s for s in _questions(found) if s.metadata["category"] in self.categories]
+            asked = [s for s in _questions(found) if s.category in self.categories]
             entries.append(
                 Entry(
                     where=row.where,
@@ -140,18 +152,18 @@ class Locomo(Benchmark):
         cut = Cut(side="end" if self._paper else "start")
         return History(messages=tuple(turns), join="\n", cut=cut)
 
-    def decoding(self, sample: Sample) -> Decoding:
+    def decoding(self, sample: LocomoSample) -> Decoding:
         """50 new tokens: greedy, or as in the paper."""
         if self._paper:
             return Decoding(max_new_tokens=50, temperature=0.4, top_p=0.9, top_k=10)
         return Decoding(max_new_tokens=50)
 
-    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+    def score_answer(self, sample: LocomoSample, answer: str) -> dict[str, float]:
         """``f1`` of categories 1-4, or ``adversarial`` of category 5."""
         line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
-        category, reference = sample.metadata["category"], sample.references[0]
+        category, reference = sample.category, sample.references[0]
         if category == 5:
-            options, protocol = sample.metadata["letters"], "paper" if self._paper else "benchmark"
+            options, protocol = sample.letters, "paper" if self._paper else "benchmark"
             return {"adversarial": float(not_told(line, options, protocol=protocol))}
         tokens = partial(stem_tokens, decompose=self._paper)
         if category == 1:
@@ -201,24 +213,21 @@ def _said(turn: Turn) -> str:
     return f'{turn.speaker} said, "{turn.text}"{shared}'
 
 
-def _questions(conversation: Conversation) -> Iterator[Sample]:
+def _questions(conversation: Conversation) -> Iterator[LocomoSample]:
     for number, row in enumerate(conversation.qa):
         question, reference = row.question, row.answer
-        metadata: dict[str, Any] = {
-            "category": row.category,
-            "evidence": row.evidence or [],
-        }
         identity = f"{conversation.sample_id}-{number}"
         options: tuple[str, ...] = ()
+        letters: dict[str, str] = {}
         if row.category == 5:
             # the gold answer, which two questions have beside their trap, is no wrong option
             other = row.adversarial_answer or row.answer or ""
-            question, metadata["letters"] = _with_choice(identity, question, other)
+            question, letters = _with_choice(identity, question, other)
             reference, options = NOT_TOLD, (NOT_TOLD, other)
         elif row.category == 2:
             question += DATE_HINT
         assert reference is not None
-        yield Sample(
+        yield LocomoSample(
             id=identity,
             history_id=conversation.sample_id,
             question=QUESTION.format(question=question),
@@ -226,7 +235,9 @@ def _questions(conversation: Conversation) -> Iterator[Sample]:
             options=options,
             references=(reference,),
             groups=(CATEGORIES[row.category],),
-            metadata=metadata,
+            category=row.category,
+            evidence=row.evidence or [],
+            letters=letters,
         )
 
 

@@ -45,7 +45,7 @@ def line_of(
         groups=sample.groups,
         question=None if benchmark.confidential else sample.question,
         asked=None if benchmark.confidential else sample.asked,
-        metadata=dict(sample.metadata),
+        metadata=sample.metadata,
         references=sample.references,
         prediction=prediction,
         scores=benchmark.score(sample, prediction),

@@ -37,7 +37,7 @@ class SampleLine:
     asked: str | None
     """The question without directions for its answer; None as for ``question``."""
     metadata: Tree
-    """Whatever else the benchmark knows of the question."""
+    """Fields that only this benchmark's kind of sample has, by name."""
     references: tuple[str, ...]
     """Answers that count as right."""
     prediction: str

@@ -353,6 +353,6 @@ def test_evidence_of_real_questions_is_found(tiny: Any, locomo_file: Path) -> No
             recalled = made.recall(0, sample.asked)
             turns = {message["dia_id"] for message in recalled.show(recalled.count)}
             assert len(turns) == recalled.count == 10
-            found += sum(evidence in turns for evidence in sample.metadata["evidence"])
-            wanted += len(sample.metadata["evidence"])
+            found += sum(evidence in turns for evidence in sample.evidence)
+            wanted += len(sample.evidence)
     assert found / wanted > EVIDENCE_FOUND

@@ -69,7 +69,7 @@ def answers(release: IFEval, data_folder: Path) -> dict[str, str]:
         pytest.skip(f"GPT-4's answers are not in {path.parent}")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     said = {row["prompt"]: row["response"] for row in rows}
-    by_key = {s.id: said.get(s.metadata["prompt"]) for s in release.samples()}
+    by_key = {s.id: said.get(s.prompt) for s in release.samples()}
     return {key: text for key, text in by_key.items() if text is not None}
 
 
@@ -99,9 +99,9 @@ def test_every_verdict_is_lm_evals(release: IFEval, answers: dict[str, str]) -> 
     for i, sample in enumerate(release.samples()):
         doc = {
             "key": 0,
-            "prompt": sample.metadata["prompt"],
-            "instruction_id_list": sample.metadata["instructions"],
-            "kwargs": sample.metadata["values"],
+            "prompt": sample.prompt,
+            "instruction_id_list": sample.instructions,
+            "kwargs": sample.values,
         }
         for text in (answers.get(sample.id, ""), texts[i % len(texts)]):
             scores = release.score(sample, text)

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
@@ -32,7 +32,7 @@ from evaluations.data.sources import HubSource, load_rows
 from evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
 from evaluations.sample import Decoding, History, Sample
 
-__all__ = ["IFEval"]
+__all__ = ["IFEval", "IfevalSample"]
 
 REVISION = "966cd89545d6b6acfd7638bc708b98261ca58e84"
 PROMPTS, INSTRUCTIONS = 541, 834
@@ -40,7 +40,19 @@ NEW_TOKENS = {"benchmark": 1280, "paper": 1500}
 MODES = ("strict", "loose")
 
 
-class IFEval(Benchmark):
+@dataclass(frozen=True, kw_only=True)
+class IfevalSample(Sample):
+    """A prompt with what has to be checked of its answer."""
+
+    prompt: str
+    """The prompt as released, which some checkers compare with."""
+    instructions: Sequence[str]
+    """Kinds of its instructions, in order."""
+    values: Sequence[Mapping[str, Any]]
+    """Arguments of each instruction's checker."""
+
+
+class IFEval(Benchmark[IfevalSample]):
     """All prompts; see the module."""
 
     primary_metric: ClassVar[str] = "prompt_strict"
@@ -78,7 +90,7 @@ class IFEval(Benchmark):
         """The hub's data set."""
         return (self.source,)
 
-    def read(self) -> tuple[Data, list[Entry]]:
+    def read(self) -> tuple[Data, list[Entry[IfevalSample]]]:
         """Load the checkers, then the prompts, and make sure that each can be checked.
 
         Raises:
@@ -87,7 +99,7 @@ class IFEval(Benchmark):
         """
         self._checkers = load_checkers()
         located, data = load_rows(self.source, given=self._path)
-        entries: list[Entry] = []
+        entries: list[Entry[IfevalSample]] = []
         drawing = instructions = 0
         for at in located:
             row = check(IfevalRow, at)
@@ -115,20 +127,18 @@ class IFEval(Benchmark):
         """Nothing comes before a prompt."""
         return History(messages=())
 
-    def decoding(self, sample: Sample) -> Decoding:
+    def decoding(self, sample: IfevalSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self._max_new_tokens)
 
-    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+    def score_answer(self, sample: IfevalSample, answer: str) -> dict[str, float]:
         """``prompt_*`` is 0 or 1, ``instruction_*`` the share of the prompt's that are followed.
 
         With them each kind of instruction by itself, ``strict:punctuation:no_comma``, from which
         :meth:`metrics` counts instructions.
         """
-        instructions = sample.metadata["instructions"]
-        verdicts = self._checkers.grade(
-            answer, instructions=instructions, values=sample.metadata["values"]
-        )
+        instructions = sample.instructions
+        verdicts = self._checkers.grade(answer, instructions=instructions, values=sample.values)
         scores: dict[str, float] = {}
         for mode, followed in zip(MODES, (verdicts.strict, verdicts.loose), strict=True):
             scores[f"prompt_{mode}"] = float(all(followed))
@@ -138,7 +148,7 @@ class IFEval(Benchmark):
                 scores[f"{mode}:{kind}"] = sum(own) / len(own)
         return scores
 
-    def metrics(self, scored: Sequence[Scored]) -> dict[str, Metric]:
+    def metrics(self, scored: Sequence[Scored[IfevalSample]]) -> dict[str, Metric]:
         """Prompts weigh the same in ``prompt_*``, instructions in ``instruction_*``.
 
         Every instruction is an observation there, and prompts stay the clusters: the bootstrap
@@ -164,27 +174,25 @@ class IFEval(Benchmark):
         }
 
 
-def _sample(row: IfevalRow) -> Sample:
+def _sample(row: IfevalRow) -> IfevalSample:
     """A prompt with its instructions."""
-    return Sample(
+    return IfevalSample(
         id=row.key,
         history_id=row.key,
         question=row.prompt.strip(),
         asked=row.prompt.strip(),
         references=(),
         groups=tuple(dict.fromkeys(row.instruction_id_list)),
-        metadata={
-            "prompt": row.prompt,
-            "instructions": row.instruction_id_list,
-            "values": row.kwargs,
-        },
+        prompt=row.prompt,
+        instructions=row.instruction_id_list,
+        values=row.kwargs,
     )
 
 
-def _by_instruction(scored: Sequence[Scored], mode: str) -> Metric:
+def _by_instruction(scored: Sequence[Scored[IfevalSample]], mode: str) -> Metric:
     observations = []
     for s in scored:
-        for kind, times in Counter(s.sample.metadata["instructions"]).items():
+        for kind, times in Counter(s.sample.instructions).items():
             followed = round(s.scores[f"{mode}:{kind}"] * times)
             observations += [
                 ScoredQuestion(

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
@@ -66,7 +66,7 @@ from evaluations.metrics.mab_films import Titles
 from evaluations.metrics.statistics import Metric, ScoredQuestion, mean_over_groups
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
-__all__ = ["MemoryAgentBench"]
+__all__ = ["MabSample", "MemoryAgentBench"]
 
 REVISION = "7ea066982b140a19337e17e60d45d4076e042faf"
 """Commit of the data set whose counts are those of :data:`SOURCES`; it was edited several times."""
@@ -85,7 +85,19 @@ HUB = HubSource(
 )
 
 
-class MemoryAgentBench(Benchmark):
+@dataclass(frozen=True, kw_only=True)
+class MabSample(Sample):
+    """A question with the source that it is from."""
+
+    source: str
+    competency: str
+    qa_pair_id: str | None
+    """The benchmark's own id of the question."""
+    question_type: str | None
+    """The kind of the question, where its source has kinds."""
+
+
+class MemoryAgentBench(Benchmark[MabSample]):
     """The four splits; see the module."""
 
     primary_metric: ClassVar[str] = "score"
@@ -130,7 +142,7 @@ class MemoryAgentBench(Benchmark):
         """The hub's data set, with its film ids."""
         return (self.source,)
 
-    def read(self) -> tuple[Data, list[Entry]]:
+    def read(self) -> tuple[Data, list[Entry[MabSample]]]:
         """The wording, the chosen rows and, where films are asked for, their titles."""
         self._wording = OWN if self._templates is None else read_templates(self._templates)
         self._texts: dict[str, tuple[Source, str]] = {}
@@ -153,7 +165,7 @@ class MemoryAgentBench(Benchmark):
         given = self._path
         return Path(given).expanduser() if given is not None else fetched_folder(self.source)
 
-    def _entries(self, at: Row) -> Iterator[Entry]:
+    def _entries(self, at: Row) -> Iterator[Entry[MabSample]]:
         """The entry of a row, or none where its source is not asked."""
         row = check(MabRow, at)
         source = source_of(row, at)
@@ -181,25 +193,23 @@ class MemoryAgentBench(Benchmark):
 
     def _samples_of(
         self, row: MabRow, source: Source, history_id: str, where: str
-    ) -> Iterator[Sample]:
+    ) -> Iterator[MabSample]:
         wording = self._wording_of(source)
         for number, (question, answer) in enumerate(zip(row.questions, row.answers, strict=True)):
             references = tuple(dict.fromkeys(answer))
             if source.family.by_title and self._titles is not None:
                 references = titles_of(answer, self._titles, f"{where}, question {number + 1}")
-            yield Sample(
+            yield MabSample(
                 id=f"{history_id}/{number}",
                 history_id=history_id,
                 question=wording.question(question),
                 asked=question,
                 references=references,
                 groups=(source.family.competency, source.name),
-                metadata={
-                    "source": source.name,
-                    "competency": source.family.competency,
-                    "qa_pair_id": row.pair_id(number),
-                    "question_type": row.question_type(number),
-                },
+                source=source.name,
+                competency=source.family.competency,
+                qa_pair_id=row.pair_id(number),
+                question_type=row.question_type(number),
             )
 
     def history(self, history_id: str) -> History:
@@ -232,25 +242,25 @@ class MemoryAgentBench(Benchmark):
     def _metrics_of(self, source: Source) -> tuple[str, ...]:
         return source.family.paper_metrics if self._paper else source.family.metrics
 
-    def decoding(self, sample: Sample) -> Decoding:
+    def decoding(self, sample: MabSample) -> Decoding:
         """Greedy, as many tokens as the source allows."""
-        source = SOURCES[sample.metadata["source"]]
+        source = SOURCES[sample.source]
         return Decoding(max_new_tokens=source.family.max_new_tokens)
 
-    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+    def score_answer(self, sample: MabSample, answer: str) -> dict[str, float]:
         """``score``, and the source's metrics by name, of which it is the first."""
-        names = self._metrics_of(SOURCES[sample.metadata["source"]])
+        names = self._metrics_of(SOURCES[sample.source])
         scores = {name: self._scorers[name](answer, sample.references) for name in names}
         return {"score": scores[names[0]], **scores}
 
-    def metrics(self, scored: Sequence[Scored]) -> dict[str, Metric]:
+    def metrics(self, scored: Sequence[Scored[MabSample]]) -> dict[str, Metric]:
         """All means, and ``score_by_competency``: the mean of the competencies that were asked."""
         by_competency = mean_over_groups(
             [
                 ScoredQuestion(
                     score=s.scores["score"],
                     history=s.sample.history_id,
-                    groups=(s.sample.metadata["competency"],),
+                    groups=(s.sample.competency,),
                 )
                 for s in scored
             ]

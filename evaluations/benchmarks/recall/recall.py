@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
@@ -31,7 +32,7 @@ from evaluations.benchmarks.recall.dialogues import (
 )
 from evaluations.sample import Decoding, History, Sample
 
-__all__ = ["Recall", "training_dialogue"]
+__all__ = ["Recall", "RecallSample", "training_dialogue"]
 
 PLACE = re.compile(r"\b(" + "|".join(PLACES) + r")\b")
 Facts = Annotated[int, Interval(ge=1, le=len(UNSEEN_NAMES))]
@@ -40,7 +41,16 @@ SPLITS = {"train": 0, "validation": 1, "test": 2}
 """Each split has seeds of its own."""
 
 
-class Recall(Benchmark):
+@dataclass(frozen=True, kw_only=True)
+class RecallSample(Sample):
+    """A question with the settings that its dialogue was made from."""
+
+    kind: str
+    facts: int
+    """Statements in the dialogue."""
+
+
+class Recall(Benchmark[RecallSample]):
     """Generated dialogues; see the module."""
 
     primary_metric: ClassVar[str] = "em"
@@ -83,7 +93,7 @@ class Recall(Benchmark):
         self.dialogues, self.questions, self.seed = dialogues, questions, seed
         self.max_new_tokens = max_new_tokens
 
-    def read(self) -> tuple[Data, list[Entry]]:
+    def read(self) -> tuple[Data, list[Entry[RecallSample]]]:
         """Generate the split; the same for the same settings on any machine.
 
         Raises:
@@ -104,7 +114,7 @@ class Recall(Benchmark):
             )
         return Data(source="generated", revision=f"seed {self.seed}"), entries
 
-    def _entry(self, kind: str, facts: int, number: int) -> Entry:
+    def _entry(self, kind: str, facts: int, number: int) -> Entry[RecallSample]:
         history_id = f"{self.split}-{kind}-{facts}-{number}"
         unseen = self.split == "test" and number % 2 == 1
         rng = random.Random(f"recall {self.seed} {history_id}")
@@ -113,14 +123,15 @@ class Recall(Benchmark):
         asked = [q for q in made.questions if q.kind == kind]
         chosen = rng.sample(asked, min(self.questions, len(asked)))
         samples = [
-            Sample(
+            RecallSample(
                 id=f"{history_id}-q{i}",
                 history_id=history_id,
                 question=question.text,
                 asked=question.text,
                 references=(question.place,),
                 groups=(kind, f"{kind}/{facts}", "unseen" if unseen else "seen"),
-                metadata={"kind": kind, "facts": facts},
+                kind=kind,
+                facts=facts,
             )
             for i, question in enumerate(chosen)
         ]
@@ -135,11 +146,11 @@ class Recall(Benchmark):
         """The dialogue."""
         return self._histories[history_id]
 
-    def decoding(self, sample: Sample) -> Decoding:
+    def decoding(self, sample: RecallSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
 
-    def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
+    def score_answer(self, sample: RecallSample, answer: str) -> dict[str, float]:
         """Exact match of the places named: {reference} and nothing else."""
         return {"em": float(set(PLACE.findall(answer)) == set(sample.references))}
 

@@ -104,9 +104,9 @@ def test_the_diamond_set_among_the_others(tmp_path: Path) -> None:
 def test_the_order_of_options(key: tuple[str, int], order: str, made: Callable[..., GPQA]) -> None:
     name, seed = key
     (sample,) = made(record(**{"Record ID": name}), seed=seed).samples()
-    assert sample.metadata["order"] == [COLUMNS[int(i)] for i in order]
-    assert sample.metadata["correct"] == "ABCD"[order.index("0")]
-    assert sample.references == (sample.metadata["correct"],)
+    assert sample.order == [COLUMNS[int(i)] for i in order]
+    assert sample.correct == "ABCD"[order.index("0")]
+    assert sample.references == (sample.correct,)
     lines = [f"({x}) {OPTIONS[int(i)]}" for x, i in zip("ABCD", order, strict=True)]
     assert f"{QUESTION} 1\n\n" + "\n".join(lines) + "\n\n" in sample.question
 
@@ -117,7 +117,7 @@ def test_orders_depend_on_record_and_seed_only(made: Callable[..., GPQA]) -> Non
     backward = {s.id: s for s in made(*rows[::-1]).samples()}
     assert forward == backward
     other = {s.id: s for s in made(*rows, seed=1).samples()}
-    moved = sum(forward[i].metadata["order"] != other[i].metadata["order"] for i in forward)
+    moved = sum(forward[i].order != other[i].order for i in forward)
     assert moved > 150  # 23/24 of 200 on average
     letters = Counter(s.references[0] for s in forward.values())
     assert set(letters) == set("ABCD")
@@ -135,7 +135,7 @@ def test_what_a_copy_may_lack(made: Callable[..., GPQA]) -> None:
     assert ") 0.5\n" in bare.question
     assert bare.groups == ("Physics",)
     assert second.groups == ()
-    assert second.metadata["subdomain"] is None
+    assert second.subdomain is None
 
 
 @pytest.mark.parametrize(
@@ -194,12 +194,12 @@ def test_the_gold_changes_no_prompt(protocol: str, made: Callable[..., GPQA]) ->
     """With another option correct and the same order on show, the question is the same."""
     (one,) = made(record(), protocol=protocol).samples()
     turned = dict(zip(COLUMNS, (*OPTIONS[1:], OPTIONS[0]), strict=True))
-    shown = [dict(zip(COLUMNS, OPTIONS, strict=True))[name] for name in one.metadata["order"]]
+    shown = [dict(zip(COLUMNS, OPTIONS, strict=True))[name] for name in one.order]
     same_order = [
         sample
         for seed in range(200)
         for sample in made(record(**turned), protocol=protocol, seed=seed).samples()
-        if [turned[name] for name in sample.metadata["order"]] == shown
+        if [turned[name] for name in sample.order] == shown
     ]
     assert same_order
     for sample in same_order:

@@ -134,7 +134,7 @@ def test_verdicts_by_reading(made: Callable[..., IFEval]) -> None:
         for mode, followed in zip(("strict", "loose"), FOLLOWED[int(sample.id)], strict=True):
             assert scores[f"prompt_{mode}"] == float(all(followed))
             assert scores[f"instruction_{mode}"] == pytest.approx(sum(followed) / len(followed))
-            kinds = [scores[f"{mode}:{kind}"] for kind in sample.metadata["instructions"]]
+            kinds = [scores[f"{mode}:{kind}"] for kind in sample.instructions]
             assert kinds == [float(yes) for yes in followed]
 
 
@@ -195,14 +195,14 @@ def test_hub_rows_are_the_official_ones(made: Callable[..., IFEval], tmp_path: P
     from_hub = IFEval(path=str(hub(ROWS, tmp_path / "train-00000.parquet")))
     from_hub.load()
     assert from_hub.samples() == made().samples()
-    assert from_hub.samples()[0].metadata["values"] == ROWS[0]["kwargs"]
+    assert from_hub.samples()[0].values == ROWS[0]["kwargs"]
 
 
 def test_the_prompt_is_asked_stripped_and_kept_as_it_is(made: Callable[..., IFEval]) -> None:
     benchmark = made()
     sample = benchmark.samples()[3]
     assert sample.question == "Repeat this. Then answer."
-    assert sample.metadata["prompt"] == "Repeat this. Then answer.\n\n"
+    assert sample.prompt == "Repeat this. Then answer.\n\n"
     assert benchmark.history(sample.history_id).messages == ()
 
 

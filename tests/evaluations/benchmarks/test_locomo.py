@@ -61,7 +61,7 @@ def contents(benchmark: Locomo) -> list[str]:
 def test_the_released_file(locomo_file: Path) -> None:
     benchmark = Locomo(path=str(locomo_file))
     benchmark.load()
-    counts = Counter(sample.metadata["category"] for sample in benchmark.samples())
+    counts = Counter(sample.category for sample in benchmark.samples())
     assert counts == COUNTS
     assert sum(counts.values()) == 1986
     assert benchmark.data().sha256 == SOURCE.sha256
@@ -93,7 +93,7 @@ def test_perfect_answers_score_one(locomo_file: Path) -> None:
     benchmark.load()
     for sample in benchmark.samples():
         best = sample.references[0]
-        if sample.metadata["category"] == 3:
+        if sample.category == 3:
             best = best.split(";")[0]
         (score,) = benchmark.score(sample, best).values()
         assert score == pytest.approx(1.0), sample
@@ -147,7 +147,7 @@ def test_scores_by_hand(
 def test_adversarial_letters(protocol: str, made: Callable[..., Locomo]) -> None:
     benchmark = made(protocol=protocol)
     trap = benchmark.samples()[4]
-    letters = trap.metadata["letters"]
+    letters = trap.letters
     assert set(letters.values()) == {"No information available", "blue kite"}
     for letter, words in letters.items():
         assert f"({letter}) {words}" in trap.question
@@ -163,7 +163,7 @@ def test_the_trap_is_shown_and_never_the_gold_answer(made: Callable[..., Locomo]
     both = {"question": "Hers?", "adversarial_answer": "Yes", "answer": "No", "category": 5}
     for protocol in ("benchmark", "paper"):
         (trap,) = made({**conversation(), "qa": [both]}, protocol=protocol).samples()
-        assert sorted(trap.metadata["letters"].values()) == ["No information available", "Yes"]
+        assert sorted(trap.letters.values()) == ["No information available", "Yes"]
 
 
 @pytest.mark.parametrize("protocol", ["benchmark", "paper"])
@@ -173,9 +173,7 @@ def test_no_released_trap_scores(protocol: str, locomo_file: Path) -> None:
     benchmark.load()
     agreeing = []
     for sample in benchmark.samples():
-        ((letter, trap),) = [
-            option for option in sample.metadata["letters"].items() if option[1] != NOT_TOLD
-        ]
+        ((letter, trap),) = [option for option in sample.letters.items() if option[1] != NOT_TOLD]
         forms = (trap, f"A {trap}", f"({letter}) {trap}", f"**({letter})**", f"({letter})", letter)
         scores = {benchmark.score(sample, form)["adversarial"] for form in forms}
         if scores != {0.0}:
@@ -203,7 +201,7 @@ def test_another_file_is_marked(made: Callable[..., Locomo]) -> None:
 
 
 def test_category_selection(made: Callable[..., Locomo]) -> None:
-    assert [s.metadata["category"] for s in made(categories=[2, 4]).samples()] == [2, 4]
+    assert [s.category for s in made(categories=[2, 4]).samples()] == [2, 4]
     with pytest.raises(InvalidInput, match="bench.categories has 6"):
         Locomo(categories=[6])
     with pytest.raises(InvalidInput, match="bench.protocol is 'mine'"):
@@ -288,7 +286,7 @@ def test_what_the_release_and_tables_hold(made: Callable[..., Locomo]) -> None:
     benchmark = made({**row, "event_summary": None})
     assert contents(benchmark) == contents(made())
     assert benchmark.samples()[3].references == ("7.5",)
-    assert benchmark.samples()[3].metadata["evidence"] == []
+    assert benchmark.samples()[3].evidence == []
 
 
 def test_sessions_with_one_number(made: Callable[..., Locomo]) -> None:

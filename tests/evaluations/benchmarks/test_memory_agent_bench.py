@@ -221,8 +221,8 @@ def test_every_kind_of_source(made: Callable[..., MemoryAgentBench]) -> None:
         "Accurate_Retrieval/ruler_qa1_197K/0/1",
     ]
     assert samples[0].references == ("France",)
-    assert samples[1].metadata["qa_pair_id"] == "q1"
-    assert samples[0].metadata["question_type"] is None
+    assert samples[1].qa_pair_id == "q1"
+    assert samples[0].question_type is None
     assert len({s.history_id for s in samples}) == len(ROWS)
     films = next(s for s in samples if s.groups[1] == "recsys_redial_full")
     assert films.references == ("Heat", "Seven")
@@ -307,7 +307,7 @@ def test_no_reference_outside_the_text(made: Callable[..., MemoryAgentBench]) ->
     """Where a question lists options, one of them is right; nothing else gives it away."""
     for protocol in ("benchmark", "paper"):
         for sample in made(protocol=protocol).samples():
-            source = SOURCES[sample.metadata["source"]]
+            source = SOURCES[sample.source]
             added = sample.question.replace(sample.asked, "")
             assert len(added) < len(sample.question)
             for reference in sample.references:
@@ -426,7 +426,7 @@ def test_scores_by_hand(
     """
     for protocol, scores in (("benchmark", benchmark_scores), ("paper", paper_scores)):
         benchmark = made(protocol=protocol)
-        sample = next(s for s in benchmark.samples() if s.metadata["source"] == source)
+        sample = next(s for s in benchmark.samples() if s.source == source)
         assert benchmark.score(sample, answer) == pytest.approx(scores)
 
 
@@ -439,7 +439,7 @@ def test_perfect_answers_score_one(made: Callable[..., MemoryAgentBench]) -> Non
         benchmark = made(protocol=protocol)
         for sample in benchmark.samples():
             listed = "\n".join(f"{n}. {t}" for n, t in enumerate(sample.references, 1))
-            by_title = SOURCES[sample.metadata["source"]].family.by_title
+            by_title = SOURCES[sample.source].family.by_title
             perfect = listed if by_title else sample.references[0]
             assert benchmark.score(sample, perfect)["score"] == 1.0
             assert benchmark.score(sample, WRONG)["score"] == 0.0
@@ -499,7 +499,7 @@ def test_the_papers_cut_keeps_a_third_at_the_start(made: Callable[..., MemoryAge
 
 def test_selection(made: Callable[..., MemoryAgentBench]) -> None:
     chosen = made(sources=["icl_*", "longmemeval_s*", "detective_qa"])
-    assert {s.metadata["source"] for s in chosen.samples()} == {
+    assert {s.source for s in chosen.samples()} == {
         "longmemeval_s*",
         "icl_trec_coarse_6600shot_balance",
         "detective_qa",
@@ -623,7 +623,7 @@ def test_the_benchmarks_own_templates(
     """Read without being run; the label stays a word in braces."""
     checkout = official(tmp_path)
     benchmark = made(templates=str(checkout))
-    sample = next(s for s in benchmark.samples() if s.metadata["source"].startswith("icl"))
+    sample = next(s for s in benchmark.samples() if s.source.startswith("icl"))
     assert sample.question == 'Say it as "label: {label}".\n\nHow much is it?\n\n It is:'
     history = benchmark.history(sample.history_id)
     assert history.messages[0] == {"role": "system", "content": "You memorise."}

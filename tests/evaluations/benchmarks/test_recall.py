@@ -91,7 +91,7 @@ def test_training_and_test_dialogues_differ(recall: Recall) -> None:
     tested = {
         tuple(m["content"] for m in recall.history(s.history_id).messages)
         for s in recall.samples()
-        if s.metadata["facts"] > 1
+        if s.facts > 1
     }
     assert not trained & tested
     validation = Recall(split="validation", dialogues=3)
