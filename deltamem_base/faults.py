@@ -46,6 +46,9 @@ class Unavailable(Fault):
 class CannotWrite(Fault):
     """A file that cannot be written: a full disk, a folder without permission."""
 
+    remedy: str = "see to it that it can be written"
+    """The next step, to go before "and run the same command again"."""
+
 
 class NotFinite(Fault):
     """NaN or infinity where an answer was to come from; no number can be made of it."""

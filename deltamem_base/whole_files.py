@@ -7,6 +7,7 @@ followed and no other process's part is written to.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -21,7 +22,19 @@ from typing import Any
 
 from deltamem_base.faults import CannotWrite
 
-__all__ = ["atomically", "folder_beside", "sync", "why", "write_bytes", "write_json", "write_text"]
+__all__ = [
+    "atomically",
+    "cannot_write",
+    "folder_beside",
+    "sync",
+    "why",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the faults that room on the disk mends."""
 
 MACHINE = int(hashlib.sha256(platform.node().encode()).hexdigest(), 16) % 10**6
 """Short name of this machine: a process number means nothing on another."""
@@ -51,7 +64,7 @@ def atomically(path: Path) -> Iterator[Path]:
         with suppress(OSError):
             part.unlink()
         if isinstance(fault, OSError):
-            raise CannotWrite(f"{path} cannot be written ({why(fault)})") from fault
+            raise cannot_write(path, fault) from fault
         raise
 
 
@@ -102,6 +115,20 @@ def sync(path: Path) -> None:
 def why(fault: Exception) -> str:
     """The system's words for a fault, without the number and the path that Python adds."""
     return getattr(fault, "strerror", None) or str(fault)
+
+
+def cannot_write(what: object, fault: Exception) -> CannotWrite:
+    """The fault of something that cannot be written, in the system's words, and what mends it.
+
+    Args:
+        what: a path or another name of it.
+        fault: an OSError, or the exception of a library that holds the system's words.
+    """
+    words = why(fault)
+    made = CannotWrite(f"{what} cannot be written ({words})")
+    if any(os.strerror(number) in words for number in NO_ROOM):
+        made.remedy = "make room"
+    return made
 
 
 def _part_of(path: Path) -> Path:

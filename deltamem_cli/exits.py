@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import USAGE
 from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.streams import let_go, take_streams
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
 
 __all__ = ["Stopped", "end_with", "exit_with"]
 
 UNHEARD = 128 + signal.SIGPIPE
 """The code that shells give a program whose reader has gone."""
 SIGNALS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+SOON = 0.01
+"""Seconds after which a signal that was lost in a destructor comes again."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -27,18 +33,20 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         """``number`` of the signal."""
         super().__init__(SIGNALS[signal.Signals(number)])
+        self.number = number
         self.exit_code = 128 + number
 
 
 def end_with(app: Callable[[], Any]) -> NoReturn:
     """:func:`exit_with`, and end the process; a signal that comes then has nothing to stop."""
-    _print_in_any_encoding()
+    take_streams()
     try:
         code = exit_with(app)
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
     except Stopped as stopped:
         code = _say(stopped)
+    let_go()
     sys.exit(code)
 
 
@@ -51,13 +59,14 @@ def exit_with(app: Callable[[], Any]) -> int:
     for number in SIGNALS:
         signal.signal(number, _stop)
     try:
-        app()
+        with _nothing_lost():
+            app()
     except SystemExit as end:
         return _code_of(end)
     except Stopped as stopped:
         return _say(stopped)
     except BrokenPipeError:
-        return _end_unheard()
+        return UNHEARD  # as SIGPIPE would end it, without a word; `head` is no fault
     except Exception as fault:
         (sentence, code), signalled = _said(fault), _behind(fault)
         if code is not None:
@@ -91,7 +100,7 @@ def _code_of(end: SystemExit) -> int:
     if stopped is not None:
         return _say(stopped)
     if any(isinstance(fault, BrokenPipeError) for fault in _chain(end)):
-        return _end_unheard()
+        return UNHEARD
     return end.code if isinstance(end.code, int) else int(end.code is not None)
 
 
@@ -103,20 +112,24 @@ def _chain(end: BaseException) -> list[BaseException]:
     return chain
 
 
-def _end_unheard() -> int:
-    """As SIGPIPE ends a program whose reader has gone, without a word; `head` is no fault."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            os.dup2(nowhere, stream.fileno())
-    return UNHEARD
+@contextmanager
+def _nothing_lost() -> Iterator[None]:
+    """A signal that comes within a destructor, which lets nothing out, comes again behind it."""
+    before = sys.unraisablehook
 
+    def see(lost: UnraisableHookArgs) -> None:
+        stopped = None if lost.exc_value is None else _behind(lost.exc_value)
+        if stopped is None:
+            before(lost)
+            return
+        signal.signal(signal.SIGALRM, lambda _, frame: _stop(stopped.number, frame))
+        signal.setitimer(signal.ITIMER_REAL, SOON)
 
-def _print_in_any_encoding() -> None:
-    """A letter that the terminal's encoding lacks is spelt out by its number."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    sys.unraisablehook = see
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _say(stopped: Stopped) -> int:

@@ -17,9 +17,9 @@ from deltamem.pretraining.curriculum import LONGEST, TokenSequence
 from deltamem.training.collate import IGNORED, TokenBatch
 from deltamem.training.learner import Learner
 from deltamem.training.objective import Objective, answer_objective
-from deltamem_base.faults import CannotWrite, InvalidInput
+from deltamem_base.faults import InvalidInput
 from deltamem_base.ranges import check_fields
-from deltamem_base.whole_files import atomically, folder_beside, sync, why
+from deltamem_base.whole_files import atomically, cannot_write, folder_beside, sync
 
 __all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
 
@@ -126,7 +126,7 @@ class BackboneLearner(Learner[TokenSequence, TokenBatch]):
                     sync(file)
                     file.replace(folder / file.name)
         except (OSError, SafetensorError) as fault:
-            raise CannotWrite(f"{folder} cannot be written ({why(fault)})") from fault
+            raise cannot_write(folder, fault) from fault
         finally:
             if bars:
                 logging.enable_progress_bar()

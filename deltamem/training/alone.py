@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from deltamem_base.faults import CannotWrite, Fault
-from deltamem_base.whole_files import why
+from deltamem_base.faults import Fault
+from deltamem_base.whole_files import cannot_write
 
 __all__ = ["locked", "only_run"]
 
@@ -52,7 +52,5 @@ def only_run(folder: Path) -> Iterator[None]:
                 "with runs_dir=FOLDER"
             ) from fault
         except OSError as fault:
-            raise CannotWrite(
-                f"the run folder {folder} cannot be written ({why(fault)})"
-            ) from fault
+            raise cannot_write(f"the run folder {folder}", fault) from fault
         yield

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from deltamem_base.faults import CannotWrite, InvalidInput, Partial
 from deltamem_base.typed_json import read_typed
-from deltamem_base.whole_files import folder_beside, sync, why
+from deltamem_base.whole_files import cannot_write, folder_beside, sync
 
 __all__ = ["Checkpoint", "Checkpoints"]
 
@@ -81,7 +81,7 @@ class Checkpoints:
                 shutil.rmtree(final, ignore_errors=True)
                 part.replace(final)
         except (OSError, SafetensorError) as fault:
-            raise CannotWrite(f"the checkpoint {final} cannot be written ({why(fault)})") from fault
+            raise cannot_write(f"the checkpoint {final}", fault) from fault
         for path in self._passed_over:
             if path != final:
                 shutil.rmtree(path, ignore_errors=True)
@@ -135,7 +135,7 @@ class Checkpoints:
         except CannotWrite as fault:
             start = f"goes on after step {self.step}" if self.step else "starts from the beginning"
             raise Partial(
-                f"{fault}; make room and run the same command again: it {start}"
+                f"{fault}; {fault.remedy} and run the same command again: it {start}"
             ) from fault
 
     def _write(self, checkpoint: Checkpoint, folder: Path) -> None:

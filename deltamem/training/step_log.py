@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deltamem.training.report import StepReport
-from deltamem_base.faults import CannotWrite
-from deltamem_base.whole_files import why
+from deltamem_base.whole_files import cannot_write
 
 __all__ = ["StepLog"]
 
@@ -46,7 +45,7 @@ class StepLog:
             try:
                 os.truncate(self.path, kept)
             except OSError as fault:
-                raise CannotWrite(f"{self.path} cannot be written ({why(fault)})") from fault
+                raise cannot_write(self.path, fault) from fault
 
     def append(self, report: StepReport) -> None:
         """Add a step and have it on the disk before returning; what is None is left out.
@@ -72,7 +71,7 @@ class StepLog:
                         file.truncate(end)
                     raise
         except OSError as fault:
-            raise CannotWrite(f"{self.path} cannot be written ({why(fault)})") from fault
+            raise cannot_write(self.path, fault) from fault
 
     def known(self) -> dict[str, Any]:
         """The latest value of everything that was logged; a damaged line is passed over."""

@@ -154,8 +154,8 @@ def _write(record: Record, places: Sequence[Path]) -> None:
             write_json(place, {**record.to_json(), "path": without_machine(Path(record.path))})
     except CannotWrite as fault:
         raise Partial(
-            f"{fault}; all {record.n.scored} samples are kept: make room and run the same "
-            "command again"
+            f"{fault}; all {record.n.scored} samples are kept: {fault.remedy} and run the "
+            "same command again"
         ) from fault
 
 

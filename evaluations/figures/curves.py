@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.whole_files import atomically
 from evaluations.metrics.statistics import GroupMean
 from evaluations.records.record import Record
 
@@ -56,11 +57,11 @@ def draw_by_number(
         )
         axes.grid(visible=True, alpha=0.25)
         figure.legend(loc="outside right upper", frameon=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
         files = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
         for file in files:
             plain: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {}
-            figure.savefig(file, dpi=160, metadata=plain)
+            with atomically(file) as part:
+                figure.savefig(part, format=file.suffix[1:], dpi=160, metadata=plain)
     return files
 
 

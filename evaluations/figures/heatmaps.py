@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.whole_files import atomically
+
 __all__ = ["Heatmap", "draw_heatmaps", "matrix_mosaic"]
 
 PANEL = (4.6, 2.6)
@@ -46,10 +48,12 @@ def draw_heatmaps(maps: Sequence[Heatmap], *, title: str, path: Path) -> list[Pa
 
     Returns:
         The files.
+
+    Raises:
+        CannotWrite: one of them cannot be written; what was there before is untouched.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(path.name + suffix) for suffix in (".png", ".svg")]
-    _save(maps, title, [(file, file.suffix[1:]) for file in files])
+    _save(maps, title, files)
     return files
 
 
@@ -89,7 +93,7 @@ def matrix_mosaic(
     )
 
 
-def _save(maps: Sequence[Heatmap], title: str, targets: Sequence[tuple[Any, str]]) -> None:
+def _save(maps: Sequence[Heatmap], title: str, files: Sequence[Path]) -> None:
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -111,9 +115,10 @@ def _save(maps: Sequence[Heatmap], title: str, targets: Sequence[tuple[Any, str]
             _panel(figure, axes, heatmap)
         for axes in panels[len(maps) :]:
             axes.set_visible(False)
-        for target, kind in targets:
-            plain: dict[str, Any] = {"Date": None} if kind == "svg" else {}
-            figure.savefig(target, format=kind, dpi=130, metadata=plain)
+        for file in files:
+            plain: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {}
+            with atomically(file) as part:
+                figure.savefig(part, format=file.suffix[1:], dpi=130, metadata=plain)
             figure.set_layout_engine("none")  # it is laid out now; twice would take twice as long
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 
 from deltamem_base.faults import CannotWrite, Fault, InvalidData, Partial
+from deltamem_base.whole_files import cannot_write
 from evaluations.records.origins import Numerics, made_here
 from evaluations.records.sample_line import SampleLine, line_text, parse_lines
 
@@ -49,9 +50,7 @@ class SampleStore:
             folder.mkdir(parents=True, exist_ok=True)
             self.file = _open(self.path)
         except OSError as fault:
-            raise CannotWrite(
-                f"the run folder {folder} cannot be written: {fault.strerror}"
-            ) from fault
+            raise cannot_write(f"the run folder {folder}", fault) from fault
         try:
             _lock(self.file, self.path)
             self.lines = {line.id: line for line in self._recover()}
@@ -86,9 +85,10 @@ class SampleStore:
             os.fsync(self.file)
         except OSError as fault:
             os.ftruncate(self.file, end)
+            full = cannot_write(self.path, fault)
             raise Partial(
-                f"{self.path} cannot be written ({fault.strerror}); the {len(self.lines)} samples "
-                "before are kept: make room and run the same command again"
+                f"{full}; the {len(self.lines)} samples before are kept: {full.remedy} and run the "
+                "same command again"
             ) from fault
         self.lines.update({line.id: line for line in lines})
 

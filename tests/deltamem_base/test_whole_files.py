@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from deltamem_base.faults import CannotWrite
 from deltamem_base.whole_files import (
     MACHINE,
     atomically,
+    cannot_write,
     folder_beside,
     write_json,
     write_text,
@@ -51,6 +53,23 @@ def test_what_fails_leaves_what_was_there(fault: BaseException, tmp_path: Path) 
         assert str(raised.value) == f"{path} cannot be written (No space left on device)"
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "make room"),
+        (errno.EDQUOT, "make room"),
+        (errno.EROFS, "see to it that it can be written"),
+        (errno.EACCES, "see to it that it can be written"),
+    ],
+)
+def test_room_is_asked_for_where_room_is_missing(number: int, remedy: str) -> None:
+    fault = cannot_write("the file", OSError(number, os.strerror(number)))
+    assert str(fault) == f"the file cannot be written ({os.strerror(number)})"
+    assert fault.remedy == remedy
+    # safetensors has no number, only the words
+    assert cannot_write("it", ValueError(f"I/O error: {os.strerror(number)}")).remedy == remedy
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path) -> None:

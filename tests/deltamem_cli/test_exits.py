@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 
@@ -48,3 +49,21 @@ def test_a_fault_without_a_signal(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert exit_with(full) == PARTIAL
     assert capsys.readouterr().err == "error: no room\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_within_a_destructor_ends_what_goes_on_behind_it(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Stopping:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    def go_on() -> None:
+        left = Stopping()
+        del left
+        for _ in range(1000):
+            time.sleep(0.01)
+
+    assert exit_with(go_on) == 128 + number
+    assert capsys.readouterr().err.endswith("run the same command again to go on\n")

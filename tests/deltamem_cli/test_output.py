@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from conftest import ROOT
 
 SHOW = ("show", "bench.dialogues=1", "bench.facts=[1,2]")
 COMMAND = (sys.executable, "-m", "deltamem_cli")
+FULL = "error: the output cannot be written (No space left on device)\n"
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -59,6 +61,45 @@ def test_a_reader_that_leaves_ends_it_quietly(words: tuple[str, ...], tmp_path: 
         os.close(writing)
     assert done.returncode == 128 + signal.SIGPIPE
     assert done.stderr == ""
+
+
+def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """A line of the shell in which `$D` is the program."""
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment(D=shlex.join(COMMAND)),
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("$D list >&-", 128 + signal.SIGPIPE, ""),
+        ("$D list <&- >&- 2>&-", 128 + signal.SIGPIPE, ""),
+        ("$D --help >&-", 128 + signal.SIGPIPE, ""),
+        ("$D list >/dev/full", 1, FULL),
+        ("$D list --json >/dev/full", 1, FULL),
+        ("$D --help >/dev/full", 1, FULL),
+        ("$D list nothing 2>&-", 2, ""),
+        ("$D list nothing 2>/dev/full", 2, ""),
+        ("$D chat model=tiny -q <&-", 0, ""),
+    ],
+)
+def test_streams_that_are_closed_or_full(line: str, code: int, said: str, tmp_path: Path) -> None:
+    done = shell(line, tmp_path)
+    assert (done.returncode, done.stderr) == (code, said)
+
+
+def test_a_closed_stream_gives_its_number_to_no_file(tmp_path: Path) -> None:
+    """What a library prints there must not end up in the samples."""
+    words = "bench.dialogues=1 bench.facts=[1] bench.kinds=[single_hop] context=none"
+    done = shell(f"$D eval model=tiny {words} -q <&- >&- 2>&-", tmp_path)
+    assert done.returncode == 128 + signal.SIGPIPE
+    (samples,) = tmp_path.glob("runs/*/samples.jsonl")
+    assert [json.loads(line)["id"] for line in samples.read_text().splitlines()]
 
 
 def test_a_hub_that_is_away_is_known_at_once(tmp_path: Path) -> None:

@@ -6,10 +6,13 @@ import math
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from matplotlib.image import imread
 
+from deltamem_base.faults import CannotWrite
 from evaluations.figures.heatmaps import Heatmap, draw_heatmaps, matrix_mosaic
 
 TURNS = Heatmap(
@@ -77,3 +80,19 @@ def test_a_mosaic_keeps_every_entry_in_its_place() -> None:
     np.testing.assert_equal(mosaic.values, wanted)
     assert list(mosaic.rows) == ["", "4", "", "", "7"]
     assert list(mosaic.columns) == ["", "0", "", "", "1"]
+
+
+def test_what_cannot_be_drawn_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    old = tmp_path / "memory.png"
+    old.write_bytes(b"old")
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", full)
+    panel = Heatmap(title="a", values=[[0.0]], rows=["0"], columns=["0"])
+    with pytest.raises(CannotWrite, match="memory.png cannot be written"):
+        draw_heatmaps([panel], title="t", path=tmp_path / "memory")
+    assert old.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [old]
