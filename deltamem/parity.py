@@ -21,8 +21,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from deltamem.adapter.authors_format import tensor_name
-from deltamem.adapter.delta_memory import DeltaMemory
-from deltamem.adapter.files import load_adapter
+from deltamem.adapter.delta_memory import DeltaMemory, load_adapter
 from deltamem.attachment.attach import Attachment
 from deltamem.backbone import Backbone, fingerprint, pretrained_model
 from deltamem.state import MemoryState

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deltamem.adapter.delta_memory import DeltaMemory
     from deltamem.backbone import Backbone
+    from deltamem.layers.memory_layers import MemoryLayers
 
 __all__ = [
     "EMBEDDED",
@@ -34,7 +34,7 @@ BAR = r"\|"
 """A bar that ends no column."""
 
 
-def model_card(memory: DeltaMemory, backbone: Backbone, *, facts: Mapping[str, Any]) -> str:
+def model_card(memory: MemoryLayers, backbone: Backbone, *, facts: Mapping[str, Any]) -> str:
     """Markdown with hub front matter: what it is, how it was made, how to load it, its limits.
 
     ``base_model`` is named where the backbone is a repository of the hub, at one commit.
@@ -161,7 +161,7 @@ def _front_matter(backbone: Backbone, facts: Mapping[str, Any]) -> str:
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def _shape(memory: DeltaMemory, backbone: Backbone) -> dict[str, Any]:
+def _shape(memory: MemoryLayers, backbone: Backbone) -> dict[str, Any]:
     """Shape and identity of an adapter and its backbone."""
     config, placement = memory.config, memory.placement
     unit = config.writer.granularity.removesuffix("_mean")
@@ -177,7 +177,7 @@ def _shape(memory: DeltaMemory, backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def _limits(memory: DeltaMemory, facts: Mapping[str, Any]) -> str:
+def _limits(memory: MemoryLayers, facts: Mapping[str, Any]) -> str:
     seed = f" (seed {facts['seed']})" if "seed" in facts else ""
     limits = (
         "It works with this backbone only: loading checks the fingerprint. It is no LoRA and no "

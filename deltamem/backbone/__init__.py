@@ -25,6 +25,7 @@ from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, Prompt
 from deltamem.backbone.loading.architecture import decoder_layers, empty_model
 from deltamem.backbone.loading.examination import model_faults
 from deltamem.backbone.loading.fingerprint import fingerprint
+from deltamem.backbone.loading.held import as_backbone
 from deltamem.backbone.loading.load import load_backbone, load_tiny, tiny_folder
 from deltamem.backbone.loading.pretrained import load_config, load_tokenizer, pretrained_model
 from deltamem.backbone.loading.soundness import window_of
@@ -49,6 +50,7 @@ __all__ = [
     "Rendered",
     "TextStream",
     "VisibleContext",
+    "as_backbone",
     "check_decoding",
     "checkpoint_activations",
     "decoder_layers",

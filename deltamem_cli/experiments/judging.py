@@ -137,7 +137,7 @@ def _read(record: str) -> Run | str:
 def _stored_sha(method: str, folder: str) -> str:
     """The sha of the weights that a training of a method left."""
     if method_settings(method).needs_adapter:
-        from deltamem.adapter.files import stored_sha
+        from deltamem.adapter.weights import stored_sha
     else:
         from baselines.trained.weights import stored_sha
     return stored_sha(Path(folder))

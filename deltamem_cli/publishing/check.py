@@ -69,7 +69,9 @@ def checked_sha(folder: Path, backbone: NamedBackbone, *, on_note: Callable[[str
         InvalidInput: damaged files, weights that are not finite, or shapes that do not fit.
         Unavailable: the backbone's configuration is neither here nor can it be fetched.
     """
-    from deltamem.adapter.files import CARD, read_adapter, stored_sha
+    from deltamem.adapter.delta_memory import read_adapter
+    from deltamem.adapter.files import CARD
+    from deltamem.adapter.weights import stored_sha
     from deltamem_cli.runs.requests import BackboneRequest
     from deltamem_cli.settings.identity import tree_of
 

@@ -56,7 +56,8 @@ def contents_of(
     folder: Path, target: Target, named: Sequence[Path], console: Console
 ) -> tuple[Contents, list[str]]:
     """The files with their card, and the cells whose records are on it."""
-    from deltamem.adapter.files import CARD, CONFIG, WEIGHTS, stored_origin
+    from deltamem.adapter.files import CARD, CONFIG, stored_origin
+    from deltamem.adapter.weights import WEIGHTS
 
     origin = stored_origin(folder)
     if origin is None or not origin.get("name"):

@@ -108,7 +108,8 @@ def adapter_of_sha(
     Raises:
         Unavailable: none of them has this sha.
     """
-    from deltamem.adapter.files import CONFIG, stored_sha
+    from deltamem.adapter.files import CONFIG
+    from deltamem.adapter.weights import stored_sha
     from deltamem_base.faults import Unavailable
 
     released = request.backbone.released
@@ -128,13 +129,8 @@ def adapter_of_sha(
 
 def _adapter(request: WeightsRequest, fingerprint: str | None) -> Chosen | None:
     """The adapter among the runs that fits, else the released one."""
-    from deltamem.adapter.files import (
-        CONFIG,
-        stored_config,
-        stored_origin,
-        stored_sha,
-        stores_writer,
-    )
+    from deltamem.adapter.files import CONFIG, stored_config, stored_origin, stores_writer
+    from deltamem.adapter.weights import stored_sha
 
     def fits(folder: Path) -> bool:
         return (

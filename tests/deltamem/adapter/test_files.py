@@ -24,7 +24,7 @@ from deltamem import (
     save_adapter,
     save_published_adapter,
 )
-from deltamem.adapter.files import stored_sha
+from deltamem.adapter.weights import stored_sha
 from deltamem.backbone import fingerprint
 from deltamem.writers import MultiStateWriter, SegmentWriter
 from deltamem_base.faults import CannotWrite, InvalidData

@@ -12,8 +12,8 @@ import torch
 from hub_server import Hub, Repository
 
 from deltamem import load_adapter, save_published_adapter
-from deltamem.adapter.files import stored_sha
 from deltamem.adapter.source import adapter_folder, pinned_source
+from deltamem.adapter.weights import stored_sha
 from deltamem_base.faults import Unavailable
 
 SHA = "0123456789abcdef0123456789abcdef01234567"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deltamem.adapter.files import stored_sha
+from deltamem.adapter.weights import stored_sha
 
 FEW = ("bench.dialogues=1", "bench.facts=[1]", "context=none")
 QUICK = (

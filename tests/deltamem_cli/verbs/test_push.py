@@ -19,7 +19,7 @@ from huggingface_hub import ModelCard
 from safetensors.torch import load_file, save_file
 
 from deltamem import adapter_folder, load_adapter
-from deltamem.adapter.files import stored_sha
+from deltamem.adapter.weights import stored_sha
 from deltamem_cli.publishing.backbone import named_backbone
 
 SHIPPED = Path(str(files("deltamem") / "tiny" / "adapters"))

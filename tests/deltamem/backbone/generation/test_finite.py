@@ -16,7 +16,8 @@ from model_folders import change_weights, model_folder
 from safetensors.torch import load_file, save_file
 
 from deltamem import InvalidInput, load_adapter, load_tiny, save_adapter
-from deltamem.adapter.files import WEIGHTS, save_published_adapter
+from deltamem.adapter.files import save_published_adapter
+from deltamem.adapter.weights import WEIGHTS
 from deltamem.backbone import VisibleContext, generate, tiny_folder
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem_base.faults import NotFinite
