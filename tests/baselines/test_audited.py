@@ -23,6 +23,7 @@ from baselines.frozen import Frozen
 from evaluations.audit.audit import Finding, audit
 from evaluations.audit.gold import can_tell, given_away
 from evaluations.benchmark import Benchmark
+from evaluations.benchmarks.facts import Facts
 from evaluations.benchmarks.gpqa import GPQA
 from evaluations.benchmarks.hotpotqa import HotpotQA
 from evaluations.benchmarks.ifeval import IFEval
@@ -62,6 +63,10 @@ def memory_agent_bench(folder: Path) -> Benchmark:
     return MemoryAgentBench(path=str(test_memory_agent_bench.release(folder / "mab")))
 
 
+def facts(folder: Path) -> Benchmark:
+    return Facts(dialogues=1, facts=[1, 4])
+
+
 def recall(folder: Path) -> Benchmark:
     return Recall(dialogues=1, facts=[1, 4])
 
@@ -71,6 +76,7 @@ def throughput(folder: Path) -> Benchmark:
 
 
 BENCHMARKS: tuple[Callable[[Path], Benchmark], ...] = (
+    facts,
     gpqa,
     hotpotqa,
     ifeval,

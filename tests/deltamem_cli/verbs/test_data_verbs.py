@@ -72,7 +72,12 @@ def recall() -> tuple[str, ...]:
     return ("bench=recall", *FEW)
 
 
+def facts() -> tuple[str, ...]:
+    return ("bench=facts", *FEW)
+
+
 SHOWN = {
+    facts: (5, 4, ("single_hop/2", 2), "Nora is a student of botany.", "What does Nora study?"),
     recall: (5, 4, ("single_hop/2", 2), "Today Amir is in Oslo.", "Where is Amir today?"),
     throughput: (2, 2, None, "Then ", "Tell everything that happened"),
     hotpotqa: (2, 2, ("bridge", 2), "Passage 2 - Bo Ek:", "Where was Bo Ek born, 1?"),
@@ -551,7 +556,7 @@ def test_all_but_what_is_made_here_needs_a_network(
     assert done.code == 4
     rows = {row["bench"]: row for row in json.loads(done.out)["rows"]}
     assert set(rows) == set(options("bench"))
-    for made in ("recall", "throughput"):
+    for made in ("facts", "recall", "throughput"):
         assert rows.pop(made) == {"bench": made, "path": None, "fault": None}
     assert all("HF_HUB_OFFLINE is set" in row["fault"] for row in rows.values())
     assert "CC BY-NC 4.0" in rows["locomo"]["fault"]

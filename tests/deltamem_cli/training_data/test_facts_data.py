@@ -1,0 +1,141 @@
+"""The endless chats that are trained on: easy ones first, names of their own, places at random."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from test_facts import (
+    LARGEST_CHI_SQUARE,
+    PEOPLE,
+    answer_by_reading,
+    chi_square,
+    friends_in,
+    statements_of,
+    words,
+)
+
+from deltamem.training import Ask, Episode, episodes_sha
+from deltamem_cli.training_data import FactsData
+from evaluations.benchmarks.facts import Facts
+from evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS, UNSEEN_NAMES
+
+DATA = FactsData(
+    size=1600,
+    seed=42,
+    max_facts=8,
+    easy_facts=(2, 3),
+    other_kinds=0.25,
+    questions=2,
+    acknowledged=0.125,
+    held_out=64,
+)
+FIRST = "61efd44011ed3964b42c200f014eb4116a9da43603863d02f56d09248b110a21"
+"""Digest of the first hundred episodes, as every machine has to make them."""
+
+
+def episodes(data: FactsData = DATA) -> list[Episode]:
+    made = data.load().episodes
+    return [made[index] for index in range(len(made))]
+
+
+def acknowledged(ask: Ask) -> bool:
+    return ask.answer in ACKNOWLEDGEMENTS
+
+
+def shown(ask: Ask) -> str:
+    (message,) = ask.visible
+    assert message["role"] == "user"
+    return message["content"]
+
+
+def test_the_same_seed_is_the_same_data_on_any_machine() -> None:
+    assert episodes_sha(episodes()[:100]) == FIRST
+    assert episodes() == episodes()
+    other = replace(DATA, seed=43)
+    assert not {e.id for e in episodes()} & {e.id for e in episodes(other)}
+    assert episodes()[0].written != episodes(other)[0].written
+
+
+def test_every_question_can_be_answered_by_reading() -> None:
+    for episode in [*episodes(), *DATA.load().held_out]:
+        asks = [ask for ask in episode.asks if not acknowledged(ask)]
+        assert 1 <= len(episode.asks) <= 2
+        assert len({shown(ask) for ask in episode.asks}) == len(episode.asks)
+        for ask in asks:
+            assert answer_by_reading(episode.written, shown(ask)) == ask.answer
+
+
+def test_a_new_statement_is_answered_by_a_short_acknowledgement() -> None:
+    asks = [ask for episode in episodes() for ask in episode.asks]
+    new = [ask for ask in asks if acknowledged(ask)]
+    assert abs(len(new) / len(asks) - 1 / 8) < 0.02
+    for ask in new:
+        assert not shown(ask).endswith("?")
+        assert len(PEOPLE & set(words(shown(ask)))) == (2 if friends_in(shown(ask)) else 1)
+    assert {ask.answer for ask in new} == {"Got it."}
+    assert not any(acknowledged(ask) for episode in DATA.load().held_out for ask in episode.asks)
+
+
+def test_easy_ones_come_first() -> None:
+    sizes = [len(statements_of(episode.written)) for episode in episodes()]
+    others = [
+        any("best friend" in text for text in statements_of(episode.written))
+        for episode in episodes()
+    ]
+    assert set(sizes[:400]) == {1, 2}
+    assert set(sizes[400:800]) == {1, 2, 3}
+    assert set(sizes[800:]) == set(range(1, 9))
+    assert not any(others[:800])
+    assert any(others[800:])
+    short = episodes(replace(DATA, max_facts=1))
+    assert {len(statements_of(episode.written)) for episode in short} == {1}
+
+
+def test_two_hops_and_updates_are_a_modest_share() -> None:
+    late, two_hops = episodes()[800:], 0
+    for episode in late:
+        said = statements_of(episode.written)
+        pairs = [pair for pair in map(friends_in, said) if pair]
+        two_hops += bool(pairs)
+        if pairs and not any(acknowledged(ask) for ask in episode.asks):
+            assert any("best friend" in shown(ask) for ask in episode.asks)
+    single = episodes(replace(DATA, other_kinds=0.0))[800:]
+    both = sum(one.written != other.written for one, other in zip(late, single, strict=True))
+    assert 0.06 < two_hops / len(late) < 0.19
+    assert 0.06 < both / len(late) - two_hops / len(late) < 0.19
+
+
+def test_the_statements_asked_about_stand_anywhere() -> None:
+    places, found = 4, []
+    for episode in episodes(replace(DATA, size=12800, acknowledged=0.0, other_kinds=0.0)):
+        said = statements_of(episode.written)
+        if len(said) == places:
+            found += [
+                number
+                for ask in episode.asks
+                for number, text in enumerate(said, 1)
+                if ask.answer in words(text)
+            ]
+    assert len(found) > 1000
+    assert chi_square(found, places) < LARGEST_CHI_SQUARE[places]
+
+
+def test_nothing_of_the_test_split_is_trained_on() -> None:
+    benchmark = Facts()
+    benchmark.load()
+    tested = {
+        str(benchmark.history(s.history_id).messages) for s in benchmark.samples() if s.facts > 1
+    }
+    trained = [*episodes(), *DATA.load().held_out]
+    assert not {str(e.written) for e in trained} & tested
+    said = [m["content"] for e in trained for m in e.written] + [
+        shown(a) for e in trained for a in e.asks
+    ]
+    assert not set(words(" ".join(said))) & set(UNSEEN_NAMES)
+
+
+def test_held_out_chats_are_not_trained_on() -> None:
+    held = DATA.load().held_out
+    assert len(held) == 64
+    assert not {str(e.written) for e in held} & {str(e.written) for e in episodes()}
+    assert len({len(statements_of(e.written)) for e in held}) == 8
