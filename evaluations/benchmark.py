@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic
 
 from pydantic import BaseModel
 from typing_extensions import TypeVar
 
-from deltamem_base.faults import InvalidData
+from deltamem_base.faults import InvalidData, InvalidInput
 from evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
 from evaluations.sample import Decoding, History, Sample
 from evaluations.thinking import THINKING_RULE, final_answer
 
-__all__ = ["Benchmark", "Data", "Entry", "Scored", "digest_of"]
+__all__ = ["Benchmark", "Data", "Entry", "Scored", "check_new_tokens", "digest_of"]
 
 Kind = TypeVar("Kind", bound=Sample, default=Sample)
 """The class of a benchmark's samples."""
@@ -57,6 +57,16 @@ def digest_of(content: Any) -> str:
     values = content.model_dump() if isinstance(content, BaseModel) else content
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_new_tokens(limit: int | None) -> None:
+    """Refuse a limit of new tokens that leaves no room for an answer.
+
+    Raises:
+        InvalidInput: it is below 1.
+    """
+    if limit is not None and limit < 1:
+        raise InvalidInput(f"bench.max_new_tokens is {limit}; it must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,10 +109,11 @@ class Benchmark(ABC, Generic[Kind]):
         deviations = data.deviations
         if self.released is not None and content != self.released:
             deviations = (f"the rows are not those of the released {data.source}", *deviations)
-        self._data = replace(data, content=content, deviations=deviations)
         self._samples = [sample for entry in entries for sample in entry.samples]
         if not self._samples:
             raise InvalidData(f"{data.source} holds no question to ask")
+        deviations = (*deviations, *self._other_limits())
+        self._data = replace(data, content=content, deviations=deviations)
 
     @abstractmethod
     def read(self) -> tuple[Data, Sequence[Entry[Kind]]]:
@@ -127,6 +138,18 @@ class Benchmark(ABC, Generic[Kind]):
     @abstractmethod
     def decoding(self, sample: Kind) -> Decoding:
         """Settings by which this sample's answer is decoded."""
+
+    def usual_limit(self, sample: Kind) -> int:
+        """Most new tokens of this sample's answer by the protocol; another limit is a deviation."""
+        return self.decoding(sample).max_new_tokens
+
+    def _other_limits(self) -> Iterator[str]:
+        """A sentence where answers have another limit of new tokens than the protocol's."""
+        pairs = {(self.decoding(s).max_new_tokens, self.usual_limit(s)) for s in self._samples}
+        other = {pair for pair in pairs if pair[0] != pair[1]}
+        if other:
+            set_to, usual = (_in_words(numbers) for numbers in zip(*other, strict=True))
+            yield f"answers may have {set_to} new tokens instead of the protocol's {usual}"
 
     def score(self, sample: Kind, prediction: str) -> dict[str, float]:
         """Scores of one prediction by metric: of what it says after its thinking, if it has any."""
@@ -166,6 +189,11 @@ class Benchmark(ABC, Generic[Kind]):
         content = {**self.protocol(), "thinking": THINKING_RULE, "data": self.data().content}
         text = json.dumps(content, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _in_words(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _refuse_repeated(entries: Sequence[Entry[Any]]) -> None:

@@ -15,6 +15,7 @@ from deltamem_cli.settings.paths import CONTENT
 
 __all__ = [
     "DESCRIBING",
+    "IDLE",
     "OF_THE_WEIGHTS",
     "RESOLVED",
     "WHERE",
@@ -41,6 +42,9 @@ DESCRIBING = ("model.architecture", "method.family", "method.state")
 OF_THE_WEIGHTS = {"eval": ("writer", "method.learner"), "train": ("method", "steer", "writer")}
 """Settings left out by verb: an evaluation's count by the weights that were trained with them; a
 training's have gone into its memory, or are another method's."""
+IDLE: Mapping[str, Any] = {"bench.max_new_tokens": None}
+"""Settings with the value at which they do nothing, and are in no key: a run that was made before
+there was such a setting, or is made without it, is the same run."""
 NAMES = ("model", "model_revision", "data")
 """Keys of a fingerprint that only name content, whose hash stands beside them."""
 
@@ -76,7 +80,11 @@ def deciding_settings(config: Any, verb: str) -> dict[str, Any]:
     if verb == "train" and not settings["method.needs_adapter"]:
         other |= {*_below(settings, ("memory",))}
         other -= {*_below(settings, ("method.learner",))}
-    return {name: value for name, value in settings.items() if name not in other}
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in other and not (name in IDLE and value == IDLE[name])
+    }
 
 
 def contents(config: Any) -> dict[str, Any]:

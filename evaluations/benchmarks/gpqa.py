@@ -33,8 +33,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from deltamem_base.faults import InvalidInput
-from evaluations.benchmark import Benchmark, Data, Entry, digest_of
+from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
 from evaluations.data.datafile import check_protocol
 from evaluations.data.rows.gpqa import COLUMNS, GpqaRow
 from evaluations.data.rows.schema import check
@@ -105,8 +104,7 @@ class GPQA(Benchmark[GpqaSample]):
             InvalidInput: a protocol that does not exist, or no room for an answer.
         """
         check_protocol(protocol)
-        if max_new_tokens < 1:
-            raise InvalidInput(f"bench.max_new_tokens is {max_new_tokens}; it must be at least 1")
+        check_new_tokens(max_new_tokens)
         self._option, self._instruction = OPTION[protocol], INSTRUCTION[protocol]
         self._path, self.seed, self.max_new_tokens = path, seed, max_new_tokens
         self.source = HubSource(
@@ -171,6 +169,10 @@ class GPQA(Benchmark[GpqaSample]):
     def decoding(self, sample: GpqaSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
+
+    def usual_limit(self, sample: GpqaSample) -> int:
+        """The default of ``max_new_tokens``."""
+        return MAX_NEW_TOKENS
 
     def score_answer(self, sample: GpqaSample, answer: str) -> dict[str, float]:
         """``accuracy``, and ``parsed``: whether the answer names an option at all."""

@@ -29,8 +29,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
-from deltamem_base.faults import InvalidInput
-from evaluations.benchmark import Benchmark, Data, Entry, digest_of
+from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
 from evaluations.data.datafile import check_protocol
 from evaluations.data.rows.hotpotqa import HotpotRow, setting_of
 from evaluations.data.rows.schema import check
@@ -87,8 +86,7 @@ class HotpotQA(Benchmark[HotpotSample]):
             InvalidInput: a protocol that does not exist, or no room for an answer.
         """
         check_protocol(protocol)
-        if max_new_tokens < 1:
-            raise InvalidInput(f"bench.max_new_tokens is {max_new_tokens}; it must be at least 1")
+        check_new_tokens(max_new_tokens)
         self._paper = protocol == "paper"
         self._path, self.max_new_tokens = path, max_new_tokens
         self.source = HubSource(
@@ -134,6 +132,10 @@ class HotpotQA(Benchmark[HotpotSample]):
     def decoding(self, sample: HotpotSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
+
+    def usual_limit(self, sample: HotpotSample) -> int:
+        """The default of ``max_new_tokens``."""
+        return MAX_NEW_TOKENS
 
     def score_answer(self, sample: HotpotSample, answer: str) -> dict[str, float]:
         """``em`` and ``f1`` of the first line that is not empty."""

@@ -27,10 +27,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import Interval, MinLen
+from annotated_types import Ge, Interval, MinLen
 
 from deltamem_base.faults import InvalidInput
-from evaluations.benchmark import Benchmark, Data, Entry, digest_of
+from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
 from evaluations.data.datafile import UrlSource, check_protocol, locate, sha256_of
 from evaluations.data.rows.files import read_file
 from evaluations.data.rows.locomo import Conversation, Session, Turn, read_conversation
@@ -53,6 +53,7 @@ CONTENT = "441bfc13cbe2b28bb900f2cdab20d7f32f80e527d476d0b2f5c16c362dd76bdc"
 Category = Annotated[int, Interval(ge=1, le=5)]
 CATEGORIES = {1: "multi_hop", 2: "temporal", 3: "open_domain", 4: "single_hop", 5: "adversarial"}
 COUNTS = {1: 282, 2: 321, 3: 96, 4: 841, 5: 446}
+MAX_NEW_TOKENS = 50
 
 SYSTEM = (
     "You answer questions about a conversation between {a} and {b}. It took place over several "
@@ -89,6 +90,7 @@ class Locomo(Benchmark[LocomoSample]):
         protocol: str = "benchmark",
         path: str | None = None,
         categories: Annotated[Sequence[Category], MinLen(1)] = (1, 2, 3, 4, 5),
+        max_new_tokens: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         """Settings of one evaluation.
 
@@ -96,11 +98,13 @@ class Locomo(Benchmark[LocomoSample]):
             protocol: ``benchmark`` or ``paper``, see the module.
             path: a local ``locomo10.json``; None looks in the data folder, then downloads it.
             categories: which to ask.
+            max_new_tokens: of an answer; None takes the protocols' 50.
 
         Raises:
-            InvalidInput: a protocol or category that does not exist.
+            InvalidInput: a protocol or category that does not exist, or no room for an answer.
         """
         check_protocol(protocol)
+        check_new_tokens(max_new_tokens)
         for category in categories:
             if category not in CATEGORIES:
                 raise InvalidInput(
@@ -109,6 +113,7 @@ class Locomo(Benchmark[LocomoSample]):
                 )
         self._paper = protocol == "paper"
         self._path, self.categories = path, tuple(categories)
+        self._max_new_tokens = max_new_tokens or MAX_NEW_TOKENS
 
     def read(self) -> tuple[Data, list[Entry[LocomoSample]]]:
         """The conversations, whose questions by category are held against their counts."""
@@ -153,10 +158,16 @@ class Locomo(Benchmark[LocomoSample]):
         return History(messages=tuple(turns), join="\n", cut=cut)
 
     def decoding(self, sample: LocomoSample) -> Decoding:
-        """50 new tokens: greedy, or as in the paper."""
+        """Greedy, or as in the paper."""
         if self._paper:
-            return Decoding(max_new_tokens=50, temperature=0.4, top_p=0.9, top_k=10)
-        return Decoding(max_new_tokens=50)
+            return Decoding(
+                max_new_tokens=self._max_new_tokens, temperature=0.4, top_p=0.9, top_k=10
+            )
+        return Decoding(max_new_tokens=self._max_new_tokens)
+
+    def usual_limit(self, sample: LocomoSample) -> int:
+        """That of both protocols."""
+        return MAX_NEW_TOKENS
 
     def score_answer(self, sample: LocomoSample, answer: str) -> dict[str, float]:
         """``f1`` of categories 1-4, or ``adversarial`` of category 5."""

@@ -21,9 +21,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
+from annotated_types import Ge
+
+from evaluations.benchmark import Benchmark, Data, Entry, Scored, check_new_tokens, digest_of
 from evaluations.benchmarks.ifeval.checkers import load_checkers
 from evaluations.data.datafile import check_protocol
 from evaluations.data.rows.ifeval import IfevalRow
@@ -63,6 +65,7 @@ class IFEval(Benchmark[IfevalSample]):
         protocol: str = "benchmark",
         path: str | None = None,
         revision: str | None = REVISION,
+        max_new_tokens: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         """Settings of one evaluation.
 
@@ -71,12 +74,15 @@ class IFEval(Benchmark[IfevalSample]):
             path: the official JSONL, or a file with rows as the hub has them; None takes what was
                 fetched, then the hub.
             revision: commit of the hub's data set; None takes the newest.
+            max_new_tokens: of an answer; None takes the protocol's.
 
         Raises:
-            InvalidInput: a protocol that does not exist.
+            InvalidInput: a protocol that does not exist, or no room for an answer.
         """
         check_protocol(protocol)
-        self._max_new_tokens = NEW_TOKENS[protocol]
+        check_new_tokens(max_new_tokens)
+        self._usual_limit = NEW_TOKENS[protocol]
+        self._max_new_tokens = max_new_tokens or self._usual_limit
         self._path = path
         self.source = HubSource(
             id="google/IFEval",
@@ -130,6 +136,10 @@ class IFEval(Benchmark[IfevalSample]):
     def decoding(self, sample: IfevalSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self._max_new_tokens)
+
+    def usual_limit(self, sample: IfevalSample) -> int:
+        """That of the protocol."""
+        return self._usual_limit
 
     def score_answer(self, sample: IfevalSample, answer: str) -> dict[str, float]:
         """``prompt_*`` is 0 or 1, ``instruction_*`` the share of the prompt's that are followed.

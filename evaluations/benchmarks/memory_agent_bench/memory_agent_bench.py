@@ -30,10 +30,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from annotated_types import MinLen
+from annotated_types import Ge, MinLen
 
 from deltamem_base.faults import InvalidData, InvalidInput
-from evaluations.benchmark import Benchmark, Data, Entry, Scored, digest_of
+from evaluations.benchmark import Benchmark, Data, Entry, Scored, check_new_tokens, digest_of
 from evaluations.benchmarks.memory_agent_bench.families import SPLITS
 from evaluations.benchmarks.memory_agent_bench.films import (
     ENTITIES,
@@ -111,6 +111,7 @@ class MemoryAgentBench(Benchmark[MabSample]):
         sources: Annotated[Sequence[str], MinLen(1)] | None = None,
         templates: str | None = None,
         entities: str | None = None,
+        max_new_tokens: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         """Settings of one evaluation.
 
@@ -122,10 +123,11 @@ class MemoryAgentBench(Benchmark[MabSample]):
             sources: which to ask, by name or pattern (``icl_*``); None is all.
             templates: a checkout of the benchmark, whose wording is taken in place of ours.
             entities: the film ids; None looks beside the data.
+            max_new_tokens: of an answer; None takes what its source has.
 
         Raises:
-            InvalidInput: a protocol or source that does not exist, or templates for the paper's
-                protocol, which has its own.
+            InvalidInput: a protocol or source that does not exist, templates for the paper's
+                protocol, which has its own, or no room for an answer.
         """
         check_protocol(protocol)
         self._paper = protocol == "paper"
@@ -134,6 +136,8 @@ class MemoryAgentBench(Benchmark[MabSample]):
                 "bench.templates is the benchmark's wording, and bench.protocol=paper has another; "
                 "use it with bench.protocol=benchmark"
             )
+        check_new_tokens(max_new_tokens)
+        self._max_new_tokens = max_new_tokens
         self._path, self._templates, self._entities = path, templates, entities
         self.chosen = choose_sources(sources)
         self.source = replace(HUB, revision=revision)
@@ -243,9 +247,15 @@ class MemoryAgentBench(Benchmark[MabSample]):
         return source.family.paper_metrics if self._paper else source.family.metrics
 
     def decoding(self, sample: MabSample) -> Decoding:
-        """Greedy, as many tokens as the source allows."""
-        source = SOURCES[sample.source]
-        return Decoding(max_new_tokens=source.family.max_new_tokens)
+        """Greedy, as many tokens as the source allows, or as were asked for."""
+        return Decoding(max_new_tokens=self._limit_of(SOURCES[sample.source]))
+
+    def usual_limit(self, sample: MabSample) -> int:
+        """That of the sample's source."""
+        return SOURCES[sample.source].family.max_new_tokens
+
+    def _limit_of(self, source: Source) -> int:
+        return self._max_new_tokens or source.family.max_new_tokens
 
     def score_answer(self, sample: MabSample, answer: str) -> dict[str, float]:
         """``score``, and the source's metrics by name, of which it is the first."""
@@ -279,7 +289,7 @@ class MemoryAgentBench(Benchmark[MabSample]):
             "pieces": f"sentences up to {CHUNK_CHARS} characters, {self._join()!r} between them",
             "cut": vars(self._cut()),
             "questions": {name: self._questions[name] for name in self.chosen},
-            "max_new_tokens": {n: s.family.max_new_tokens for n, s in self.chosen.items()},
+            "max_new_tokens": {n: self._limit_of(s) for n, s in self.chosen.items()},
             "metrics": {n: self._metrics_of(s) for n, s in self.chosen.items()},
             "matching": "the first metric is the score: characters, as the benchmark's own script "
             "or the paper's authors match; words, labels and JSON fields are read beside it",

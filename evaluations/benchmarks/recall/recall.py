@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Interval, MinLen
 
 from deltamem_base.faults import InvalidInput
-from evaluations.benchmark import Benchmark, Data, Entry, digest_of
+from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
 from evaluations.benchmarks.recall.dialogues import (
     KINDS,
     NAMES,
@@ -34,6 +34,7 @@ from evaluations.sample import Decoding, History, Sample
 
 __all__ = ["Recall", "RecallSample", "training_dialogue"]
 
+MAX_NEW_TOKENS = 24
 PLACE = re.compile(r"\b(" + "|".join(PLACES) + r")\b")
 Facts = Annotated[int, Interval(ge=1, le=len(UNSEEN_NAMES))]
 """Statements in a dialogue: each is about a person of its own."""
@@ -64,7 +65,7 @@ class Recall(Benchmark[RecallSample]):
         dialogues: Annotated[int, Ge(1)] = 40,
         questions: Annotated[int, Ge(1)] = 4,
         seed: Annotated[int, Ge(0)] = 0,
-        max_new_tokens: Annotated[int, Ge(1)] = 24,
+        max_new_tokens: Annotated[int, Ge(1)] = MAX_NEW_TOKENS,
     ) -> None:
         """Dialogues for every kind and number of statements.
 
@@ -91,6 +92,7 @@ class Recall(Benchmark[RecallSample]):
                 raise InvalidInput(f"bench.{name} is {sizes}; it must be at least 1")
         self.split, self.facts, self.kinds = split, tuple(facts), tuple(kinds)
         self.dialogues, self.questions, self.seed = dialogues, questions, seed
+        check_new_tokens(max_new_tokens)
         self.max_new_tokens = max_new_tokens
 
     def read(self) -> tuple[Data, list[Entry[RecallSample]]]:
@@ -149,6 +151,10 @@ class Recall(Benchmark[RecallSample]):
     def decoding(self, sample: RecallSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
+
+    def usual_limit(self, sample: RecallSample) -> int:
+        """The default of ``max_new_tokens``."""
+        return MAX_NEW_TOKENS
 
     def score_answer(self, sample: RecallSample, answer: str) -> dict[str, float]:
         """Exact match of the places named: {reference} and nothing else."""
