@@ -22,6 +22,7 @@ __all__ = [
 CONTENT = (
     "adapter",
     "bench.entities",
+    "bench.excluding",
     "bench.path",
     "bench.templates",
     "data.path",

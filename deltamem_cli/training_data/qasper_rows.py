@@ -2,29 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
-
-from pydantic import BeforeValidator
-
-from evaluations.data.rows.schema import RowModel, Text
+from evaluations.data.rows.schema import Entries, RowModel, Text
 
 __all__ = ["Answer", "Paper", "Question", "Section"]
-
-Item = TypeVar("Item")
-
-
-def _entries(value: Any) -> Any:
-    """A list of objects from an object of lists, else as it is."""
-    if not isinstance(value, Mapping):
-        return value
-    columns = {name: column for name, column in value.items() if isinstance(column, list)}
-    if len({len(column) for column in columns.values()}) > 1:
-        raise ValueError("has lists that differ in length")
-    return [dict(zip(columns, entry, strict=True)) for entry in zip(*columns.values(), strict=True)]
-
-
-Entries = Annotated[list[Item], BeforeValidator(_entries)]
 
 
 class Section(RowModel):

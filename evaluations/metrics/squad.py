@@ -1,28 +1,31 @@
-"""Exact match and token F1 of short spans, by HotpotQA's rules and by those behind the paper.
+"""Exact match and token F1 of short spans: SQuAD's, HotpotQA's and those behind the paper.
 
-HotpotQA (Yang et al., 2018) scores as SQuAD does, and with one rule of its own: an answer that is
-yes, no or noanswer has no partial credit. The authors of the paper normalise in another order and
-do without that rule:
+SQuAD (Rajpurkar et al., 2016, 2018) takes the best of several references. HotpotQA (Yang et al.,
+2018) has one, and a rule of its own: an answer that is yes, no or noanswer has no partial credit.
+The authors of the paper normalise in another order and do without that rule:
 
-    answer          reference   ``hotpot_scores``     ``paper_scores``
-    The U.S.A.      USA         em 1, f1 1            em 0, f1 0        ("u s" against "usa")
-    yes they are    yes         em 0, f1 0            em 0, f1 1/2
+    answer          reference   ``squad_scores``   ``hotpot_scores``   ``paper_scores``
+    The U.S.A.      USA         em 1, f1 1         em 1, f1 1          em 0, f1 0   ("u s", "usa")
+    yes they are    yes         em 0, f1 1/2       em 0, f1 0          em 0, f1 1/2
 """
 
 from __future__ import annotations
 
 import re
 import string
+from collections.abc import Sequence
 
 from evaluations.metrics.text import token_f1
 
 __all__ = [
     "HOTPOT_RULE",
     "PAPER_RULE",
+    "SQUAD_RULE",
     "hotpot_scores",
     "normalise",
     "paper_scores",
     "paper_tokens",
+    "squad_scores",
 ]
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
@@ -36,6 +39,11 @@ HOTPOT_RULE = (
     "over bags of tokens, and 0 where one side is yes, no or noanswer and the other is not the same"
 )
 """In words, for the protocol of a benchmark."""
+SQUAD_RULE = (
+    "lower case, ASCII punctuation out, articles out, white space collapsed; em is equality, f1 is "
+    "over bags of tokens, and 1 where both sides are empty; each the best over the references"
+)
+"""In words, for the protocol of a benchmark."""
 PAPER_RULE = (
     "lower case, articles to spaces, all but word characters to spaces, white space collapsed; em "
     "is equality, f1 is over bags of tokens, and 1 where both sides are empty"
@@ -44,12 +52,35 @@ PAPER_RULE = (
 
 
 def normalise(text: str) -> str:
-    """HotpotQA's normalisation: lower case, no punctuation, then no articles, single spaces.
+    """Text as SQuAD compares it: lower case, without punctuation and articles, single spaces.
 
     >>> normalise("The U.S.A.,  a  state")
     'usa state'
     """
     return " ".join(ARTICLES.sub(" ", text.lower().translate(PUNCTUATION)).split())
+
+
+def squad_scores(prediction: str, references: Sequence[str]) -> dict[str, float]:
+    """``em`` and ``f1`` of one answer, each the best over the references.
+
+    As SQuAD 2.0's script has them; on what has an answer it agrees with that of 1.1.
+
+    Args:
+        prediction: an answer; empty for "there is none".
+        references: answers of the annotators. Those of which nothing is left once they are
+            normalised do not count; where none is left, the right answer is the empty one.
+    """
+    answer = normalise(prediction)
+    wanted = [text for text in map(normalise, references) if text] or [""]
+    return {
+        "em": float(answer in wanted),
+        "f1": max(_overlap(answer.split(), text.split()) for text in wanted),
+    }
+
+
+def _overlap(answer: list[str], wanted: list[str]) -> float:
+    """Token F1, and 1 where both sides are empty."""
+    return token_f1(answer, wanted) if answer and wanted else float(answer == wanted)
 
 
 def hotpot_scores(prediction: str, reference: str) -> dict[str, float]:
@@ -63,8 +94,7 @@ def hotpot_scores(prediction: str, reference: str) -> dict[str, float]:
 def paper_scores(prediction: str, reference: str) -> dict[str, float]:
     """``em`` and ``f1`` as behind the paper's tables; two empty sides agree."""
     answer, wanted = paper_tokens(prediction), paper_tokens(reference)
-    f1 = token_f1(answer, wanted) if answer and wanted else float(answer == wanted)
-    return {"em": float(answer == wanted), "f1": f1}
+    return {"em": float(answer == wanted), "f1": _overlap(answer, wanted)}
 
 
 def paper_tokens(text: str) -> list[str]:

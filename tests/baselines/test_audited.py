@@ -14,6 +14,7 @@ import test_hotpotqa
 import test_ifeval
 import test_locomo
 import test_memory_agent_bench
+import test_squad_benchmark
 from conftest import ROOT
 from test_ifeval import nltk_data  # noqa: F401
 from test_invariants import CASES, World, world  # noqa: F401
@@ -30,6 +31,7 @@ from evaluations.benchmarks.ifeval import IFEval
 from evaluations.benchmarks.locomo import Locomo
 from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
 from evaluations.benchmarks.recall import Recall
+from evaluations.benchmarks.squad import Squad
 from evaluations.benchmarks.throughput import Throughput
 from evaluations.sample import History, Sample
 
@@ -71,6 +73,12 @@ def recall(folder: Path) -> Benchmark:
     return Recall(dialogues=1, facts=[1, 4])
 
 
+def squad(folder: Path) -> Benchmark:
+    path = folder / "squad.json"
+    path.write_text(json.dumps(test_squad_benchmark.official()))
+    return Squad(path=str(path), unanswerable=True)
+
+
 def throughput(folder: Path) -> Benchmark:
     return Throughput(tokens=64, repeats=2)
 
@@ -83,6 +91,7 @@ BENCHMARKS: tuple[Callable[[Path], Benchmark], ...] = (
     locomo,
     memory_agent_bench,
     recall,
+    squad,
     throughput,
 )
 IMPURE = {"memorybank, reinforced"}
@@ -244,7 +253,10 @@ def leaking(made: Callable[[Path], Benchmark], folder: Path, *, where: str) -> B
 @pytest.mark.parametrize(
     ("made", "where"),
     [
-        *((made, "question") for made in (gpqa, hotpotqa, locomo, memory_agent_bench, recall)),
+        *(
+            (made, "question")
+            for made in (gpqa, hotpotqa, locomo, memory_agent_bench, recall, squad)
+        ),
         *((made, "instructions") for made in (gpqa, hotpotqa)),
     ],
     ids=lambda value: getattr(value, "__name__", value),
@@ -265,6 +277,9 @@ def test_real_files_give_nothing_away(protocol: str, data_folder: Path, locomo_f
     hotpot = data_folder / "real" / "hotpotqa_dev_100.json"
     if hotpot.is_file():
         made.append(HotpotQA(path=str(hotpot), protocol=protocol))
+    paragraphs = data_folder / "real" / "squad2_dev.json"
+    if paragraphs.is_file():
+        made.append(Squad(path=str(paragraphs), unanswerable=protocol == "paper"))
     for benchmark in made:
         few = first_of_histories(benchmark, 30)
         assert list(given_away(benchmark, few)) == []

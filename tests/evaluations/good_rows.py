@@ -12,6 +12,7 @@ from evaluations.benchmarks.hotpotqa import HotpotQA
 from evaluations.benchmarks.ifeval import IFEval
 from evaluations.benchmarks.locomo import Locomo
 from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
+from evaluations.benchmarks.squad import Squad
 
 Rows = list[dict[str, Any]]
 
@@ -102,6 +103,51 @@ def _mab(number: int) -> dict[str, Any]:
     }
 
 
+def _squad(number: int) -> dict[str, Any]:
+    """An article: a paragraph with two questions, and one whose question it does not answer."""
+    asked: Rows = [
+        {
+            "id": f"q{number}a",
+            "question": f" Who lives on Ärö, {number}? ",
+            "answers": [{"text": "Bo", "answer_start": 0}, {"text": "Bo", "answer_start": 0}],
+        },
+        {
+            "id": f"q{number}b",
+            "question": "How many ships?",
+            "answers": [
+                {"text": str(number), "answer_start": 20},
+                {"text": "some", "answer_start": 3},
+            ],
+        },
+    ]
+    more = {"id": f"q{number}c", "question": "Why?", "answers": [], "is_impossible": True}
+    context = f"Bo lives on Ärö and has {number} ships."
+    return {
+        "title": f"Bo_{number}",
+        "paragraphs": [
+            {"context": context, "qas": asked},
+            {"context": f"Some sail, {number}.", "qas": [more, {**asked[1], "id": f"q{number}d"}]},
+        ],
+    }
+
+
+def _squad_hub(article: dict[str, Any]) -> Rows:
+    return [
+        {
+            "id": question["id"],
+            "title": article["title"],
+            "context": paragraph["context"],
+            "question": question["question"],
+            "answers": {
+                name: [answer[name] for answer in question["answers"]]
+                for name in ("text", "answer_start")
+            },
+        }
+        for paragraph in article["paragraphs"]
+        for question in paragraph["qas"]
+    ]
+
+
 def nulled(rows: Sequence[dict[str, Any]]) -> Rows:
     """Rows with every key of any of them, at every depth, as columns have them."""
     keys = dict.fromkeys(key for row in rows for key in row)
@@ -133,10 +179,14 @@ LOCOMO = _case(Locomo, _locomo, "sample_id")
 for _row in LOCOMO.hub:
     for _question in _row["qa"]:  # a column has one type
         _question["answer"] = None if _question["answer"] is None else str(_question["answer"])
+SQUAD = [_squad(number) for number in (1, 2, 3)]
 CASES = {
     "locomo": LOCOMO,
     "hotpotqa": Case(
         make=HotpotQA, rows=HOTPOT.rows, hub=[_hotpot_hub(row) for row in HOTPOT.rows], id="_id"
+    ),
+    "squad": Case(
+        make=Squad, rows=SQUAD, hub=[row for a in SQUAD for row in _squad_hub(a)], id=None
     ),
     "gpqa": _case(GPQA, _gpqa, "Record ID"),
     "ifeval": _case(IFEval, _ifeval, "key"),

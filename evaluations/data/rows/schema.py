@@ -7,18 +7,26 @@ become the text that they are written as, so that a row is the same in every for
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PlainValidator, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import kind_of
 from evaluations.data.rows.files import Row
 
-__all__ = ["RowModel", "Scalar", "Text", "Whole", "Written", "check", "check_part"]
+__all__ = ["Entries", "RowModel", "Scalar", "Text", "Whole", "Written", "check", "check_part"]
 
+Item = TypeVar("Item")
 Model = TypeVar("Model", bound="RowModel")
 Part = TypeVar("Part")
 
@@ -80,6 +88,22 @@ Written = Annotated[str, PlainValidator(_written)]
 Whole = Annotated[int, PlainValidator(_whole)]
 Scalar = Annotated[str, PlainValidator(_scalar)]
 """Text or a number, as text."""
+
+
+def _entries(value: Any) -> Any:
+    """A list of objects from an object of lists, else as it is."""
+    if not isinstance(value, Mapping):
+        return value
+    columns = {name: column for name, column in value.items() if isinstance(column, list)}
+    if value and not columns:
+        raise ValueError("has no list among its columns")
+    if len({len(column) for column in columns.values()}) > 1:
+        raise ValueError("has lists that differ in length")
+    return [dict(zip(columns, entry, strict=True)) for entry in zip(*columns.values(), strict=True)]
+
+
+Entries = Annotated[list[Item], BeforeValidator(_entries)]
+"""A list of objects, which a table's cell holds inside out: an object of lists."""
 
 
 def check(model: type[Model], row: Row) -> Model:

@@ -38,6 +38,7 @@ SILENT = {
     ],
     "eval": [
         *("adapter", "bench.path", "bench.templates", "bench.entities"),
+        "bench.excluding",
         *("method.compressor", "method.embedder", "method.learner.*", "writer.*"),
     ],
     "train": ["training.data.path", "writer.*", "steer.*"],

@@ -1,4 +1,4 @@
-"""HotpotQA's span scores and those behind the paper, worked by hand and against a slow oracle."""
+"""Span scores of SQuAD, HotpotQA and those behind the paper, by hand and against a slow oracle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluations.metrics.squad import hotpot_scores, normalise, paper_scores
+from evaluations.metrics.squad import hotpot_scores, normalise, paper_scores, squad_scores
 
 WORDS = st.lists(
     st.sampled_from(["a", "The", "an", "cat", "Cat", "U.S.", "don't", "yes", "no", "-", "é"]),
@@ -110,3 +110,62 @@ def test_scores_are_symmetric_shares(one: str, other: str) -> None:
         assert scores(one, other) == pytest.approx(scores(other, one))
         assert 0.0 <= scores(one, other)["f1"] <= 1.0
         assert scores(one, one)["em"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("prediction", "references", "em", "f1"),
+    [
+        ("The U.S.A.", ["USA"], 1, 1),
+        ("yes they are", ["yes"], 0, 1 / 2),
+        ("in France", ["Normandy", "France"], 0, 2 / 3),
+        ("France", ["in France", "France"], 1, 1),
+        ("10th and 11th", ["10th and 11th centuries", "in the 10th and 11th"], 0, 6 / 7),
+        ("Rollo", ["Rollo", "Rollo."], 1, 1),
+        ("red red", ["red", "red red red"], 0, 4 / 5),
+        ("", ["France"], 0, 0),
+        ("the", ["France"], 0, 0),
+        ("", [], 1, 1),
+        ("An", [], 1, 1),
+        ("France", [], 0, 0),
+        ("a", ["A", "letter"], 0, 0),
+        ("a", ["A"], 1, 1),
+    ],
+)
+def test_the_best_of_several_references(
+    prediction: str, references: list[str], em: float, f1: float
+) -> None:
+    """By hand, with SQuAD 2.0's rules for what has no answer.
+
+    ("10th and 11th", …): {10th, and, 11th} of {10th, and, 11th, centuries} is 6/7, and of {in,
+    10th, and, 11th} as well. ("a", ["A", "letter"]): a reference of which nothing is left is none.
+    """
+    assert squad_scores(prediction, references) == pytest.approx({"em": em, "f1": f1})
+
+
+def official_scores(prediction: str, references: list[str]) -> dict[str, float]:
+    """SQuAD 2.0's script, written anew with multisets that are struck out one by one."""
+    golds = [gold for gold in references if slow_normalise(gold)] or [""]
+
+    def f1(gold: str) -> float:
+        wanted, said = slow_normalise(gold).split(), slow_normalise(prediction).split()
+        if not wanted or not said:
+            return float(wanted == said)
+        left, shared = list(wanted), 0
+        for token in said:
+            if token in left:
+                left.remove(token)
+                shared += 1
+        if not shared:
+            return 0.0
+        precision, recall = shared / len(said), shared / len(wanted)
+        return 2 * precision * recall / (precision + recall)
+
+    exact = max(float(slow_normalise(gold) == slow_normalise(prediction)) for gold in golds)
+    return {"em": exact, "f1": max(map(f1, golds))}
+
+
+@given(WORDS | st.text(max_size=12), st.lists(WORDS | st.text(max_size=12), max_size=3))
+def test_against_the_official_rule(prediction: str, references: list[str]) -> None:
+    assert squad_scores(prediction, references) == pytest.approx(
+        official_scores(prediction, references)
+    )
