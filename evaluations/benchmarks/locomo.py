@@ -166,7 +166,7 @@ class Locomo(Benchmark[LocomoSample]):
         return Decoding(max_new_tokens=self._max_new_tokens)
 
     def usual_limit(self, sample: LocomoSample) -> int:
-        """That of both protocols."""
+        """New tokens that both protocols allow."""
         return MAX_NEW_TOKENS
 
     def score_answer(self, sample: LocomoSample, answer: str) -> dict[str, float]:

@@ -138,7 +138,7 @@ class IFEval(Benchmark[IfevalSample]):
         return Decoding(max_new_tokens=self._max_new_tokens)
 
     def usual_limit(self, sample: IfevalSample) -> int:
-        """That of the protocol."""
+        """New tokens that the protocol allows."""
         return self._usual_limit
 
     def score_answer(self, sample: IfevalSample, answer: str) -> dict[str, float]:

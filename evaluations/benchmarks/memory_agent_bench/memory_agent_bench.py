@@ -251,7 +251,7 @@ class MemoryAgentBench(Benchmark[MabSample]):
         return Decoding(max_new_tokens=self._limit_of(SOURCES[sample.source]))
 
     def usual_limit(self, sample: MabSample) -> int:
-        """That of the sample's source."""
+        """New tokens that the source allows."""
         return SOURCES[sample.source].family.max_new_tokens
 
     def _limit_of(self, source: Source) -> int:
