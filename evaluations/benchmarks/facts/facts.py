@@ -23,7 +23,7 @@ from typing import Annotated, Any, ClassVar
 from annotated_types import Ge, Interval, MinLen
 
 from deltamem_base.faults import InvalidInput, check_choice
-from evaluations.benchmark import Benchmark, Data, Entry, digest_of
+from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
 from evaluations.benchmarks.facts.attributes import ATTRIBUTES
 from evaluations.benchmarks.facts.dialogues import (
     KINDS,
@@ -46,6 +46,7 @@ VALUE = {
 Statements = Annotated[int, Interval(ge=1, le=MOST_STATEMENTS)]
 SPLITS = ("validation", "test")
 """Each split has seeds of its own; the training split is endless (``training=facts``)."""
+MAX_NEW_TOKENS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Facts(Benchmark[FactsSample]):
         dialogues: Annotated[int, Ge(1)] = 40,
         questions: Annotated[int, Ge(1)] = 4,
         seed: Annotated[int, Ge(0)] = 0,
-        max_new_tokens: Annotated[int, Ge(1)] = 24,
+        max_new_tokens: Annotated[int, Ge(1)] = MAX_NEW_TOKENS,
     ) -> None:
         """Chats for every kind and number of statements.
 
@@ -100,6 +101,7 @@ class Facts(Benchmark[FactsSample]):
                 raise InvalidInput(f"bench.{name} is {size}; it must be at least 1")
         self.split, self.facts, self.kinds = split, tuple(facts), tuple(kinds)
         self.dialogues, self.questions, self.seed = dialogues, questions, seed
+        check_new_tokens(max_new_tokens)
         self.max_new_tokens = max_new_tokens
 
     def read(self) -> tuple[Data, list[Entry[FactsSample]]]:
@@ -159,6 +161,10 @@ class Facts(Benchmark[FactsSample]):
     def decoding(self, sample: FactsSample) -> Decoding:
         """Greedy."""
         return Decoding(max_new_tokens=self.max_new_tokens)
+
+    def usual_limit(self, sample: FactsSample) -> int:
+        """The default of ``max_new_tokens``."""
+        return MAX_NEW_TOKENS
 
     def score_answer(self, sample: FactsSample, answer: str) -> dict[str, float]:
         """Exact match of the values named: {reference} and nothing else, whatever the capitals."""

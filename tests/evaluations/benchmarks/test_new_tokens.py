@@ -14,10 +14,15 @@ from sentence_splitter import write_splitter
 
 from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark
+from evaluations.benchmarks.facts import Facts
 from evaluations.benchmarks.recall import Recall
 from evaluations.benchmarks.throughput import Throughput
 
-GENERATED: dict[str, Callable[..., Benchmark]] = {"recall": Recall, "throughput": Throughput}
+GENERATED: dict[str, Callable[..., Benchmark]] = {
+    "facts": Facts,
+    "recall": Recall,
+    "throughput": Throughput,
+}
 MEASURES_LENGTHS = "throughput"
 """The benchmark of which the limit is what it is about, and no protocol's."""
 LIMITS = {
@@ -29,6 +34,7 @@ LIMITS = {
     ("ifeval", "benchmark"): {1280},
     ("ifeval", "paper"): {1500},
     ("memory_agent_bench", "benchmark"): {10},
+    ("facts", "benchmark"): {24},
     ("recall", "benchmark"): {24},
 }
 OTHER = 7
