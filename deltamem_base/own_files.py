@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from pathlib import Path
 
+from deltamem_base.digests import sha256_of
 from deltamem_base.faults import Unavailable
 from deltamem_base.whole_files import write_text
 
@@ -33,7 +33,7 @@ def own_folder(inside: Path) -> Path:
 
 def seal(path: Path) -> None:
     """Write the sha256 of a file beside it, for :func:`is_sealed`."""
-    write_text(_seal_of(path), _sha256(path))
+    write_text(_seal_of(path), sha256_of(path))
 
 
 def is_sealed(path: Path) -> bool:
@@ -46,7 +46,7 @@ def is_sealed(path: Path) -> bool:
         both = [place.lstat() for place in (path, _seal_of(path))]
         if not all(stat.S_ISREG(found.st_mode) and _is_own(found) for found in both):
             return False
-        return _seal_of(path).read_bytes() == _sha256(path).encode()
+        return _seal_of(path).read_bytes() == sha256_of(path).encode()
     except OSError:
         return False
 
@@ -57,8 +57,3 @@ def _is_own(found: os.stat_result) -> bool:
 
 def _seal_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

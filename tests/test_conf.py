@@ -167,13 +167,33 @@ def test_a_base_is_no_choice(group: str, base: str) -> None:
             compose(primary, word)
 
 
+RECIPE_OF = {"smollm2-135m": "facts", "tiny": "recall"}
+"""Backbones that have another recipe than the paper's where nothing is said."""
+
+
 @pytest.mark.parametrize("model", options("model"))
 def test_the_recipe_follows_the_backbone(model: str) -> None:
     config = compose("train", f"model={model}", *NEEDED.get(model, []))
-    recall = compose("train", f"model={model}", "training=recall", *NEEDED.get(model, []))
-    paper = compose("train", f"model={model}", "training=qasper_8192", *NEEDED.get(model, []))
-    assert recall.training != paper.training
-    assert config == (recall if model == "tiny" else paper)
+    each = {
+        recipe: compose("train", f"model={model}", f"training={recipe}", *NEEDED.get(model, []))
+        for recipe in ("facts", "qasper_8192", "recall")
+    }
+    own = each.pop(RECIPE_OF.get(model, "qasper_8192"))
+    assert config == own
+    assert all(own.training != other.training for other in each.values())
+
+
+def test_the_layers_with_a_memory_follow_the_backbone() -> None:
+    assert compose("train", "model=smollm2-135m").memory.layers == list(range(10, 30))
+    assert compose("train", "model=smollm2-135m", "memory.layers=null").memory.layers is None
+    assert compose("train", "model=tiny").memory.layers is None
+
+
+def test_another_file_is_not_called_by_the_name_of_the_first() -> None:
+    own = compose("eval", "model=smollm2-135m").model
+    assert (own.name, own.gguf_file[-5:], own.revision[:5]) == ("smollm2-135m", ".gguf", "ab810")
+    other = compose("eval", "model=smollm2-135m", "model.id=folder").model
+    assert (other.name, other.gguf_file, other.revision) == (None, None, None)
 
 
 def test_the_users_own_command_has_the_papers_recipe() -> None:

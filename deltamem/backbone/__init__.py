@@ -23,6 +23,7 @@ from deltamem.backbone.generation.sampling import check_decoding
 from deltamem.backbone.generation.streaming import TextStream
 from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
 from deltamem.backbone.loading.architecture import decoder_layers, empty_model
+from deltamem.backbone.loading.dequantised import dequantised
 from deltamem.backbone.loading.examination import model_faults
 from deltamem.backbone.loading.fingerprint import fingerprint
 from deltamem.backbone.loading.held import as_backbone
@@ -54,6 +55,7 @@ __all__ = [
     "check_decoding",
     "checkpoint_activations",
     "decoder_layers",
+    "dequantised",
     "empty_model",
     "fingerprint",
     "fit_messages",

@@ -54,10 +54,13 @@ class Backbone:
     template_date: str = TEMPLATE_DATE
     """The day that chat templates take for today."""
     quantization: str | None = None
+    file_sha256: str | None = None
+    """Digest of the GGUF file that the weights were dequantised from."""
 
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides the answers of this backbone: weights, settings, tokens of prompts."""
+        of_a_file = {} if self.file_sha256 is None else {"model_file_sha256": self.file_sha256}
         return {
             "model": self.origin["name"],
             "model_revision": self.revision,
@@ -65,6 +68,7 @@ class Backbone:
             "model_architecture": self.architecture,
             "model_prompts": self.prompt_format,
             "model_quantization": self.quantization,
+            **of_a_file,
         }
 
     @cached_property

@@ -36,7 +36,7 @@ def load_backbone(request: BackboneRequest, console: Console) -> Any:
 
     if request.id is not None:
         named = f"model={request.name} ({request.id}) ..."
-        if weight_files(**request.source):
+        if request.gguf_file is not None or weight_files(**request.source):
             console.note(f"loading {named}")
         elif not Path(request.id).exists() and hub_answers():
             console.note(f"downloading and loading {named}")

@@ -124,8 +124,12 @@ def _model(backbone: BackboneRequest, found: Findings) -> None:
     from deltamem.backbone import model_faults, weight_files
     from deltamem_base.faults import InvalidInput
 
-    source = backbone.source
     told = " ".join(found.missing)
+    try:
+        source = backbone.source
+    except Fault as fault:  # of a GGUF file
+        found.missing += [] if str(fault) in told else [str(fault)]
+        return
     found.missing += [fault for fault in model_faults(**source) if fault not in told]
     try:
         if weight_files(**source):

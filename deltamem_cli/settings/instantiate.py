@@ -47,7 +47,7 @@ OF_NO_CLASS: dict[str, Any] = {
 }
 """Settings that belong to no class, by their whole names."""
 UNSEEN = {
-    "model": ("adapters", "architecture", "recipe"),
+    "model": ("adapters", "architecture", "memory_layers", "recipe"),
     "method": ("needs_adapter", "natural_context", "family", "state", "learner"),
     "training": ("data",),
     "training.data": ("endless",),

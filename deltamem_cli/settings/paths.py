@@ -29,6 +29,7 @@ CONTENT = (
     "method.compressor",
     "method.embedder",
     "model.adapters",
+    "model.gguf_file",
     "model.id",
     "training.data.path",
 )

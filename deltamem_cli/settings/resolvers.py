@@ -32,9 +32,9 @@ def package(path: str) -> str:
     return str(Path(found.submodule_search_locations[0]) / rest)
 
 
-def pinned(id: str, of: str, commit: str) -> str | None:
-    """The commit of the hub repository ``of``; another id or a folder has none of it."""
-    return commit if id == of else None
+def pinned(id: str, of: str, value: str) -> str | None:
+    """A commit or file of the hub repository ``of``; another id or a folder has none of it."""
+    return value if id == of else None
 
 
 def recipe_of(model: str, otherwise: str) -> str:

@@ -37,8 +37,8 @@ RESOLVED = (
 )
 """Settings that may say ``auto``: the numbers, attention and device that came of it are hashed
 instead, and the context that a method takes."""
-DESCRIBING = ("model.architecture", "method.family", "method.state")
-"""Told to readers, and for counts without the weights."""
+DESCRIBING = ("model.architecture", "model.memory_layers", "method.family", "method.state")
+"""Told to readers, for counts without the weights, and defaults of other settings."""
 OF_THE_WEIGHTS = {"eval": ("writer", "method.learner"), "train": ("method", "steer", "writer")}
 """Settings left out by verb: an evaluation's count by the weights that were trained with them; a
 training's have gone into its memory, or are another method's."""
@@ -118,7 +118,7 @@ def _digest(named: Any) -> Any:
 
 
 def _content(path: Path) -> str:
-    from evaluations.data.datafile import sha256_of
+    from deltamem_base.digests import sha256_of
 
     size = path.stat().st_size
     if size > HASHED_BYTES:

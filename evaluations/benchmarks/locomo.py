@@ -29,9 +29,10 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
 
+from deltamem_base.digests import sha256_of
 from deltamem_base.faults import InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
-from evaluations.data.datafile import UrlSource, check_protocol, locate, sha256_of
+from evaluations.data.datafile import UrlSource, check_protocol, locate
 from evaluations.data.rows.files import read_file
 from evaluations.data.rows.locomo import Conversation, Session, Turn, read_conversation
 from evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told

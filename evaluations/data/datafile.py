@@ -21,12 +21,10 @@ __all__ = [
     "cache_folder",
     "check_protocol",
     "locate",
-    "sha256_of",
 ]
 
 PROTOCOLS = ("benchmark", "paper")
 TIMEOUT_SECONDS = 30
-BLOCK = 1 << 20
 
 
 def check_protocol(protocol: str) -> None:
@@ -104,12 +102,3 @@ def _download(url: str) -> bytes:
     with urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
         content: bytes = answer.read()
     return content
-
-
-def sha256_of(path: Path) -> str:
-    """Digest of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()

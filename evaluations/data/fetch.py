@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.digests import sha256_of
 from deltamem_base.faults import Unavailable, first_line
 from deltamem_base.hub import (
     accept_terms,
@@ -23,7 +24,7 @@ from deltamem_base.hub import (
     why_unreachable,
 )
 from deltamem_base.whole_files import write_json
-from evaluations.data.datafile import UrlSource, cache_folder, locate, sha256_of
+from evaluations.data.datafile import UrlSource, cache_folder, locate
 from evaluations.data.sources import MANIFEST, HubSource, fetched_folder
 from evaluations.records.environment import timestamp
 

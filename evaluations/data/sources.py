@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.digests import sha256_of
 from deltamem_base.faults import InvalidData, Unavailable, first_line
 from deltamem_base.hub import accept_terms, is_gated, not_fetched, why_unreachable
 from deltamem_base.json_text import read_document
 from deltamem_base.quiet import quiet_datasets
 from evaluations.benchmark import Data
-from evaluations.data.datafile import cache_folder, sha256_of
+from evaluations.data.datafile import cache_folder
 from evaluations.data.rows.files import SUFFIXES, Row, read_file
 
 __all__ = [

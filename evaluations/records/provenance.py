@@ -76,6 +76,8 @@ class BackboneIdentity:
     """Hash of tokenizer and chat template."""
     model_quantization: str | None = None
     """Format that the weights are quantised to; None where they are not."""
+    model_file_sha256: str | None = None
+    """sha256 of the GGUF file that the weights were dequantised from."""
 
 
 @dataclass(frozen=True, kw_only=True)

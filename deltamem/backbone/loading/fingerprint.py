@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +21,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from deltamem_base.faults import CannotWrite, InvalidInput
-from deltamem_base.user_cache import user_cache
-from deltamem_base.whole_files import atomically
+from deltamem.backbone.loading.kept_digests import kept_digest
+from deltamem_base.faults import InvalidInput
 
 __all__ = ["files_fingerprint", "fingerprint"]
 
@@ -36,9 +33,6 @@ CHUNK = 1 << 20
 """Numbers that are brought to one form at once; few enough for a processor's cache."""
 LOW, HIGH = 0, 1
 THREADS = 8
-JUST_NOW = 2.0
-"""Seconds within which a file may change again without its times telling."""
-DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class _Values(NamedTuple):
@@ -67,25 +61,7 @@ def files_fingerprint(files: Sequence[Path]) -> str:
     Raises:
         InvalidInput: a tensor is in two of the files.
     """
-    kept = user_cache() / "fingerprints" / _key(files)
-    with suppress(OSError, UnicodeDecodeError):
-        known = kept.read_text(encoding="ascii").strip()
-        if DIGEST.fullmatch(known):
-            return known
-    found = _read(files)
-    settled = time.time() - max(path.stat().st_ctime for path in files) > JUST_NOW
-    if settled:
-        # a cache that cannot be written costs time and nothing else
-        with suppress(CannotWrite), atomically(kept) as part:
-            part.write_text(found + "\n", encoding="ascii")
-    return found
-
-
-def _key(files: Iterable[Path]) -> str:
-    """Hash of what changes whenever one of the files does."""
-    stats = [path.stat() for path in files]
-    told = [[s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns] for s in stats]
-    return hashlib.sha256(repr(sorted(told)).encode()).hexdigest()
+    return kept_digest(files, "fingerprints", _read)
 
 
 def _read(files: Sequence[Path]) -> str:

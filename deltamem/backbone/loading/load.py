@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from deltamem.backbone.backbone import Backbone
+from deltamem.backbone.loading.dequantised import dequantised
 from deltamem.backbone.loading.fingerprint import files_fingerprint, fingerprint
 from deltamem.backbone.loading.placement import place_weights
 from deltamem.backbone.loading.pretrained import load_config, load_tokenizer, pretrained_model
@@ -30,6 +31,7 @@ def load_backbone(
     template_date: str = TEMPLATE_DATE,
     device_map: str | dict[str, Any] | None = None,
     quantization: str | None = None,
+    gguf_file: str | None = None,
     name: str | None = None,
 ) -> Backbone:
     """Load a model and its tokenizer from the hub's cache, the hub or a local folder.
@@ -45,6 +47,8 @@ def load_backbone(
         template_date: YYYY-MM-DD, the day that the chat template takes for today.
         device_map: how accelerate spreads the layers over devices, such as ``auto``.
         quantization: ``4bit``, ``8bit`` or None.
+        gguf_file: name of a GGUF file there, which is dequantised once, in float32; None takes the
+            safetensors files.
         name: what to call it; the id if None.
 
     Raises:
@@ -55,31 +59,34 @@ def load_backbone(
             on the devices.
     """
     check_date(template_date)
+    made = None if gguf_file is None else dequantised(id, gguf_file, revision=revision)
+    place, commit = (id, revision) if made is None else (str(made.folder), None)
     placement = place_weights(
         device=device,
         dtype=dtype,
         attention=attention,
         device_map=device_map,
         quantization=quantization,
-        stored_dtype=lambda: load_config(id, revision=revision).dtype,
+        stored_dtype=lambda: load_config(place, revision=commit).dtype,
     )
-    config, tokenizer = load_config(id, revision=revision), load_tokenizer(id, revision=revision)
-    check_vocabulary(id, tokenizer, config)
-    model = pretrained_model(id, revision=revision, dtype=placement.dtype, **placement.options)
+    config, tokenizer = load_config(place, revision=commit), load_tokenizer(place, revision=commit)
+    check_vocabulary(place, tokenizer, config)
+    model = pretrained_model(place, revision=commit, dtype=placement.dtype, **placement.options)
     model = placement.moved(model).eval().requires_grad_(False)
     rotate_by_row(model)
-    stored = weight_files(id, revision=revision)
+    stored = weight_files(place, revision=commit)
     at = None if Path(id).is_dir() else revision
     return Backbone(
         model=model,
         tokenizer=tokenizer,
         name=name or id,
         revision=getattr(model.config, "_commit_hash", None) or at,
-        window=window_of(id, model.config),
+        window=window_of(place, model.config),
         fingerprint=files_fingerprint(stored) if stored else fingerprint(model),
         template_kwargs=dict(template_kwargs or {}),
         template_date=template_date,
         quantization=quantization,
+        file_sha256=None if made is None else made.sha256,
     )
 
 

@@ -68,11 +68,31 @@ class BackboneRequest:
         return self.arguments.get("device_map") is not None
 
     @property
-    def source(self) -> dict[str, Any]:
-        """The place of its files: ``id``, a repository or folder, and ``revision``."""
+    def gguf_file(self) -> str | None:
+        """Name of the GGUF file that it is dequantised from; None takes safetensors files."""
+        return self.arguments.get("gguf_file")
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """The repository or folder that was asked for, as ``id`` and ``revision``."""
         from deltamem.backbone import tiny_folder
 
         return {"id": self.id or str(tiny_folder()), "revision": self.arguments.get("revision")}
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The place of its ordinary files, as ``id`` and ``revision``; a GGUF file's are made.
+
+        Raises:
+            Unavailable: a GGUF file that is not here.
+            InvalidInput: one that cannot be read.
+        """
+        from deltamem.backbone import dequantised
+
+        if self.gguf_file is None:
+            return self.named
+        made = dequantised(self.named["id"], self.gguf_file, revision=self.named["revision"])
+        return {"id": str(made.folder), "revision": None}
 
     @property
     def prompt_options(self) -> dict[str, Any]:
@@ -88,7 +108,9 @@ class BackboneRequest:
         """Its architecture without weights, on the meta device."""
         from deltamem.backbone import empty_model
 
-        return empty_model(**self.source, architecture=self.architecture)
+        known = (self.architecture or {}).get("of") == self.id
+        where = self.named if known else self.source
+        return empty_model(**where, architecture=self.architecture)
 
     def load(self) -> Any:
         """The backbone itself."""

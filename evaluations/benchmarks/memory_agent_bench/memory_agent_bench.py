@@ -32,6 +32,7 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, MinLen
 
+from deltamem_base.digests import sha256_of
 from deltamem_base.faults import InvalidData, InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, Scored, check_new_tokens, digest_of
 from evaluations.benchmarks.memory_agent_bench.families import SPLITS
@@ -56,7 +57,7 @@ from evaluations.benchmarks.memory_agent_bench.templates import (
     read_templates,
     split_context,
 )
-from evaluations.data.datafile import check_protocol, sha256_of
+from evaluations.data.datafile import check_protocol
 from evaluations.data.rows.files import Row
 from evaluations.data.rows.memory_agent_bench import MabRow
 from evaluations.data.rows.schema import check
