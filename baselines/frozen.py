@@ -12,8 +12,10 @@ from deltamem.backbone import (
     DroppedContext,
     Generation,
     HistoryLike,
+    OnAnswer,
     PromptLike,
     VisibleContext,
+    unheard,
 )
 from deltamem.backbone.contexts.visible import ReadReport
 from deltamem_base.faults import check_choice
@@ -58,9 +60,16 @@ class Frozen:
         """Read one piece more of each history into the KV cache, or drop it."""
         return [Shown(**vars(report)) for report in self._view.read(histories)]
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt after a copy of its history's KV cache, or on its own."""
-        return self._view.ask(prompts, decoding)
+        return self._view.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
 
     def state_dict(self) -> dict[str, Any]:
         """The messages in view, or the instructions that were kept."""

@@ -19,7 +19,6 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor
 
 from baselines.frozen import Frozen, Shown
-from baselines.next_token.asking import ask
 from baselines.next_token.hidden_states import mlp_inputs
 from baselines.next_token.interpolation import check_interpolation, look, mix
 from baselines.next_token.neighbours import Datastore, check_neighbours, temperature_for
@@ -31,8 +30,10 @@ from deltamem.backbone import (
     MemoryCache,
     Messages,
     NextLogits,
+    OnAnswer,
     PromptLike,
     split_windows,
+    unheard,
 )
 
 __all__ = ["KnnLm", "Stored", "interpolated", "store"]
@@ -143,13 +144,23 @@ class KnnLm(Frozen):
             for shown, stored in zip(super().write(histories), self._stored, strict=True)
         ]
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt with the neighbours of its own history mixed in."""
-
-        def step_for(rows: Sequence[int]) -> NextLogits:
-            return interpolated(self.backbone, [self._stored[i] for i in rows], self.interpolation)
-
-        return ask(self._view, prompts, decoding, step_for=step_for)
+        stored = [self._stored[prompt.history] for prompt in prompts]
+        return self._view.ask(
+            prompts,
+            decoding,
+            next_logits=interpolated(self.backbone, stored, self.interpolation),
+            side_by_side=side_by_side,
+            on_answer=on_answer,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """The histories in view and written, and the stored positions."""
@@ -174,13 +185,16 @@ class KnnLm(Frozen):
 
 
 def interpolated(backbone: Backbone, stored: Sequence[Stored | None], share: float) -> NextLogits:
-    """Next-token logits with each row's own datastore; a row without one is the bare backbone's."""
+    """Next-token logits with each prompt's own datastore; one without is the bare backbone's."""
 
-    def step(ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache) -> Tensor:
+    def step(
+        ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache, numbers: Sequence[int]
+    ) -> Tensor:
         logits, hidden = look(backbone.model, ids, mask, positions, cache, layer=LAYER)
+        own = [stored[number] for number in numbers]
         rows = [
             row if data is None else mix(row, data.log_probabilities(h, len(row)), share)
-            for row, h, data in zip(logits, hidden, stored, strict=True)
+            for row, h, data in zip(logits, hidden, own, strict=True)
         ]
         return torch.stack(rows)
 

@@ -60,6 +60,18 @@ class MemoryState:
         """Each sequence ``times`` times in a row, as beams are laid out."""
         return self.map(lambda s: s.repeat_interleave(times, dim=0))
 
+    def beside(self, *others: MemoryState) -> MemoryState:
+        """The sequences of this state and after them those of others."""
+        if not others:
+            return self
+        return replace(
+            self,
+            layers={
+                i: torch.cat([s, *(other.layers[i] for other in others)])
+                for i, s in self.layers.items()
+            },
+        )
+
     def put(self, rows: Sequence[int], other: MemoryState) -> MemoryState:
         """This state with the sequences ``rows`` replaced by those of ``other``."""
         index = torch.as_tensor(rows, dtype=torch.long)

@@ -6,17 +6,29 @@ fault; the runner goes on in halves until it can name that one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from evaluations.sample import Decoding, History, Prompt
 
-__all__ = ["Answer", "LookedUp", "MemoryMethod", "SizedReport", "WriteReport", "WritingAnswer"]
+__all__ = [
+    "Answer",
+    "LookedUp",
+    "MemoryMethod",
+    "OnAnswer",
+    "SizedReport",
+    "WriteReport",
+    "WritingAnswer",
+]
 
 Finish = Literal["stop", "length", "window"]
 """End of an answer: by a stop token, its limit of new tokens, or the model's window."""
 Side = Literal["start", "end", "middle"]
 """A part of a history."""
+
+
+OnAnswer = Callable[[int, Any], None]
+"""Is told the number of a prompt, among those that were asked together, and its answer."""
 
 
 class WriteReport(Protocol):
@@ -133,10 +145,24 @@ class MemoryMethod(Protocol):
     def write(self, histories: Sequence[History]) -> Sequence[WriteReport]:
         """Append one piece to each history of the batch."""
 
-    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> Sequence[Answer]:
-        """Answer questions about any of the histories, in the order given.
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        decoding: Decoding,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = ...,
+    ) -> Sequence[Answer]:
+        """Answer questions about any of the histories; the answers come in the order given.
 
         An answer may also be a :class:`LookedUp` or a :class:`WritingAnswer`.
+
+        Args:
+            prompts: the questions.
+            decoding: how all of them are decoded.
+            side_by_side: answers that are decoded at once, at most; None: all.
+            on_answer: may be told of each answer as it ends, in any order, so that it is stored
+                before the others are there.
         """
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Protocol
@@ -10,16 +10,15 @@ from typing import Any, Protocol
 from deltamem_base.faults import Fault, InvalidInput
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
+from evaluations.grouping import Group, batches, questions, told
 from evaluations.memory_limits import free_memory, out_of_memory
-from evaluations.method import MemoryMethod, WriteReport
+from evaluations.method import Answer, MemoryMethod, WriteReport
 from evaluations.records.answered import line_of
 from evaluations.records.store import SampleStore
 from evaluations.sample import Decoding, History, Sample, prompt_of
 
 __all__ = ["Plan", "Progress", "plan_samples", "run", "run_history"]
 
-LONG_HISTORY_CHARS = 20_000
-"""Histories longer than this together are not written side by side."""
 QUESTION_TOKENS = 512
 """Room for a question in view; longer ones are rare, and counted by their characters."""
 
@@ -42,12 +41,6 @@ class Plan:
     """Only the first samples."""
     batch_size: int = 16
     """Histories written and questions answered side by side, at most."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    history_id: str
-    samples: list[Sample]
 
 
 def plan_samples(benchmark: Benchmark, limit: int | None) -> Sequence[Sample]:
@@ -91,7 +84,7 @@ def run(
     loop.report = progress or (lambda done, total, note="": None)
     loop.done, loop.total = len(samples) - len(missing), len(samples)
     loop.tell()
-    for groups in _batches(benchmark, missing, plan.batch_size):
+    for groups in batches(benchmark, missing, plan.batch_size):
         loop.run_groups(groups)
     store.check_in_place()
     return [Scored(sample=s, scores=store.lines[s.id].scores) for s in samples]
@@ -120,9 +113,9 @@ class _Loop:
         self.order = list(dict.fromkeys(sample.history_id for sample in benchmark.samples()))
         self.writes = self.asks = plan.batch_size
 
-    def run_groups(self, groups: Sequence[_Group]) -> None:
+    def run_groups(self, groups: Sequence[Group]) -> None:
         """Write the histories of some groups together, then ask all their questions."""
-        if len(groups) > self.writes:
+        if told(groups) > self.writes:
             self._halve(self.run_groups, groups)
             return
         histories = [
@@ -141,52 +134,71 @@ class _Loop:
             if _of_one(fault, [group.history_id for group in groups], what="history"):
                 self._halve(self.run_groups, groups)
                 return
-            self.writes = self._smaller(fault, len(groups), what="histories written")
+            size = max(told(groups), 1)
+            self.writes = self._smaller(fault, size, what="histories written")
             self._halve(self.run_groups, groups)
             return
         self.written += sum(report.written_tokens for report in written)
         self.tell()
-        for batch, decoding in _questions(self.benchmark, groups, self.plan.batch_size):
-            self._ask(batch, decoding, groups, written)
+        for asked, decoding in questions(self.benchmark, groups):
+            self._ask(asked, decoding, groups, written)
 
     def _ask(
         self,
-        batch: Sequence[tuple[int, Sample]],
+        asked: Sequence[tuple[int, Sample]],
         decoding: Decoding,
-        groups: Sequence[_Group],
+        groups: Sequence[Group],
         written: Sequence[WriteReport],
     ) -> None:
-        def again(part: Sequence[tuple[int, Sample]]) -> None:
-            self._ask(part, decoding, groups, written)
+        """Ask until every answer is stored, with fewer side by side where memory runs out."""
+        waiting = dict(enumerate(asked))
+        while waiting:
+            numbers = list(waiting)
 
-        if len(batch) > self.asks:
-            self._halve(again, batch)
-            return
-        prompts = [prompt_of(sample, history=i, run_seed=self.plan.seed) for i, sample in batch]
-        try:
-            answers = self.method.answer(prompts, decoding)
-        except Exception as fault:
-            if _of_one(fault, [sample.id for _, sample in batch], what="sample"):
-                self._halve(again, batch)
-                return
-            self.asks = self._smaller(fault, len(batch), what="questions answered")
-            self._halve(again, batch)
-            return
-        lines = [
-            line_of(
-                self.benchmark,
-                sample,
-                answer,
-                written[i],
-                decoding=decoding,
-                share=len(groups[i].samples),
-                key=self.store.key,
-                origin=self.store.origin,
-            )
-            for (i, sample), answer in zip(batch, answers, strict=True)
-        ]
-        self.store.append(lines)
-        self.done += len(lines)
+            def keep(place: int, answer: Answer, numbers: Sequence[int] = numbers) -> None:
+                i, sample = waiting.pop(numbers[place])
+                self._store(sample, answer, decoding, written[i], share=len(groups[i].samples))
+
+            prompts = [
+                prompt_of(s, history=i, run_seed=self.plan.seed) for i, s in waiting.values()
+            ]
+            try:
+                answers = self.method.answer(
+                    prompts, decoding, side_by_side=self.asks, on_answer=keep
+                )
+            except Exception as fault:
+                left = list(waiting.values())
+                if _of_one(fault, [sample.id for _, sample in left], what="sample"):
+                    self._halve(lambda part: self._ask(part, decoding, groups, written), left)
+                    return
+                size = max(min(self.asks, len(left)), 1)
+                self.asks = self._smaller(fault, size, what="questions answered")
+                continue
+            for place, answer in enumerate(answers):
+                if numbers[place] in waiting:
+                    keep(place, answer)
+
+    def _store(
+        self,
+        sample: Sample,
+        answer: Answer,
+        decoding: Decoding,
+        written: WriteReport,
+        *,
+        share: int,
+    ) -> None:
+        line = line_of(
+            self.benchmark,
+            sample,
+            answer,
+            written,
+            decoding=decoding,
+            share=share,
+            key=self.store.key,
+            origin=self.store.origin,
+        )
+        self.store.append([line])
+        self.done += 1
         self.tell()
 
     def tell(self) -> None:
@@ -224,32 +236,6 @@ def _of_one(fault: Exception, ids: Sequence[str], *, what: str) -> bool:
     if len(ids) == 1:
         raise Fault(f"{what} {ids[0]}: {fault}; what was answered is kept") from fault
     return True
-
-
-def _batches(benchmark: Benchmark, samples: Sequence[Sample], size: int) -> Iterator[list[_Group]]:
-    """Groups of samples that share a history; short histories come several at a time."""
-    batch: list[_Group] = []
-    chars = 0
-    for history_id, members in groupby(samples, key=lambda sample: sample.history_id):
-        length = sum(len(m["content"]) for m in benchmark.history(history_id).messages)
-        if batch and (len(batch) == size or chars + length > LONG_HISTORY_CHARS):
-            yield batch
-            batch, chars = [], 0
-        batch.append(_Group(history_id=history_id, samples=list(members)))
-        chars += length
-    if batch:
-        yield batch
-
-
-def _questions(
-    benchmark: Benchmark, groups: Sequence[_Group], size: int
-) -> Iterator[tuple[list[tuple[int, Sample]], Decoding]]:
-    """Batches of (number of the history, sample) that are decoded alike."""
-    asked = [(i, sample) for i, group in enumerate(groups) for sample in group.samples]
-    for decoding in dict.fromkeys(benchmark.decoding(sample) for _, sample in asked):
-        alike = [(i, s) for i, s in asked if benchmark.decoding(s) == decoding]
-        for start in range(0, len(alike), size):
-            yield alike[start : start + size], decoding
 
 
 def run_history(

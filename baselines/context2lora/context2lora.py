@@ -22,7 +22,15 @@ from baselines.frozen import Frozen, Shown
 from baselines.trained.lora import ATTENTION, Lora
 from baselines.trained.supervised import SupervisedBatch, kept_logits, supervise
 from baselines.trained.weights import load_weights, save_weights
-from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
+from deltamem.backbone import (
+    Backbone,
+    DecodingLike,
+    Generation,
+    HistoryLike,
+    OnAnswer,
+    PromptLike,
+    unheard,
+)
 from deltamem.training import Episode, Learner
 from deltamem.training.objective import Objective, answer_objective
 
@@ -67,10 +75,17 @@ class Context2Lora(Frozen):
         with self.lora.attach(self.backbone.model):
             return super().write(histories)
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt as the bare backbone would, with the branches on."""
         with self.lora.attach(self.backbone.model):
-            return super().answer(prompts, decoding)
+            return super().answer(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""

@@ -33,8 +33,11 @@ from deltamem.backbone import (
     Generation,
     HistoryLike,
     Messages,
+    OnAnswer,
     PromptLike,
     VisibleContext,
+    told_by,
+    unheard,
 )
 from deltamem.backbone.contexts.visible import ReadReport
 from deltamem_base.faults import check_choice
@@ -180,14 +183,27 @@ class Context2LoraPerContext:
             state_bytes=0 if made.weights is None else self._adapter_bytes,
         )
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt with the adapter of its history on."""
         answers: dict[int, Generation] = {}
         for index in dict.fromkeys(prompt.history for prompt in prompts):
             mine = [i for i, prompt in enumerate(prompts) if prompt.history == index]
             alone = [_Alone(question=prompts[i].question, seed=prompts[i].seed) for i in mine]
             with self._attached(self._made[index].weights):
-                answers.update(zip(mine, self._views[index].ask(alone, decoding), strict=True))
+                given = self._views[index].ask(
+                    alone,
+                    decoding,
+                    side_by_side=side_by_side,
+                    on_answer=told_by(mine, on_answer),
+                )
+            answers.update(zip(mine, given, strict=True))
         return [answers[i] for i in range(len(prompts))]
 
     def state_dict(self) -> dict[str, Any]:

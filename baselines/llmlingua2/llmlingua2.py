@@ -26,9 +26,11 @@ from deltamem.backbone import (
     Generation,
     HistoryLike,
     Messages,
+    OnAnswer,
     PromptLike,
     VisibleContext,
     system_turn,
+    unheard,
 )
 from deltamem.backbone.inputs import CutLike
 from deltamem_base.faults import InvalidInput
@@ -174,9 +176,16 @@ class LLMLingua2:
             for (_, taken), v, size in zip(done, read, kept, strict=True)
         ]
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt after a copy of its history's KV cache."""
-        return self._view.ask(prompts, decoding)
+        return self._view.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
 
     def state_dict(self) -> dict[str, Any]:
         """The compressed messages."""

@@ -143,7 +143,14 @@ class WovenLogits:
         self.insertions = [0] * batch
         """Within each answer so far; that at the end of the prompt is not counted."""
 
-    def __call__(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache) -> Tensor:
+    def __call__(
+        self,
+        ids: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: MemoryCache,
+        numbers: Sequence[int],
+    ) -> Tensor:
         """Take the prompts or the tokens just chosen; see ``NextLogits``."""
         embeddings = self.backbone.model.get_input_embeddings()(ids)
         logits = self._feed(embeddings, mask[:, -ids.shape[1] :], cache)

@@ -23,16 +23,18 @@ from baselines.memgen.decoding import Readings, WovenLogits
 from baselines.memgen.places import Places
 from baselines.memgen.training import NAME, MemGenLearner
 from baselines.memgen.weaver import MemGenWeights
-from baselines.next_token.asking import ask
 from baselines.trained.weights import load_weights
 from deltamem.backbone import (
     Backbone,
     DecodingLike,
     Generation,
     HistoryLike,
-    NextLogits,
+    MemoryCache,
+    OnAnswer,
     PromptLike,
     VisibleContext,
+    told_by,
+    unheard,
 )
 from deltamem.backbone.contexts.visible import ReadPass
 from deltamem_base.faults import InvalidInput, check_choice
@@ -113,14 +115,30 @@ class MemGen(Frozen):
         return [Shown(**vars(r)) for r in self._view.read(histories, reader=self._read)]
 
     @torch.no_grad()
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt after copies of what was read of its history."""
-
-        def step_for(rows: Sequence[int]) -> NextLogits:
-            seen = self._seen.selected(rows)
-            return WovenLogits(self.backbone, self.weights, self.places, seen=seen)
-
-        return ask(self._view, prompts, decoding, step_for=step_for)
+        # each reading beside the backbone has its own cache, whose rows stay where they are
+        alone = any(MemoryCache(config=self.backbone.model.config).is_sliding)
+        size = 1 if alone else side_by_side or len(prompts)
+        answers: list[Generation] = []
+        for start in range(0, len(prompts), size):
+            group = prompts[start : start + size]
+            seen = self._seen.selected([prompt.history for prompt in group])
+            answers += self._view.ask(
+                group,
+                decoding,
+                next_logits=WovenLogits(self.backbone, self.weights, self.places, seen=seen),
+                rows_stay=True,
+                on_answer=told_by(range(start, start + size), on_answer),
+            )
+        return answers
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""

@@ -34,7 +34,7 @@ from baselines.memorybank.forgetting import Forgetting, Strength
 from baselines.memorybank.summaries import DAY, OVERVIEW, Summariser
 from baselines.retrieval.embedder import load_embedder
 from baselines.retrieval.textual import Recalled, Recollection, TextualMemory, query_of
-from deltamem.backbone import Backbone, DecodingLike, Messages, PromptLike
+from deltamem.backbone import Backbone, DecodingLike, Messages, OnAnswer, PromptLike, unheard
 from deltamem_base.faults import InvalidInput
 
 __all__ = ["MemoryBank"]
@@ -181,13 +181,21 @@ class MemoryBank(TextualMemory):
 
         return Recollection(count=overview + len(hits), show=show)
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Recalled]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Recalled]:
         """Answer each prompt; with ``reinforce`` one after the other, the memory changing."""
         if not self._reinforce:
-            return super().answer(prompts, decoding)
+            return super().answer(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
         answers = []
-        for prompt in prompts:
+        for number, prompt in enumerate(prompts):
             answers += super().answer([prompt], decoding)
+            on_answer(number, answers[-1])
             self._strengthen(prompt)
         return answers
 

@@ -20,10 +20,17 @@ from torch import Tensor
 from baselines.frozen import Frozen
 from baselines.mlp_memory.student import Student
 from baselines.mlp_memory.training import NAME, MLPMemoryLearner
-from baselines.next_token.asking import ask
 from baselines.next_token.interpolation import check_interpolation, look, mix
 from baselines.trained.weights import load_weights
-from deltamem.backbone import Backbone, DecodingLike, Generation, MemoryCache, PromptLike
+from deltamem.backbone import (
+    Backbone,
+    DecodingLike,
+    Generation,
+    MemoryCache,
+    OnAnswer,
+    PromptLike,
+    unheard,
+)
 
 __all__ = ["MLPMemory", "MLPMemoryLearner"]
 
@@ -68,11 +75,31 @@ class MLPMemory(Frozen):
             "state_bytes": 0,
         }
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt from the mixture."""
-        return ask(self._view, prompts, decoding, step_for=lambda rows: self._step)
+        return self._view.ask(
+            prompts,
+            decoding,
+            next_logits=self._step,
+            side_by_side=side_by_side,
+            on_answer=on_answer,
+        )
 
-    def _step(self, ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache) -> Tensor:
+    def _step(
+        self,
+        ids: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: MemoryCache,
+        numbers: Sequence[int],
+    ) -> Tensor:
         """Logits of the mixture: see ``NextLogits``; the student gets the last position only."""
         logits, hidden = look(
             self.backbone.model, ids, mask, positions, cache, layer=self.student.layer

@@ -20,11 +20,12 @@ from deltamem.backbone import (
     DecodingLike,
     Generation,
     HistoryLike,
-    MemoryCache,
     Messages,
+    OnAnswer,
     PromptLike,
     generate,
     system_turn,
+    unheard,
 )
 from deltamem_base.faults import InvalidInput
 
@@ -160,33 +161,36 @@ class TextualMemory(ABC):
         store = self.stores[history]
         return text_bytes([*store.system, *store.messages])
 
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Recalled]:
-        """Answer each prompt with what its question recalls in view.
-
-        A backbone with sliding-window layers counts padding as distance, so it is asked one
-        question at a time.
-        """
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Recalled]:
+        """Answer each prompt with what its question recalls in view."""
         started = time.perf_counter()
         fitted = [self.fit(prompt, decoding) for prompt in prompts]
         recall_seconds = (time.perf_counter() - started) / len(prompts)
-        sliding = any(MemoryCache(config=self.backbone.model.config).is_sliding)
-        size = 1 if sliding else len(prompts)
-        answers: list[Generation] = []
-        for start in range(0, len(prompts), size):
-            answers += generate(
-                self.backbone,
-                [ids for ids, _, _ in fitted[start : start + size]],
-                decoding,
-                seeds=[prompt.seed for prompt in prompts[start : start + size]],
-            )
-        return [
-            Recalled(
+
+        def recalled(number: int, answer: Generation) -> Recalled:
+            _, kept, dropped = fitted[number]
+            return Recalled(
                 **{**asdict(answer), "seconds": answer.seconds + recall_seconds},
                 recalled_units=kept,
                 dropped_units=dropped,
             )
-            for answer, (_, kept, dropped) in zip(answers, fitted, strict=True)
-        ]
+
+        answers = generate(
+            self.backbone,
+            [ids for ids, _, _ in fitted],
+            decoding,
+            seeds=[prompt.seed for prompt in prompts],
+            side_by_side=side_by_side,
+            on_answer=lambda number, answer: on_answer(number, recalled(number, answer)),
+        )
+        return [recalled(number, answer) for number, answer in enumerate(answers)]
 
     def fit(self, prompt: PromptLike, decoding: DecodingLike) -> tuple[list[int], int, int]:
         """Token ids of a prompt that leaves room for its answer; units in it; units left out.

@@ -13,15 +13,21 @@ from deltamem.backbone.contexts.dropped import DroppedContext
 from deltamem.backbone.contexts.truncation import fit_messages
 from deltamem.backbone.contexts.visible import VisibleContext
 from deltamem.backbone.contexts.windows import split_windows
-from deltamem.backbone.generation.generation import (
-    Generation,
-    NextLogits,
-    generate,
-    left_pad,
-)
+from deltamem.backbone.generation.decoding_loop import Start
+from deltamem.backbone.generation.generation import Generation, generate
+from deltamem.backbone.generation.next_logits import NextLogits, left_pad
 from deltamem.backbone.generation.sampling import check_decoding
 from deltamem.backbone.generation.streaming import TextStream
-from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike, system_turn
+from deltamem.backbone.inputs import (
+    DecodingLike,
+    HistoryLike,
+    Messages,
+    OnAnswer,
+    PromptLike,
+    system_turn,
+    told_by,
+    unheard,
+)
 from deltamem.backbone.loading.architecture import decoder_layers, empty_model
 from deltamem.backbone.loading.dequantised import dequantised
 from deltamem.backbone.loading.examination import model_faults
@@ -47,8 +53,10 @@ __all__ = [
     "MemoryCache",
     "Messages",
     "NextLogits",
+    "OnAnswer",
     "PromptLike",
     "Rendered",
+    "Start",
     "TextStream",
     "VisibleContext",
     "as_backbone",
@@ -73,6 +81,8 @@ __all__ = [
     "split_windows",
     "system_turn",
     "tiny_folder",
+    "told_by",
+    "unheard",
     "weight_files",
     "window_of",
 ]

@@ -5,13 +5,26 @@ The evaluation side owns the classes; nothing here imports them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
-__all__ = ["CutLike", "DecodingLike", "HistoryLike", "Messages", "PromptLike", "system_turn"]
+__all__ = [
+    "CutLike",
+    "DecodingLike",
+    "HistoryLike",
+    "Messages",
+    "OnAnswer",
+    "PromptLike",
+    "system_turn",
+    "told_by",
+    "unheard",
+]
 
 Messages = Sequence[Mapping[str, str]]
 """Role and content of each message, in the order in which they were said."""
+
+OnAnswer = Callable[[int, Any], None]
+"""Is told the number of a prompt, among those that were asked together, and its answer."""
 
 
 class CutLike(Protocol):
@@ -88,6 +101,19 @@ class DecodingLike(Protocol):
     @property
     def top_k(self) -> int:
         """Number of most likely tokens to sample from."""
+
+
+def unheard(number: int, answer: object) -> None:
+    """Nobody waits for single answers."""
+
+
+def told_by(numbers: Sequence[int], on_answer: OnAnswer) -> OnAnswer:
+    """For some of all prompts: the n-th of them is number ``numbers[n]`` among all."""
+
+    def tell(number: int, answer: object) -> None:
+        on_answer(numbers[number], answer)
+
+    return tell
 
 
 def system_turn(messages: Messages) -> Messages:

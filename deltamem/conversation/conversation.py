@@ -22,6 +22,7 @@ from deltamem.backbone import (
     Generation,
     MemoryCache,
     Rendered,
+    Start,
     TextStream,
     check_decoding,
     generate,
@@ -205,12 +206,12 @@ class Conversation:
     def _answer(
         self, now: Snapshot, said: Mapping[str, str], on_text: Callable[[str], None]
     ) -> Generation:
-        """Decode from a copy of the cache, with writes off."""
+        """Decode from the cache, which stays as it is, with writes off."""
         shown = now.shown if self.context == "visible" else system_turn(now.messages)
         ids = self.backbone.render([*shown, said], add_generation_prompt=True).ids
         past = len(now.ids)
         if now.cache is not None and past and tuple(ids[:past]) == now.ids:
-            cache, mask = now.cache.selected([0]), torch.ones(1, past, dtype=torch.bool)
+            cache, mask = now.cache.forked(), torch.ones(1, past, dtype=torch.bool)
         else:
             # nothing is in view, or the template shows it differently before this message
             cache, mask, past = MemoryCache(config=self.backbone.model.config), None, 0
@@ -222,8 +223,7 @@ class Conversation:
                 [ids[past:]],
                 self.decoding,
                 seeds=[seed_of(f"{self._seed}:{len(now.turns)}")],
-                cache=cache,
-                past=mask,
+                start=Start(cache=cache, rows=[0], past=mask),
                 on_token=lambda row, token: stream.push(token),
             )
         stream.close()

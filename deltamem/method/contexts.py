@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -18,6 +19,7 @@ from deltamem.backbone import (
     HistoryLike,
     MemoryCache,
     Messages,
+    OnAnswer,
     PromptLike,
     VisibleContext,
 )
@@ -60,6 +62,8 @@ class Context(Protocol):
         decoding: DecodingLike,
         *,
         state: MemoryState,
+        side_by_side: int | None,
+        on_answer: OnAnswer,
     ) -> list[Generation]:
         """Answer prompts from ``state``, which need not be the one that was left behind."""
 
@@ -126,9 +130,13 @@ class WrittenOnly:
         decoding: DecodingLike,
         *,
         state: MemoryState,
+        side_by_side: int | None,
+        on_answer: OnAnswer,
     ) -> list[Generation]:
         """Answer prompts that hold the instructions and the question."""
-        return self._dropped.ask(prompts, decoding, memory=state)
+        return self._dropped.ask(
+            prompts, decoding, memory=state, side_by_side=side_by_side, on_answer=on_answer
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Messages and states."""
@@ -196,30 +204,47 @@ class InView:
         decoding: DecodingLike,
         *,
         state: MemoryState,
+        side_by_side: int | None,
+        on_answer: OnAnswer,
     ) -> list[Generation]:
         """Answer prompts whose history is in the KV cache."""
         self._view.cache.memory = state
 
-        def step(ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache) -> Tensor:
-            """A prompt is one segment, and so is each token of its answer."""
-            output, _ = attached.forward(
-                ids,
-                mask.long(),
-                position_ids=positions,
-                write=self._write_answers,
-                segments=ids.new_zeros(ids.shape),
-                past_key_values=cache,
-                logits_to_keep=1,
-            )
-            return output.logits[:, -1].float()
+        def counted(number: int, answer: Generation) -> Generation:
+            if not self._write_answers:
+                return answer
+            return replace(answer, written_tokens=self._taken_in(answer, prompts[number]))
 
-        answers = self._view.ask(prompts, decoding, next_logits=step)
-        if not self._write_answers:
-            return answers
-        return [
-            replace(a, written_tokens=self._taken_in(a, p))
-            for a, p in zip(answers, prompts, strict=True)
-        ]
+        answers = self._view.ask(
+            prompts,
+            decoding,
+            next_logits=partial(self._step, attached),
+            side_by_side=side_by_side,
+            on_answer=lambda number, answer: on_answer(number, counted(number, answer)),
+        )
+        return [counted(number, answer) for number, answer in enumerate(answers)]
+
+    def _step(
+        self,
+        attached: Attachment,
+        ids: Tensor,
+        mask: Tensor,
+        positions: Tensor,
+        cache: MemoryCache,
+        numbers: Sequence[int],
+    ) -> Tensor:
+        """A prompt is one segment, and so is each token of its answer; see ``NextLogits``."""
+        output, _ = attached.forward(
+            ids,
+            mask.long(),
+            position_ids=positions,
+            write=self._write_answers,
+            segments=ids.new_zeros(ids.shape),
+            past_key_values=cache,
+            logits_to_keep=1,
+        )
+        logits: Tensor = output.logits[:, -1].float()
+        return logits
 
     def _taken_in(self, answer: Generation, prompt: PromptLike) -> int:
         """Number of tokens that ran through the model after the history: all but the last one."""

@@ -19,7 +19,15 @@ from annotated_types import Ge
 
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.adapter.stored_config import config_keys
-from deltamem.backbone import Backbone, DecodingLike, Generation, HistoryLike, PromptLike
+from deltamem.backbone import (
+    Backbone,
+    DecodingLike,
+    Generation,
+    HistoryLike,
+    OnAnswer,
+    PromptLike,
+    unheard,
+)
 from deltamem.backbone.contexts.visible import fit_history
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.memory.observation import write_observed
@@ -148,7 +156,14 @@ class DeltaMemMethod:
         )
 
     @torch.no_grad()
-    def answer(self, prompts: Sequence[PromptLike], decoding: DecodingLike) -> list[Generation]:
+    def answer(
+        self,
+        prompts: Sequence[PromptLike],
+        decoding: DecodingLike,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = unheard,
+    ) -> list[Generation]:
         """Answer each prompt from the state its history left; that state stays as it was."""
         state = self._context.state
         if self._state_control == "zero":
@@ -156,7 +171,14 @@ class DeltaMemMethod:
         elif self._state_control == "shuffled":
             state = state.shuffled(self._seed)
         with self.memory.attach(self.backbone.model, write=False) as attached:
-            return self._context.ask(attached, prompts, decoding, state=state)
+            return self._context.ask(
+                attached,
+                prompts,
+                decoding,
+                state=state,
+                side_by_side=side_by_side,
+                on_answer=on_answer,
+            )
 
     def state_dict(self) -> dict[str, Any]:
         """Messages and states, as plain values and tensors."""

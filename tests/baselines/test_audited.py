@@ -169,8 +169,8 @@ class KeepsTexts(BM25RAG):
 class LearnsFromQuestions(BM25RAG):
     """What was asked is remembered as if it had been said."""
 
-    def answer(self, prompts: Any, decoding: Any) -> Any:
-        said = super().answer(prompts, decoding)
+    def answer(self, prompts: Any, decoding: Any, **pace: Any) -> Any:
+        said = super().answer(prompts, decoding, **pace)
         for prompt in prompts:
             turn = {"role": "user", "content": prompt.question}
             self.stores[prompt.history].messages.append(turn)
@@ -190,9 +190,9 @@ class CutsInSilence(Frozen):
 class AnswersAboutTheLast(Frozen):
     """Every question is answered from the last history of the batch."""
 
-    def answer(self, prompts: Any, decoding: Any) -> Any:
+    def answer(self, prompts: Any, decoding: Any, **pace: Any) -> Any:
         last = len(self.state_dict()["messages"]) - 1
-        return super().answer([replace(p, history=last) for p in prompts], decoding)
+        return super().answer([replace(p, history=last) for p in prompts], decoding, **pace)
 
 
 class ForgetsOnLoading(Frozen):

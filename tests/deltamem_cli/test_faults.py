@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 
 from deltamem.training.checkpoint import TENSORS, Checkpoint, Checkpoints
 from deltamem_cli.errors import PARTIAL
+from evaluations.records.store import SAMPLES
 
 TRAIN = (
     "train",
@@ -97,7 +98,9 @@ def timeless(content: Any) -> Any:
 
 def comparable(path: Path) -> Any:
     if path.suffix == ".jsonl":
-        return [timeless(json.loads(line)) for line in path.read_text().splitlines()]
+        lines = [timeless(json.loads(line)) for line in path.read_text().splitlines()]
+        # answers are stored as they end, and which of them are side by side is another in a rest
+        return sorted(lines, key=lambda line: line["id"]) if path.name == SAMPLES else lines
     if path.parent.name == "results" or path.name == "record.json":
         return timeless(json.loads(path.read_text()))
     content = path.read_bytes()  # as a digest where it is long, for pytest compares by the letter

@@ -84,7 +84,7 @@ class Script(Parrot):
             for s in benchmark.samples()
         }
 
-    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Said]:
+    def answer(self, prompts: Sequence[Prompt], decoding: Decoding, **pace: Any) -> list[Said]:
         return [Said(self.lines[p.question]) for p in prompts]
 
 

@@ -14,9 +14,10 @@ import pytest
 from toys import Letters, Parrot
 
 from deltamem_base.faults import Fault, InvalidData, InvalidInput, NotFinite, Partial
+from evaluations.grouping import LONG_HISTORY_CHARS
 from evaluations.records.store import SampleStore, read_samples
-from evaluations.runner import LONG_HISTORY_CHARS, Plan, run
-from evaluations.sample import Decoding, Sample, sample_seed
+from evaluations.runner import Plan, run
+from evaluations.sample import Decoding, History, Sample, sample_seed
 
 
 def evaluate(folder: Path, method: Parrot | None = None, benchmark: Letters | None = None, **plan):
@@ -53,25 +54,27 @@ def test_one_write_for_each_history(size: int, tmp_path: Path) -> None:
     method = Parrot()
     scored, _ = evaluate(tmp_path, method, batch_size=size)
     writes = [int(word.split()[1]) for word in method.log if word.startswith("write")]
-    answers = [int(word.split()[1]) for word in method.log if word.startswith("answer")]
+    asked = [word.split() for word in method.log if word.startswith("answer")]
     assert sum(writes) == 5
-    assert sum(answers) == 15
-    assert max(writes + answers) <= size
+    assert max(writes) <= size
+    assert sum(int(words[1]) for words in asked) == 15
+    assert {int(words[-1]) for words in asked} == {size}
     assert all(s.scores["em"] == 1.0 for s in scored)
 
 
 class Small(Parrot):
-    """Runs out of memory, in the words of CUDA, beyond two histories or one question."""
+    """Runs out of memory, in the words of CUDA, beyond two histories or one question at once."""
 
     def write(self, histories):
         if len(histories) > 2:
             raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate")
         return super().write(histories)
 
-    def answer(self, prompts, decoding):
-        if len(prompts) > 1:
+    def answer(self, prompts, decoding, *, side_by_side, on_answer):
+        if len(prompts) > 1 and side_by_side > 1:
+            super().answer(prompts[:2], decoding, on_answer=on_answer)
             raise type("OutOfMemoryError", (RuntimeError,), {})("CUDA out of memory. Tried to")
-        return super().answer(prompts, decoding)
+        return super().answer(prompts, decoding, side_by_side=side_by_side)
 
 
 def test_batches_that_do_not_fit_are_halved_and_noted(tmp_path: Path) -> None:
@@ -114,10 +117,10 @@ class Diverging(Parrot):
             raise NotFinite("NaN")
         return super().write(histories)
 
-    def answer(self, prompts, decoding):
+    def answer(self, prompts, decoding, **pace):
         if any(p.question == self.question for p in prompts):
             raise NotFinite("NaN")
-        return super().answer(prompts, decoding)
+        return super().answer(prompts, decoding, **pace)
 
 
 def test_one_of_a_batch_that_is_at_fault_is_named_and_what_was_before_it_is_kept(
@@ -152,6 +155,39 @@ def test_a_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert method.log == ["reset 1"]
 
 
+class Silent(Letters):
+    """Histories in which nothing is said, but for the first."""
+
+    def history(self, history_id: str) -> History:
+        return super().history(history_id) if history_id == "0" else History(messages=())
+
+
+def test_empty_histories_are_no_reason_to_ask_in_pieces(tmp_path: Path) -> None:
+    method = Parrot()
+    evaluate(tmp_path, method, Silent(), batch_size=2)
+    assert method.log[1:] == ["reset 5", "write 5", "answer 15 of at most 2"]
+
+
+def test_what_was_answered_before_a_fault_is_kept(tmp_path: Path) -> None:
+    """An answer is on the disk before the next one is asked for."""
+
+    class Dying(Parrot):
+        def answer(self, prompts, decoding, *, side_by_side, on_answer):
+            def told(number: int, answer: Any) -> None:
+                on_answer(number, answer)
+                if number == 6:
+                    raise KeyboardInterrupt
+
+            return super().answer(prompts, decoding, on_answer=told)
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tmp_path, Dying())
+    assert [line.id for line in read_samples(tmp_path)] == [s.id for s in Letters().samples()][:7]
+    scored, ticks = evaluate(tmp_path)
+    assert ticks[0] == (7, 15)
+    assert len(scored) == 15
+
+
 class Wordy(Letters):
     """The first question of a history is far longer than the others, and so is its answer."""
 
@@ -183,7 +219,7 @@ def test_a_history_leaves_the_same_room_when_a_run_goes_on(tmp_path: Path) -> No
     evaluate(tmp_path, then, benchmark)
     wanted = f"reserves [{len(benchmark.samples()[0].question) + 400}]"
     assert [log for log in first.log + then.log if log.startswith("reserves")] == [wanted] * 2
-    assert "answer 2" in then.log
+    assert "answer 2 of at most 16" in then.log
 
 
 @pytest.mark.parametrize("cut", [1, 20, 60])
@@ -295,10 +331,10 @@ class Removing(Parrot):
 
     folder: Path
 
-    def answer(self, prompts: Any, decoding: Decoding) -> Any:
+    def answer(self, prompts: Any, decoding: Decoding, **pace: Any) -> Any:
         if self.folder.exists():
             shutil.rmtree(self.folder)
-        return super().answer(prompts, decoding)
+        return super().answer(prompts, decoding, **pace)
 
 
 def test_a_folder_that_is_removed_ends_the_run(tmp_path: Path) -> None:

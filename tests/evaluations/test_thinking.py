@@ -84,7 +84,7 @@ def test_no_benchmark_goes_round_the_cut() -> None:
 class Thinker(Parrot):
     """Thinks first: finishes, finishes in a prompt's block, or never does, by its question."""
 
-    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Said]:
+    def answer(self, prompts: Sequence[Prompt], decoding: Decoding, **pace: Any) -> list[Said]:
         answers = []
         for prompt, said in zip(prompts, super().answer(prompts, decoding), strict=True):
             thought, opened = {

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from evaluations.benchmark import Benchmark, Data, Entry
-from evaluations.method import Finish, Side
+from evaluations.method import Finish, OnAnswer, Side
 from evaluations.records.making import Made
 from evaluations.records.provenance import BackboneIdentity, MethodIdentity
 from evaluations.sample import Decoding, History, Prompt, Sample
@@ -74,12 +74,21 @@ class Parrot:
         self.log.append(f"write {len(histories)}")
         return [Report(len(t.split()), len(t.split())) for t in texts]
 
-    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Said]:
-        self.log.append(f"answer {len(prompts)}")
-        return [
-            Said(self.held[p.history].partition(p.question)[2].strip().partition(" ")[0])
-            for p in prompts
-        ]
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        decoding: Decoding,
+        *,
+        side_by_side: int | None = None,
+        on_answer: OnAnswer = lambda number, answer: None,
+    ) -> list[Said]:
+        self.log.append(f"answer {len(prompts)} of at most {side_by_side}")
+        said = []
+        for number, p in enumerate(prompts):
+            after = self.held[p.history].partition(p.question)[2]
+            said.append(Said(after.strip().partition(" ")[0]))
+            on_answer(number, said[-1])
+        return said
 
     def state_dict(self) -> Mapping[str, Any]:
         return {"held": list(self.held)}

@@ -9,13 +9,17 @@ from typing import Any
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.contexts.visible import ReadReport
+from deltamem.backbone.generation.decoding_loop import Start
 from deltamem.backbone.generation.generation import Generation, generate
+from deltamem.backbone.generation.next_logits import NextLogits
 from deltamem.backbone.inputs import (
     DecodingLike,
     HistoryLike,
     Messages,
+    OnAnswer,
     PromptLike,
     system_turn,
+    unheard,
 )
 from deltamem.state import MemoryState
 
@@ -59,16 +63,27 @@ class DroppedContext:
         decoding: DecodingLike,
         *,
         memory: MemoryState | None = None,
+        next_logits: NextLogits | None = None,
+        side_by_side: int | None = None,
+        rows_stay: bool = False,
+        on_answer: OnAnswer = unheard,
     ) -> list[Generation]:
-        """Answer prompts; ``memory`` has one sequence per history and is read, never changed."""
-        ids = [self.prompt_ids(prompt) for prompt in prompts]
-        rows = [prompt.history for prompt in prompts]
-        cache = MemoryCache(
-            config=self.backbone.model.config,
-            memory=None if memory is None else memory.select(rows),
+        """Answer prompts; ``memory`` has one sequence per history and is read, never changed.
+
+        The other settings are those of :func:`generate`.
+        """
+        cache = MemoryCache(config=self.backbone.model.config, memory=memory)
+        return generate(
+            self.backbone,
+            [self.prompt_ids(prompt) for prompt in prompts],
+            decoding,
+            seeds=[prompt.seed for prompt in prompts],
+            start=Start(cache=cache, rows=[prompt.history for prompt in prompts]),
+            next_logits=next_logits,
+            side_by_side=side_by_side,
+            rows_stay=rows_stay,
+            on_answer=on_answer,
         )
-        seeds = [prompt.seed for prompt in prompts]
-        return generate(self.backbone, ids, decoding, seeds=seeds, cache=cache)
 
     def state_dict(self) -> dict[str, Any]:
         """The instructions that were kept."""

@@ -13,8 +13,17 @@ from torch import Tensor
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.contexts.truncation import fit_messages
-from deltamem.backbone.generation.generation import Generation, NextLogits, generate, left_pad
-from deltamem.backbone.inputs import DecodingLike, HistoryLike, Messages, PromptLike
+from deltamem.backbone.generation.decoding_loop import Start
+from deltamem.backbone.generation.generation import Generation, generate
+from deltamem.backbone.generation.next_logits import NextLogits, left_pad
+from deltamem.backbone.inputs import (
+    DecodingLike,
+    HistoryLike,
+    Messages,
+    OnAnswer,
+    PromptLike,
+    unheard,
+)
 from deltamem.backbone.rendering.rendering import Rendered
 from deltamem.backbone.rotation import rotated_alike
 from deltamem_base.faults import InvalidInput
@@ -128,30 +137,32 @@ class VisibleContext:
         decoding: DecodingLike,
         *,
         next_logits: NextLogits | None = None,
+        side_by_side: int | None = None,
+        rows_stay: bool = False,
+        on_answer: OnAnswer = unheard,
     ) -> list[Generation]:
         """Answer prompts, each about the history it names, from copies of the cache.
 
         What a history reserves decides how a model is rotated that depends on the length (see
         :mod:`deltamem.backbone.rotation`): its questions are rotated as it was.
 
-        A backbone with sliding-window layers counts padding as distance, so it is asked one
-        question at a time.
+        A backbone with sliding-window layers counts padding as distance, and there is some between
+        a short history and its question, so it is asked one question at a time. The other settings
+        are those of :func:`generate`.
         """
-        size = 1 if any(self.cache.is_sliding) else len(prompts)
-        answers: list[Generation] = []
-        for start in range(0, len(prompts), size):
-            group = prompts[start : start + size]
-            rows = [prompt.history for prompt in group]
-            answers += generate(
-                self.backbone,
-                [self.question_ids(prompt) for prompt in group],
-                decoding,
-                seeds=[prompt.seed for prompt in group],
-                cache=self.cache.selected(rows),
-                past=self._mask[rows],
-                next_logits=next_logits,
-            )
-        return answers
+        return generate(
+            self.backbone,
+            [self.question_ids(prompt) for prompt in prompts],
+            decoding,
+            seeds=[prompt.seed for prompt in prompts],
+            start=Start(
+                cache=self.cache, rows=[prompt.history for prompt in prompts], past=self._mask
+            ),
+            next_logits=next_logits,
+            side_by_side=1 if any(self.cache.is_sliding) else side_by_side,
+            rows_stay=rows_stay,
+            on_answer=on_answer,
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """The messages in view; their keys and values are read again when they are loaded."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from deltamem.backbone.cache import MemoryCache
 from deltamem_base.faults import NotFinite
 
-__all__ = ["check_logits", "first_not_finite"]
+__all__ = ["check_finite", "first_not_finite"]
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
@@ -21,11 +21,14 @@ def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     return None
 
 
-def check_logits(logits: Tensor, rows: Collection[int], *, model: Any, cache: MemoryCache) -> None:
-    """Refuse logits (B, V) of which the largest of a row is not finite.
+def check_finite(
+    finite: Sequence[bool], rows: Collection[int], *, model: Any, cache: MemoryCache
+) -> None:
+    """Refuse logits of which the largest of a row is not finite.
 
     Args:
-        logits: of the next token; impossible tokens may have minus infinity.
+        finite: of each row, whether it is; NaN is the largest where there is one, and impossible
+            tokens may have minus infinity.
         rows: those that are still decoded.
         model: where to look for the cause, once there is something to look for.
         cache: filled by the forward that the logits are from.
@@ -33,7 +36,6 @@ def check_logits(logits: Tensor, rows: Collection[int], *, model: Any, cache: Me
     Raises:
         NotFinite: with the weights, the state or the layer that they come from.
     """
-    finite = logits.amax(-1).isfinite().tolist()  # NaN is the largest where there is one
     for row in rows:
         if not finite[row]:
             raise NotFinite(

@@ -1,37 +1,26 @@
-"""Decode a batch of prompts, each with its own random numbers.
+"""Decode prompts, each with its own random numbers.
 
-The loop is ours because ``model.generate`` draws one stream of random numbers for a whole batch;
-here batch size, order and resuming cannot change a sampled answer. It knows nothing of memory: a
-state travels in the cache it is given.
+The loop is ours because ``model.generate`` draws one stream of random numbers for a whole batch and
+keeps every row to the end of the longest; here batch size, order and resuming cannot change a
+sampled answer. It knows nothing of memory: a state travels in the cache it is given.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor
 
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
-from deltamem.backbone.generation.finite import check_logits
-from deltamem.backbone.generation.sampling import sample_token
+from deltamem.backbone.generation.batch import Job
+from deltamem.backbone.generation.decoding_loop import DecodingLoop, Start
+from deltamem.backbone.generation.next_logits import NextLogits, model_logits
 from deltamem.backbone.generation.thinking import opens_thinking
-from deltamem.backbone.inputs import DecodingLike
+from deltamem.backbone.inputs import DecodingLike, OnAnswer, unheard
 
-__all__ = [
-    "Generation",
-    "NextLogits",
-    "generate",
-    "left_pad",
-]
-
-
-NextLogits = Callable[[Tensor, Tensor, Tensor, MemoryCache], Tensor]
-"""(ids (B, T), mask (B, past + T), positions (B, T), cache) -> logits of the next token (B, V)."""
+__all__ = ["Generation", "generate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,27 +33,13 @@ class Generation:
     """Tokens in view when the first token was generated, those of a kept history included."""
     new_tokens: int
     seconds: float
-    """Share of the batch's wall time."""
+    """Its shares of the wall time of all passes that it was in."""
     finish: str
     """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
     opened_thinking: bool = False
     """Whether the prompt ended with an opened ``<think>``, which the text then goes on with."""
     written_tokens: int = 0
     """Tokens of the question and the answer that a memory took in while answering."""
-
-
-def left_pad(
-    rows: Sequence[Sequence[int]], *, fill: int, device: torch.device | str
-) -> tuple[Tensor, Tensor]:
-    """Rows of different lengths -> ids (B, T) and mask (B, T) bool, padding on the left."""
-    length = max(map(len, rows), default=0)
-    ids = torch.full((len(rows), length), fill, dtype=torch.long)
-    mask = torch.zeros(len(rows), length, dtype=torch.bool)
-    for i, row in enumerate(rows):
-        if row:
-            ids[i, length - len(row) :] = torch.as_tensor(row)
-            mask[i, length - len(row) :] = True
-    return ids.to(device), mask.to(device)
 
 
 @torch.no_grad()
@@ -74,22 +49,27 @@ def generate(
     decoding: DecodingLike,
     *,
     seeds: Sequence[int],
-    cache: MemoryCache | None = None,
-    past: Tensor | None = None,
+    start: Start | None = None,
     next_logits: NextLogits | None = None,
-    on_token: Callable[[int, int], None] = lambda row, token: None,
+    side_by_side: int | None = None,
+    rows_stay: bool = False,
+    on_token: Callable[[int, int], None] = lambda number, token: None,
+    on_answer: OnAnswer = unheard,
 ) -> list[Generation]:
     """Answer each prompt.
 
     Args:
         backbone: the model and its tokenizer.
-        prompts: token ids of each prompt, without those that ``cache`` holds already.
+        prompts: token ids of each prompt, without those that ``start`` holds already.
         decoding: how to choose tokens.
         seeds: one per prompt.
-        cache: keys, values and memory state to go on from, one row per prompt; it is used up.
-        past: (B, P) bool, the real ones among the tokens that ``cache`` holds.
+        start: keys, values and memory states to go on from.
         next_logits: another way to get the next token's logits than the model's own.
-        on_token: told of each new token and its row at once, the one that stops it included.
+        side_by_side: prompts that are decoded at once, at most; None: all of them.
+        rows_stay: every row stays in its place to the end, and all are decoded at once.
+        on_token: told of each new token and its prompt's number at once, the one that stops an
+            answer included.
+        on_answer: told of each answer and its prompt's number as it ends.
 
     Returns:
         One :class:`Generation` per prompt, in order.
@@ -97,50 +77,57 @@ def generate(
     Raises:
         NotFinite: the logits of a prompt's next token are NaN or infinite.
     """
-    started = time.perf_counter()
-    ids, mask = left_pad(prompts, fill=backbone.pad_id, device=backbone.device)
-    if past is not None:
-        mask = torch.cat([past.to(mask.device), mask], dim=1)
-    in_view = mask.sum(1).tolist()
-    limits = [min(decoding.max_new_tokens, max(1, backbone.window - n)) for n in in_view]
-    cache = MemoryCache(config=backbone.model.config) if cache is None else cache
-    if cache.reach is None:
-        cache.reach = [count + limit for count, limit in zip(in_view, limits, strict=True)]
-    rows = _decode(
-        ids,
-        mask,
-        decoding,
-        model=backbone.model,
-        seeds=seeds,
-        cache=cache,
-        step=_model_logits(backbone.model) if next_logits is None else next_logits,
-        stop=backbone.stop_ids,
-        limits=limits,
+    if start is None:
+        cache = MemoryCache(config=backbone.model.config)
+        start = Start(cache=cache, rows=range(len(prompts)))
+    loop = DecodingLoop(
+        backbone=backbone,
+        decoding=decoding,
+        step=model_logits(backbone.model) if next_logits is None else next_logits,
+        start=start,
+        side_by_side=len(prompts) if rows_stay or side_by_side is None else side_by_side,
+        rows_stay=rows_stay,
         on_token=on_token,
     )
-    seconds = (time.perf_counter() - started) / len(prompts)
-    return [
-        _answer(backbone, prompt, row, in_view=count, decoding=decoding, seconds=seconds)
-        for prompt, row, count in zip(prompts, rows, in_view, strict=True)
-    ]
+    answers: dict[int, Generation] = {}
+    for job in loop.run(_jobs(backbone, prompts, decoding, seeds=seeds, start=start)):
+        answers[job.number] = _answer(backbone, job, decoding)
+        on_answer(job.number, answers[job.number])
+    return [answers[number] for number in range(len(prompts))]
 
 
-def _answer(
+def _jobs(
     backbone: Backbone,
-    prompt: Sequence[int],
-    row: Sequence[int],
-    *,
-    in_view: int,
+    prompts: Sequence[Sequence[int]],
     decoding: DecodingLike,
-    seconds: float,
-) -> Generation:
+    *,
+    seeds: Sequence[int],
+    start: Start,
+) -> list[Job]:
+    kept = [0] * len(prompts) if start.past is None else start.past.sum(1).tolist()
+    jobs = []
+    for number, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+        in_view = len(prompt) + (0 if start.past is None else kept[start.rows[number]])
+        jobs.append(
+            Job(
+                number=number,
+                prompt=prompt,
+                in_view=in_view,
+                limit=min(decoding.max_new_tokens, max(1, backbone.window - in_view)),
+                generator=torch.Generator().manual_seed(seed),
+            )
+        )
+    return jobs
+
+
+def _answer(backbone: Backbone, job: Job, decoding: DecodingLike) -> Generation:
     return Generation(
-        text=backbone.decode(row),
-        prompt_tokens=in_view,
-        new_tokens=len(row),
-        seconds=seconds,
-        finish=_finish(row, backbone.stop_ids, decoding.max_new_tokens),
-        opened_thinking=opens_thinking(backbone.tokenizer, prompt),
+        text=backbone.decode(job.tokens),
+        prompt_tokens=job.in_view,
+        new_tokens=len(job.tokens),
+        seconds=job.seconds,
+        finish=_finish(job.tokens, backbone.stop_ids, decoding.max_new_tokens),
+        opened_thinking=opens_thinking(backbone.tokenizer, job.prompt),
     )
 
 
@@ -148,54 +135,3 @@ def _finish(row: Sequence[int], stop: frozenset[int], max_new_tokens: int) -> st
     if row and row[-1] in stop:
         return "stop"
     return "length" if len(row) >= max_new_tokens else "window"
-
-
-def _decode(
-    ids: Tensor,
-    mask: Tensor,
-    decoding: DecodingLike,
-    *,
-    model: Any,
-    seeds: Sequence[int],
-    cache: MemoryCache,
-    step: NextLogits,
-    stop: frozenset[int],
-    limits: Sequence[int],
-    on_token: Callable[[int, int], None],
-) -> list[list[int]]:
-    """New tokens of each row, up to and including the one that stopped it, at most its limit."""
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    rows: list[list[int]] = [[] for _ in seeds]
-    unfinished = set(range(len(rows)))
-    for _ in range(max(limits)):
-        positions = (mask.long().cumsum(1) - 1).clamp_min(0)[:, -ids.shape[1] :]
-        logits = step(ids, mask, positions, cache)
-        check_logits(logits, unfinished, model=model, cache=cache)
-        for i in sorted(unfinished):
-            rows[i].append(sample_token(logits[i], decoding, generators[i]))
-            on_token(i, rows[i][-1])
-            if rows[i][-1] in stop or len(rows[i]) >= limits[i]:
-                unfinished.discard(i)
-        if not unfinished:
-            break
-        ids = torch.tensor([[row[-1]] for row in rows], device=ids.device)
-        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-    return rows
-
-
-def _model_logits(model: Any) -> NextLogits:
-    """The model's own next-token logits, through the cache."""
-
-    def step(ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache) -> Tensor:
-        output = model(
-            input_ids=ids,
-            attention_mask=mask.long(),
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        logits: Tensor = output.logits[:, -1].float()
-        return logits
-
-    return step

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from deltamem.backbone.inputs import DecodingLike
 from deltamem_base.faults import InvalidInput
 
-__all__ = ["check_decoding", "sample_token"]
+__all__ = ["check_decoding", "choose_tokens", "sample_token"]
 
 
 def sample_token(logits: Tensor, decoding: DecodingLike, generator: torch.Generator) -> int:
@@ -25,6 +27,32 @@ def sample_token(logits: Tensor, decoding: DecodingLike, generator: torch.Genera
     edge = probabilities.cumsum(-1)
     drawn = torch.rand((), dtype=torch.float64, generator=generator) * edge[-1]
     return int(order[min(int((edge <= drawn).sum()), len(order) - 1)])
+
+
+def choose_tokens(
+    logits: Tensor, decoding: DecodingLike, generators: Mapping[int, torch.Generator]
+) -> tuple[list[int], list[bool]]:
+    """The next token of each row of logits (B, V), by one read from the device.
+
+    Args:
+        logits: of the next tokens.
+        decoding: how to choose.
+        generators: of the rows that are still decoded; a row without one may get any token.
+
+    Returns:
+        Tokens, and whether the largest logit of each row is finite.
+    """
+    finite = logits.amax(-1).isfinite()
+    if decoding.temperature == 0:
+        tokens, flags = torch.stack([logits.argmax(-1), finite.long()]).tolist()
+        return tokens, [bool(flag) for flag in flags]
+    rows = torch.cat([logits, finite[:, None].to(logits.dtype)], dim=1).cpu()
+    flags = rows[:, -1].tolist()
+    tokens = [
+        sample_token(row[:-1], decoding, generators[i]) if i in generators and flags[i] else 0
+        for i, row in enumerate(rows)
+    ]
+    return tokens, [bool(flag) for flag in flags]
 
 
 def check_decoding(decoding: DecodingLike) -> None:

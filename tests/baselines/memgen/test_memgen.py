@@ -307,7 +307,7 @@ def test_without_places_every_logit_is_the_backbones(tiny: Any, weights: MemGenW
     mask = torch.ones_like(ids, dtype=torch.bool)
     for _ in range(5):
         positions = (mask.long().cumsum(1) - 1)[:, -ids.shape[1] :]
-        got = step(ids, mask, positions, cache)
+        got = step(ids, mask, positions, cache, [0])
         wanted = tiny.model(
             input_ids=ids,
             attention_mask=mask.long(),
@@ -328,11 +328,11 @@ def test_the_limit_holds_in_every_row(tiny: Any, weights: MemGenWeights, limit: 
     stop, word = (tiny.tokenizer(t, add_special_tokens=False)["input_ids"][0] for t in (".", "a"))
     cache = MemoryCache(config=tiny.model.config)
     ids, mask = torch.tensor([[5, 6], [7, 8]]), torch.ones(2, 2, dtype=torch.bool)
-    step(ids, mask, ids, cache)
+    step(ids, mask, ids, cache, [0])
     for turn in range(1, 9):
         ids = torch.tensor([[stop], [word if turn % 4 else stop]])
         mask = torch.cat([mask, mask.new_ones(2, 1)], dim=1)
-        step(ids, mask, ids, cache)
+        step(ids, mask, ids, cache, [0])
         assert step.insertions == [min(turn, limit), min(turn // 4, limit)]
     turns = {
         turn for turn in range(1, 9) if turn <= limit or (turn % 4 == 0 and turn // 4 <= limit)
@@ -416,7 +416,12 @@ def test_settings_and_weights_that_do_not_fit(tiny: Any, folder: Path, tmp_path:
 def test_prompts_of_different_lengths_side_by_side(tiny: Any, weights: MemGenWeights) -> None:
     rows = [ids_of(tiny, talk, QUESTIONS[0]) for talk in ((), TALK, OTHER)]
     together = generate(
-        tiny, rows, LONG, seeds=[0, 0, 0], next_logits=woven(tiny, weights, Places(), batch=3)
+        tiny,
+        rows,
+        LONG,
+        seeds=[0, 0, 0],
+        next_logits=woven(tiny, weights, Places(), batch=3),
+        rows_stay=True,
     )
     for ids, answer in zip(rows, together, strict=True):
         assert answer.text == from_scratch(tiny, weights, Places(), ids, ask_trigger=False)[0]

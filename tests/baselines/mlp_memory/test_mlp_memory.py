@@ -232,7 +232,7 @@ def test_cached_steps_are_the_mixture_from_scratch(tiny: Any, folder: Path, shar
     for start, end in ((0, 10), (10, 11), (11, 12), (12, 20)):
         columns = slice(start + 3 if start else 0, end + 3)
         positions = (mask[:, : end + 3].long().cumsum(1) - 1).clamp_min(0)[:, columns]
-        got = method._step(padded[:, columns], mask[:, : end + 3], positions, cache)
+        got = method._step(padded[:, columns], mask[:, : end + 3], positions, cache, [0])
         with mlp_inputs(tiny.model, [-1]) as seen:
             logits = tiny.model(ids[:, :end]).logits[:, -1]
         student = method.student(seen[-1][:, -1]).softmax(-1)
@@ -244,7 +244,7 @@ def test_cached_steps_are_the_mixture_from_scratch(tiny: Any, folder: Path, shar
         whole = torch.ones_like(ids, dtype=torch.bool)
         positions = torch.arange(ids.shape[1])[None]
         bare = tiny.model(ids, attention_mask=whole.long(), logits_to_keep=1).logits[:, -1]
-        assert torch.equal(method._step(ids, whole, positions, fresh), bare)
+        assert torch.equal(method._step(ids, whole, positions, fresh, [0]), bare)
 
 
 @pytest.mark.parametrize("context", CONTEXTS)

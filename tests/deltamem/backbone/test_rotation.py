@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from deltamem import DeltaMemConfig, DeltaMemory
 from deltamem.backbone import VisibleContext, generate, load_backbone
-from deltamem.backbone.generation.generation import left_pad
+from deltamem.backbone.generation.next_logits import left_pad
 from deltamem.conversation.conversation import Conversation
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import SegmentWriter, TokenWriter

@@ -369,7 +369,7 @@ from baselines.frozen import Frozen
 class Counting(Frozen):
     asked = 0
 
-    def answer(self, prompts, decoding):
+    def answer(self, prompts, decoding, **pace):
         self.asked += 1
         said = super().answer(prompts, decoding)
         return [replace(answer, text=f"{answer.text} {self.asked}") for answer in said]

@@ -31,7 +31,7 @@ class NeverResets(Counted):
 
 
 class Learns(Counted):
-    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Said]:
+    def answer(self, prompts: Sequence[Prompt], decoding: Decoding, **pace: Any) -> list[Said]:
         said = super().answer(prompts, decoding)
         self.held = [text + " more" for text in self.held]
         return said
@@ -40,13 +40,13 @@ class Learns(Counted):
 class CountsQuestions(Counted):
     asked = 0
 
-    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Said]:
+    def answer(self, prompts: Sequence[Prompt], decoding: Decoding, **pace: Any) -> list[Said]:
         self.asked += 1
         return [Said(f"{s.text} {self.asked // 12}") for s in super().answer(prompts, decoding)]
 
 
 class MixesRows(Counted):
-    def answer(self, prompts: Sequence[Prompt], decoding: Decoding) -> list[Said]:
+    def answer(self, prompts: Sequence[Prompt], decoding: Decoding, **pace: Any) -> list[Said]:
         last = [replace(p, history=len(self.held) - 1) for p in prompts]
         return super().answer(last, decoding)
 
