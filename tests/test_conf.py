@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import ROOT
+from omegaconf import OmegaConf
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.settings.compose import options, run_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.instantiate import build, check_types
 from deltamem_cli.settings.paths import config_folder
 
@@ -53,10 +56,14 @@ HEADER = "# @package"
 
 
 @cache
-def compose(primary: str, *words: str) -> Any:
-    seen: list[Any] = []
+def composed(primary: str, *words: str) -> Composed:
+    seen: list[Composed] = []
     run_config(primary, seen.append, list(words))
     return seen[0]
+
+
+def compose(primary: str, *words: str) -> Any:
+    return OmegaConf.create(composed(primary, *words).tree)
 
 
 def test_conf_is_the_one_of_the_checkout() -> None:
@@ -78,8 +85,7 @@ def test_every_yaml_is_reached() -> None:
 def test_every_option_composes_and_has_the_right_types(
     primary: str, group: str, option: str
 ) -> None:
-    config = compose(primary, f"{group}={option}", *NEEDED.get(option, []))
-    check_types(config)
+    check_types(composed(primary, f"{group}={option}", *NEEDED.get(option, [])).tree)
 
 
 def nodes(tree: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -91,7 +97,7 @@ def nodes(tree: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield from nodes(value, f"{path}.{name}" if path else name)
 
 
-def unlike_their_class(tree: Any) -> Iterator[str]:
+def unlike_their_class(tree: Any, following: Collection[str]) -> Iterator[str]:
     """Arguments that a node lacks, and settings whose value is not the class's default."""
     from hydra.utils import get_object
 
@@ -104,7 +110,7 @@ def unlike_their_class(tree: Any) -> Iterator[str]:
                 continue
             value, default = node[name], argument.default
             fixed = default is not argument.empty and not isinstance(value, dict)
-            if path in RECIPES or not fixed or "${" in str(value):
+            if path in RECIPES or not fixed or f"{path}.{name}" in following:
                 continue
             if isinstance(value, list):
                 value, default = tuple(value), tuple(default)
@@ -120,17 +126,15 @@ RECIPES = ("training", "pretrain.training")
 def test_every_setting_of_a_class_stands_in_its_yaml_as_in_python(
     primary: str, group: str, option: str
 ) -> None:
-    from omegaconf import OmegaConf
-
-    config = compose(primary, f"{group}={option}", *NEEDED.get(option, []))
-    assert list(unlike_their_class(OmegaConf.to_container(config))) == []
+    made = composed(primary, f"{group}={option}", *NEEDED.get(option, []))
+    assert list(unlike_their_class(made.tree, made.following)) == []
 
 
 @pytest.mark.parametrize("primary", ["pretrain", "chat"])
 def test_every_setting_of_a_primary_config_stands_there(primary: str) -> None:
-    from omegaconf import OmegaConf
-
-    assert list(unlike_their_class({primary: OmegaConf.to_container(compose(primary))})) == []
+    made = composed(primary)
+    following = [f"{primary}.{name}" for name in made.following]
+    assert list(unlike_their_class({primary: made.tree}, following)) == []
 
 
 @pytest.mark.parametrize("recipe", options("training"))
@@ -205,7 +209,7 @@ def test_the_users_own_command_has_the_papers_recipe() -> None:
 def test_a_sweep_over_backbones_has_the_recipe_of_each(in_folder: Path) -> None:
     seen: list[Any] = []
     run_config("train", seen.append, ["model=tiny,qwen3-8b"], multirun=True)
-    assert [config.training.learning_rate for config in seen] == [5e-3, 2e-4]
+    assert [composed.tree["training"]["learning_rate"] for composed in seen] == [5e-3, 2e-4]
 
 
 @pytest.mark.parametrize("option", options("writer"))
@@ -234,7 +238,7 @@ def test_benchmarks_are_built(option: str) -> None:
 
 @pytest.mark.parametrize("primary", ["pretrain", "demo", "chat"])
 def test_other_primary_configs(primary: str) -> None:
-    check_types(compose(primary))
+    check_types(composed(primary).tree)
 
 
 def test_the_papers_recipe_is_the_default_of_the_class() -> None:
@@ -295,12 +299,15 @@ def test_overrides_that_do_not_compose(primary: str, words: list[str], sentence:
 )
 def test_values_of_the_wrong_type(primary: str, word: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
-        check_types(compose(primary, word))
+        check_types(composed(primary, word).tree)
 
 
 def test_sweeps_run_every_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = run_config(
-        "train", lambda config: build(config.writer).granularity, ["writer=tsw,ssw"], multirun=True
+        "train",
+        lambda composed: build(composed.tree["writer"]).granularity,
+        ["writer=tsw,ssw"],
+        multirun=True,
     )
     assert done == ["token", "message_mean"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.demo.table1 import EVALUATION, memory_words
 from deltamem_cli.runs.evaluation import run_evaluation
+from deltamem_cli.runs.requests import DemoRequest
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import options
+from deltamem_cli.settings.groups import options
 
 if TYPE_CHECKING:
     from evaluations.metrics.statistics import GroupMean
@@ -36,25 +37,25 @@ class Row:
     """How it is drawn; None leaves it out of the figure."""
 
 
-def demo_recall(settings: Any, *, console: Console) -> None:
+def demo_recall(request: DemoRequest, *, console: Console) -> None:
     """Train one adapter, evaluate all rows, print the table and draw the figure."""
-    adapter = _train_live(settings, console)
-    rows = _rows(adapter, settings.live_writer)
+    adapter = _train_live(request, console)
+    rows = _rows(adapter, request.live_writer)
     records = []
     for number, row in enumerate(rows, 1):
         console.note(f"[{number}/{len(rows)}] {row.label}")
-        records.append(_evaluate(row, settings, console))
-    _show(rows, records, Path(settings.runs_dir), console)
+        records.append(_evaluate(row, request, console))
+    _show(rows, records, request.runs, console)
 
 
-def _train_live(settings: Any, console: Console) -> Path:
+def _train_live(request: DemoRequest, console: Console) -> Path:
     """Train the adapter that the demo makes itself, or find it made."""
     words = [
         "model=tiny",
-        f"writer={settings.live_writer}",
-        f"training.steps={settings.live_steps}",
+        f"writer={request.live_writer}",
+        f"training.steps={request.live_steps}",
         "training.data.easy_share=1",
-        f"runs_dir={settings.runs_dir}",
+        f"runs_dir={request.runs}",
     ]
     console.note(f"training an adapter: deltamem train {' '.join(words)}")
     summary = run_training(words, console=console)
@@ -84,13 +85,13 @@ def _rows(live: Path, live_writer: str) -> list[Row]:
     return [*rows[:-3], *(replace(row, style=None) for row in rows[-3:])]
 
 
-def _evaluate(row: Row, settings: Any, console: Console) -> Record:
+def _evaluate(row: Row, request: DemoRequest, console: Console) -> Record:
     words = [
         *EVALUATION,
         *row.words,
-        f"runs_dir={settings.runs_dir}",
-        f"seed={settings.seed}",
-        f"bench.dialogues={settings.dialogues}",
+        f"runs_dir={request.runs}",
+        f"seed={request.seed}",
+        f"bench.dialogues={request.dialogues}",
     ]
     record: Record = run_evaluation(words, console=console)
     return record

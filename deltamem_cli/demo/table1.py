@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import MISSING
 from deltamem_cli.runs.evaluation import run_evaluation
+from deltamem_cli.runs.requests import DemoRequest
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import method_settings, options
+from deltamem_cli.settings.groups import method_settings, options
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -44,7 +45,7 @@ class Cell:
     """Settings of `deltamem eval`; none are the method's own."""
 
 
-def demo_table(settings: Any, *, console: Console) -> None:
+def demo_table(request: DemoRequest, *, console: Console) -> None:
     """Train what has to be trained, evaluate every method, print the table with its costs.
 
     A method whose optional package or weights are missing gets a row that says so.
@@ -54,7 +55,7 @@ def demo_table(settings: Any, *, console: Console) -> None:
     for number, cell in enumerate(cells, 1):
         console.note(f"[{number}/{len(cells)}] {cell.label}")
         try:
-            record = _evaluate(cell, settings, console)
+            record = _evaluate(cell, request, console)
         except Fault as fault:
             if fault.exit_code != MISSING:
                 raise
@@ -64,7 +65,7 @@ def demo_table(settings: Any, *, console: Console) -> None:
         records.append(record)
         lines.append([cell.label, *_figures(cell, record)])
         notes += [f"{cell.label}: {deviation}" for deviation in record.deviations]
-    _print(lines, [_sizes(records), *notes], records, Path(settings.runs_dir), console)
+    _print(lines, [_sizes(records), *notes], records, request.runs, console)
 
 
 def _cells() -> list[Cell]:
@@ -107,29 +108,29 @@ def _family(method: str) -> str:
     return str(method_settings(method).family)
 
 
-def _evaluate(cell: Cell, settings: Any, console: Console) -> Record:
-    own = [str(word) for word in settings.table1.settings.get(cell.method, [])]
+def _evaluate(cell: Cell, request: DemoRequest, console: Console) -> Record:
+    own = request.table1.settings.get(cell.method, ())
     words = [
         *EVALUATION,
         *(cell.words or (f"method={cell.method}",)),
         *own,
-        f"runs_dir={settings.runs_dir}",
-        f"seed={settings.seed}",
-        f"bench.dialogues={settings.table1.dialogues}",
+        f"runs_dir={request.runs}",
+        f"seed={request.seed}",
+        f"bench.dialogues={request.table1.dialogues}",
     ]
     if "learner" in method_settings(cell.method):
-        words.append(f"adapter={_train(cell.method, settings, console)}")
+        words.append(f"adapter={_train(cell.method, request, console)}")
     record: Record = run_evaluation(words, console=console)
     return record
 
 
-def _train(method: str, settings: Any, console: Console) -> str:
+def _train(method: str, request: DemoRequest, console: Console) -> str:
     words = [
         "model=tiny",
         f"method={method}",
-        *(str(word) for word in settings.table1.train),
-        *(str(word) for word in settings.table1.train_settings.get(method, [])),
-        f"runs_dir={settings.runs_dir}",
+        *request.table1.train,
+        *request.table1.train_settings.get(method, ()),
+        f"runs_dir={request.runs}",
     ]
     console.note(f"training it: deltamem train {' '.join(words)}")
     summary = run_training(words, console=console)

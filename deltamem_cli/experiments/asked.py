@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.plan import Draft, Plan, make_drafts, make_plan
-from deltamem_cli.settings.compose import about, options, run_config
-from deltamem_cli.settings.in_progress import choices
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.groups import options
 
 __all__ = ["drafts_of", "plan_of"]
 
@@ -24,8 +24,8 @@ def plan_of(words: Sequence[str]) -> tuple[Plan, Path, str | None]:
         raise UsageError(
             f"name an experiment: experiment= one of {', '.join(options('experiment'))}"
         )
-    plan, runs, results = run_config("ablate", _plan, words)
-    return plan, Path(runs), results
+    asked: tuple[Plan, Path, str | None] = run_config("ablate", _plan, words)
+    return asked
 
 
 def drafts_of(words: Sequence[str]) -> list[Draft]:
@@ -34,7 +34,5 @@ def drafts_of(words: Sequence[str]) -> list[Draft]:
     return drafts
 
 
-def _plan(config: Any) -> tuple[Plan, str, str | None]:
-    name = choices()["experiment"]
-    made = make_plan(config, name=name, title=about("experiment", name).rstrip("."))
-    return made, config.runs_dir, config.results_dir
+def _plan(composed: Composed) -> tuple[Plan, Path, str | None]:
+    return make_plan(composed), Path(composed.tree["runs_dir"]), composed.tree["results_dir"]

@@ -13,8 +13,8 @@ from deltamem_cli.experiments.plan import Plan
 from deltamem_cli.runs.estimate import Work, duration, factor_of, machine_rates, work_of
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import compose_each
-from deltamem_cli.settings.identity import content_hash, plain
+from deltamem_cli.settings.identity import content_hash, recorded
+from deltamem_cli.settings.instantiate import check_types
 from deltamem_cli.settings.run_key import contents
 
 __all__ = ["Forecast", "forecast", "forecast_table", "show_forecast"]
@@ -44,13 +44,14 @@ def forecast(jobs: Sequence[Job], *, runs: Path) -> tuple[list[Forecast], str]:
     """Every job's tokens and time, and a sentence on where the times come from."""
     counted = _Counted()
     looked = [
-        (job, finished(job, runs), config, *counted.of(kind, config))
+        (job, finished(job, runs), *counted.of(job))
         for kind in ("train", "eval")
-        for job, config in _composed([job for job in jobs if job.kind == kind], kind)
+        for job in jobs
+        if job.kind == kind
     ]
     pairs = [
         (roofline, took)
-        for job, ended, _, _, _, roofline in looked
+        for job, ended, _, _, roofline in looked
         if roofline is not None and (took := _took(ended, job)) is not None
     ]
     factor, known = factor_of(pairs)
@@ -61,9 +62,9 @@ def forecast(jobs: Sequence[Job], *, runs: Path) -> tuple[list[Forecast], str]:
             work=work,
             missing=missing,
             seconds=None if roofline is None else roofline * factor,
-            write_answers=config.method.get("write_answers") if job.kind == "eval" else None,
+            write_answers=_writes_answers(job),
         )
-        for job, ended, config, work, missing, roofline in looked
+        for job, ended, work, missing, roofline in looked
     ]
     basis = f"{known} finished runs here" if known else "no finished run here to learn from"
     return rows, f"times: {factor:.1f} x what this machine's arithmetic and memory allow ({basis})"
@@ -75,28 +76,31 @@ class _Counted:
     def __init__(self) -> None:
         self._known: dict[str, tuple[Work | None, str | None]] = {}
 
-    def of(self, kind: str, config: Any) -> tuple[Work | None, str | None, float | None]:
+    def of(self, job: Job) -> tuple[Work | None, str | None, float | None]:
         """The work, or why it cannot be counted, and its seconds at this machine's rates."""
-        settings = plain(config)
-        parts = {name: settings.get(name) for name in DECISIVE[kind]}
-        key = content_hash([kind, parts, config.get("limit"), contents(config)])
+        tree = job.composed.tree
+        settings = recorded(tree)
+        parts = {name: settings.get(name) for name in DECISIVE[job.kind]}
+        key = content_hash([job.kind, parts, tree.get("limit"), contents(tree)])
         if key not in self._known:
-            self._known[key] = _work(kind, config)
+            self._known[key] = _work(job)
         work, missing = self._known[key]
-        rates = machine_rates(str(config.runtime.device), str(config.runtime.dtype))
+        rates = machine_rates(str(tree["runtime"]["device"]), str(tree["runtime"]["dtype"]))
         return work, missing, None if work is None else work.seconds(rates)
 
 
-def _composed(jobs: Sequence[Job], kind: str) -> list[tuple[Job, Any]]:
-    return list(zip(jobs, compose_each(kind, [job.words for job in jobs]), strict=True))
-
-
-def _work(kind: str, config: Any) -> tuple[Work | None, str | None]:
+def _work(job: Job) -> tuple[Work | None, str | None]:
     try:
-        request = TrainingRequest if kind == "train" else EvaluationRequest
-        return work_of(request.of(config, {})), None
+        check_types(job.composed.tree)
+        request = TrainingRequest if job.kind == "train" else EvaluationRequest
+        return work_of(request.of(job.composed)), None
     except Fault as fault:
         return None, str(fault)
+
+
+def _writes_answers(job: Job) -> bool | None:
+    writes: bool | None = job.composed.tree["method"].get("write_answers")
+    return writes if job.kind == "eval" else None
 
 
 def _took(outcome: Any, job: Job) -> float | None:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from deltamem_base.faults import Fault
 from deltamem_cli.experiments.plan import Cell
@@ -21,6 +20,7 @@ from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.composed import Composed
 
 __all__ = ["Job", "Outcome", "finished", "jobs_of", "run_missing"]
 
@@ -36,6 +36,8 @@ class Job:
     key: str
     words: Words
     label: str
+    composed: Composed
+    """The config that the words compose."""
     needs: str | None = None
     """The key of the training whose adapter is evaluated."""
 
@@ -57,11 +59,24 @@ def jobs_of(cells: Iterable[Cell]) -> list[Job]:
     trainings: dict[str, Job] = {}
     evaluations: dict[str, Job] = {}
     for cell in cells:
-        if cell.train is not None and cell.train_key is not None:
-            job = Job(kind="train", key=cell.train_key, words=cell.train, label=cell.row)
+        if cell.train is not None and cell.train_key is not None and cell.training is not None:
+            job = Job(
+                kind="train",
+                key=cell.train_key,
+                words=cell.train,
+                label=cell.row,
+                composed=cell.training,
+            )
             trainings.setdefault(cell.train_key, job)
         label = f"{cell.row} / {cell.column}"
-        job = Job(kind="eval", key=cell.key, words=cell.evaluate, label=label, needs=cell.train_key)
+        job = Job(
+            kind="eval",
+            key=cell.key,
+            words=cell.evaluate,
+            label=label,
+            composed=cell.evaluation,
+            needs=cell.train_key,
+        )
         evaluations.setdefault(cell.key, job)
     return [*trainings.values(), *evaluations.values()]
 
@@ -129,7 +144,7 @@ def _launch(
 
 
 def _run(
-    config: Any,
+    composed: Composed,
     *,
     jobs: Mapping[str, Job],
     adapters: Mapping[str, str | None],
@@ -138,7 +153,7 @@ def _run(
     console: Console,
 ) -> Outcome:
     """One job, wherever the launcher put it. What a user can mend does not stop the others."""
-    job = jobs[config.job]
+    job = jobs[composed.tree["job"]]
     console.note(f"{job.label}: deltamem {job.kind} {' '.join(job.words)}")
     try:
         path = _act(job, adapters.get(job.key), runs=runs, results=results, console=console)

@@ -12,8 +12,8 @@ from deltamem_cli.experiments.jobs import Outcome
 from deltamem_cli.experiments.plan import DEFAULT_METHOD, Cell, Plan
 from deltamem_cli.experiments.words import value_of
 from deltamem_cli.runs.chosen_weights import Chosen, named_weights
-from deltamem_cli.settings.compose import compose_each, method_settings
-from deltamem_cli.settings.identity import plain
+from deltamem_cli.settings.groups import method_settings
+from deltamem_cli.settings.identity import recorded
 
 if TYPE_CHECKING:
     from evaluations.paper.numbers import Column, Published, Table
@@ -40,10 +40,8 @@ class _Judge:
 
     def __init__(self, table: Table, plan: Plan, outcomes: Mapping[str, Outcome]) -> None:
         self.table, self.plan, self.outcomes = table, plan, outcomes
-        words = list(dict.fromkeys(cell.evaluate for cell in plan.cells))
         self._run, self._sha = cache(_read), cache(_stored_sha)
         self.measured = cache(self._measured)
-        self.configs = dict(zip(words, compose_each("eval", words), strict=True))
 
     def cell_for(self, row: str, column: Column) -> Cell | None:
         """The plan's cell that measures a column of a row."""
@@ -53,7 +51,7 @@ class _Judge:
     def writes(self, row: str, column: Column) -> bool | None:
         """Whether questions and answers write, too; None where a method has no say in it."""
         cell = self.cell_for(row, column)
-        writes = cell and self.configs[cell.evaluate].method.get("write_answers")
+        writes = cell and cell.evaluation.tree["method"].get("write_answers")
         return None if writes is None else bool(writes)
 
     def score(self, row: str, column: Column, printed: float) -> tuple[Judgement, str | None]:
@@ -99,7 +97,7 @@ class _Judge:
         expected = Expected(
             settings=self.table.row(row).settings,
             weights_sha=self._weights_sha(cell),
-            config=plain(self.configs[cell.evaluate]),
+            config=recorded(cell.evaluation.tree),
         )
         faults = faults_of(run, column, expected)
         if faults:
@@ -119,8 +117,8 @@ class _Judge:
 
     def _named(self, cell: Cell) -> Chosen | None:
         """The weights that a cell's words name."""
-        config = self.configs[cell.evaluate]
-        return named_weights(config.adapter, released=config.model.get("adapters") or {})
+        tree = cell.evaluation.tree
+        return named_weights(tree["adapter"], released=tree["model"].get("adapters") or {})
 
 
 def _read(record: str) -> Run | str:

@@ -15,8 +15,9 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
 from deltamem_cli.runs.build import is_trained
 from deltamem_cli.settings.compose import compose_each
-from deltamem_cli.settings.identity import content_hash, tree_of
-from deltamem_cli.settings.instantiate import check_types
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.groups import about
+from deltamem_cli.settings.identity import content_hash
 from deltamem_cli.settings.run_key import planned_key
 
 __all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
@@ -35,6 +36,10 @@ class Cell:
     """Words of `deltamem train`; None where nothing is trained."""
     evaluate: Words
     """Words of `deltamem eval`, without the adapter."""
+    training: Composed | None
+    """The config that ``train`` composes."""
+    evaluation: Composed
+    """The config that ``evaluate`` composes."""
     train_key: str | None
     key: str
     model: str
@@ -78,22 +83,17 @@ class Draft:
         return value_of(self.evaluate, "bench") or DEFAULT_BENCH
 
 
-def make_plan(config: Any, *, name: str, title: str) -> Plan:
+def make_plan(composed: Composed) -> Plan:
     """The cells of a composed ``conf/ablate.yaml``.
-
-    Args:
-        config: with ``experiment``, ``scale``, ``only``, ``seeds``, ``train``, ``eval``.
-        name: of the experiment.
-        title: what it is.
 
     Raises:
         UsageError: ``only`` names no cell, or words that do not compose.
     """
-    drafts = make_drafts(config)
-    experiment = config.experiment
+    drafts = make_drafts(composed)
+    experiment, name = composed.tree["experiment"], composed.options["experiment"]
     return Plan(
         name=name,
-        title=title,
+        title=about("experiment", name).rstrip("."),
         cells=_with_keys(drafts),
         rows=list(dict.fromkeys(d.row for d in drafts)),
         columns=list(dict.fromkeys(d.column for d in drafts)),
@@ -103,10 +103,9 @@ def make_plan(config: Any, *, name: str, title: str) -> Plan:
     )
 
 
-def make_drafts(config: Any) -> list[Draft]:
+def make_drafts(composed: Composed) -> list[Draft]:
     """The cells of :func:`make_plan` without their keys."""
-    check_types(config)
-    tree = tree_of(config)
+    tree = composed.tree
     seeds = tree["seeds"]
     drafts: dict[tuple[str, str], Draft] = {}
     for row, own in tree["experiment"]["rows"].items():
@@ -180,8 +179,9 @@ def _with_keys(drafts: Sequence[Draft]) -> list[Cell]:
     """Compose every distinct training and evaluation once, and hash what they hold."""
     trainings = list(dict.fromkeys(d.train for d in drafts if d.train is not None))
     evaluations = list(dict.fromkeys(d.evaluate for d in drafts))
-    train_keys = dict(zip(trainings, _keys("train", trainings), strict=True))
-    eval_keys = dict(zip(evaluations, _keys("eval", evaluations), strict=True))
+    trained = dict(zip(trainings, compose_each("train", trainings), strict=True))
+    evaluated = dict(zip(evaluations, compose_each("eval", evaluations), strict=True))
+    train_keys, eval_keys = _keys("train", trained), _keys("eval", evaluated)
     cells = []
     for draft in drafts:
         train_key = None if draft.train is None else train_keys[draft.train]
@@ -191,6 +191,8 @@ def _with_keys(drafts: Sequence[Draft]) -> list[Cell]:
                 column=draft.column,
                 train=draft.train,
                 evaluate=draft.evaluate,
+                training=None if draft.train is None else trained[draft.train],
+                evaluation=evaluated[draft.evaluate],
                 train_key=train_key,
                 key=_key("eval", [train_key, eval_keys[draft.evaluate]]),
                 model=value_of(draft.evaluate, "model") or DEFAULT_MODEL,
@@ -200,9 +202,8 @@ def _with_keys(drafts: Sequence[Draft]) -> list[Cell]:
     return cells
 
 
-def _keys(primary: str, requests: Sequence[Words]) -> list[str]:
-    configs = compose_each(primary, requests)
-    return [_key(primary, planned_key(config, primary)) for config in configs]
+def _keys(verb: str, composed: Mapping[Words, Composed]) -> dict[Words, str]:
+    return {words: _key(verb, planned_key(c.tree, verb)) for words, c in composed.items()}
 
 
 def _key(kind: str, content: Any) -> str:

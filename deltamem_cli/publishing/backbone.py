@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from deltamem_cli.settings.compose import compose_each, option, options
-from deltamem_cli.settings.identity import tree_of
+from deltamem_cli.settings.compose import compose_each
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.groups import option, options
 
 __all__ = ["NamedBackbone", "named_backbone"]
 
@@ -23,7 +23,7 @@ class NamedBackbone:
     """Words of ``deltamem eval`` that choose it."""
     call: str
     """The Python call that loads it."""
-    config: Any | None
+    composed: Composed | None
     """The config that the words compose; None for a folder, of which nothing is known."""
 
 
@@ -39,15 +39,15 @@ def named_backbone(origin: Mapping[str, str | None]) -> NamedBackbone:
     known = _option(name, revision)
     if known is None and revision is None:
         call = loading_call(name, revision=None, switches={})
-        return NamedBackbone(words=(f"model={ANY}", "model.id=FOLDER"), call=call, config=None)
+        return NamedBackbone(words=(f"model={ANY}", "model.id=FOLDER"), call=call, composed=None)
     words = [f"model={ANY}", f"model.id={name}"] if known is None else [f"model={known}"]
-    (config,) = compose_each("eval", [words])
-    if revision is not None and config.model.revision != revision:
+    (composed,) = compose_each("eval", [words])
+    if revision is not None and composed.tree["model"]["revision"] != revision:
         words.append(f"model.revision={revision}")
-        (config,) = compose_each("eval", [words])
-    switches = tree_of(config.model).get("template_kwargs") or {}
+        (composed,) = compose_each("eval", [words])
+    switches = composed.tree["model"].get("template_kwargs") or {}
     call = loading_call(name, revision=revision, switches=switches)
-    return NamedBackbone(words=tuple(words), call=call, config=config)
+    return NamedBackbone(words=tuple(words), call=call, composed=composed)
 
 
 def _option(name: str, revision: str | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from deltamem_base.faults import first_line
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.missing_runs import benchmark_words
-from deltamem_cli.settings.compose import about, options
+from deltamem_cli.settings.groups import about, options
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCard

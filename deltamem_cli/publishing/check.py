@@ -73,16 +73,15 @@ def checked_sha(folder: Path, backbone: NamedBackbone, *, on_note: Callable[[str
     from deltamem.adapter.files import CARD
     from deltamem.adapter.weights import stored_sha
     from deltamem_cli.runs.requests import BackboneRequest
-    from deltamem_cli.settings.identity import tree_of
 
     sha = stored_sha(folder)
-    if backbone.config is None:
+    if backbone.composed is None:
         on_note(
             "note: the backbone was a folder, so that the adapter's shapes are not checked against "
             f"it, and the card names no base_model: write one into {folder / CARD}"
         )
         return sha
-    asked = BackboneRequest.of(tree_of(backbone.config), name="")
+    asked = BackboneRequest.of(backbone.composed)
     return read_adapter(folder, asked.empty()).sha
 
 

@@ -16,7 +16,7 @@ from deltamem_cli.runs.requests import (
     WeightsRequest,
 )
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import method_settings, option, options
+from deltamem_cli.settings.groups import method_settings, option, options
 from deltamem_cli.settings.instantiate import build
 
 __all__ = [

@@ -15,7 +15,6 @@ from deltamem_cli.runs.headline import announce_evaluation, sha_of
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console, Ticker
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.settings.paths import without_machine
 from deltamem_cli.settings.run_key import run_key
 
@@ -49,7 +48,7 @@ def run_evaluation(
     """
     return run_config(
         "eval",
-        lambda config: evaluate(EvaluationRequest.of(config, choices()), console),
+        lambda composed: evaluate(EvaluationRequest.of(composed), console),
         words,
         multirun=multirun,
         show=show,

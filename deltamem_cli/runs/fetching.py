@@ -22,8 +22,8 @@ def fetch_needed(
         trainings: words of `deltamem train` each.
         console: prints.
     """
-    nodes = [config.bench for config in compose_each("eval", evaluations)]
-    nodes += [config.training.data for config in compose_each("train", trainings)]
+    nodes = [composed.tree["bench"] for composed in compose_each("eval", evaluations)]
+    nodes += [composed.tree["training"]["data"] for composed in compose_each("train", trainings)]
     local = [node for node in nodes if node.get("path", "") is None]
     sources = {repr(source): source for node in local for source in build(node).sources()}
     for source in sources.values():

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from deltamem_cli.settings.compose import method_settings, options
 from deltamem_cli.settings.from_record import choices_of, eval_words
+from deltamem_cli.settings.groups import method_settings, options
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record

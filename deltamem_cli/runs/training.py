@@ -17,7 +17,6 @@ from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.training_run import LOG, TrainingRun
 from deltamem_cli.screen.console import Console, Ticker
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.settings.instantiate import build
 from deltamem_cli.settings.run_key import run_key
 
@@ -48,7 +47,7 @@ def run_training(
     """
     return run_config(
         "train",
-        lambda config: train(TrainingRequest.of(config, choices()), console),
+        lambda composed: train(TrainingRequest.of(composed), console),
         words,
         multirun=multirun,
         show=show,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.build import assemble_method, load_backbone
 from deltamem_cli.runs.chosen_weights import adapter_of_sha
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import method_settings
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.from_record import rebuild
-from deltamem_cli.settings.in_progress import choices
+from deltamem_cli.settings.groups import method_settings
 
 if TYPE_CHECKING:
     from deltamem.memory.inspection import TurnNumbers
@@ -54,8 +54,8 @@ def turns_of_run(
             "one of method=delta_mem"
         )
 
-    def watch(config: Any) -> tuple[str, Turns]:
-        request = EvaluationRequest.of(config, choices())
+    def watch(composed: Composed) -> tuple[str, Turns]:
+        request = EvaluationRequest.of(composed)
         places = [] if named else [runs]
         return _watch(request, record, history, places=places, console=console)
 

@@ -9,8 +9,9 @@ from typing import Any
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import options, run_config
-from deltamem_cli.settings.in_progress import choices
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.groups import options
 
 __all__ = ["list_methods"]
 
@@ -43,9 +44,9 @@ def list_methods(
         console.result(f"    keeps of a history: {row['state']}; in view: {row['in_view']}")
 
 
-def _row(name: str, empty: list[Any], config: Any) -> dict[str, Any]:
+def _row(name: str, empty: list[Any], composed: Composed) -> dict[str, Any]:
     """``empty`` holds the backbone without weights, made once for all rows."""
-    request = TrainingRequest.of(config, choices())
+    request = TrainingRequest.of(composed)
     method = request.method
     if not empty:
         empty.append(request.backbone.empty())

@@ -12,7 +12,6 @@ from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import excerpt
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.in_progress import choices
 
 if TYPE_CHECKING:
     from deltamem.training import Episode
@@ -25,9 +24,7 @@ SHOWN_MESSAGES = 3
 
 def show_training(overrides: Sequence[str], *, console: Console) -> None:
     """Print where the episodes come from, what was rejected, their sha256, and the first one."""
-    run_config(
-        "train", lambda config: _show(TrainingRequest.of(config, choices()), console), overrides
-    )
+    run_config("train", lambda composed: _show(TrainingRequest.of(composed), console), overrides)
 
 
 def _show(request: TrainingRequest, console: Console) -> None:

@@ -8,105 +8,68 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from deltamem_cli.errors import UsageError
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.grammar import key_of
+from deltamem_cli.settings.groups import BASE, groups, options
 from deltamem_cli.settings.job import Job
-from deltamem_cli.settings.override_faults import (
-    explain,
-    no_such_option,
-    refers_to_nothing,
-    without_option,
-)
-from deltamem_cli.settings.paths import config_folder, expand_paths
+from deltamem_cli.settings.override_faults import explain, no_such_option, without_option
+from deltamem_cli.settings.paths import config_folder
 from deltamem_cli.settings.resolvers import register_resolvers
 
-__all__ = [
-    "about",
-    "compose_each",
-    "groups",
-    "method_settings",
-    "option",
-    "options",
-    "run_config",
-]
+__all__ = ["compose_each", "run_config"]
 
-BASE = "_"
-"""Beginning of the name of a yaml that is no choice: others have it in their lists of defaults."""
+Result = TypeVar("Result")
+
 OF_A_PATH = {"/", "\\", "."}
 """Characters that no option has and Hydra would follow."""
 
 
-def options(group: str) -> list[str]:
-    """The choices of a config group: its yaml files, less the bases that others stand on."""
-    files = (config_folder() / group).glob("*.yaml")
-    return sorted(path.stem for path in files if not path.stem.startswith(BASE))
-
-
-def option(group: str, name: str) -> Any:
-    """The yaml of an option, as it is written."""
-    from omegaconf import OmegaConf
-
-    return OmegaConf.load(config_folder() / group / f"{name}.yaml")
-
-
-def method_settings(name: str) -> Any:
-    """The yaml of a method, as it is written."""
-    return option("method", name)
-
-
-def about(group: str, name: str) -> str:
-    """The comment at the top of an option's yaml, or on its only line."""
-    first = (config_folder() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
-    return first.partition("#")[2].strip()
-
-
-def groups() -> list[str]:
-    """The config groups: the folders of the configuration."""
-    return sorted(path.name for path in config_folder().iterdir() if path.is_dir())
-
-
 def run_config(
     name: str,
-    task: Callable[[Any], Any],
+    task: Callable[[Composed], Any],
     overrides: Sequence[str],
     *,
     multirun: bool = False,
     show: str | None = None,
+    checked: Sequence[str] | None = None,
 ) -> Any:
     """Compose ``conf/NAME.yaml`` with overrides and call ``task`` with it.
 
     Args:
         name: of a primary config.
-        task: takes the config; runs once per job of a sweep.
+        task: takes the composed config; runs once per job of a sweep.
         overrides: Hydra's own syntax.
         multirun: sweep over comma-separated values.
         show: print this part of the config (``job``, ``hydra``, ``all``) and do nothing.
+        checked: top-level settings that the task depends on; None is all.
 
     Returns:
         What the task returned; for a sweep what its launcher returned.
 
     Raises:
-        UsageError: an override that does not parse, or names what does not exist.
+        UsageError: an override that does not parse, names what does not exist, or has a value of
+            another type than its setting takes.
+        InvalidInput: a class outside our packages and the registered plug-ins.
     """
     from hydra.types import RunMode
 
+    job = Job(task, checked)
     with _hydra(name) as engine:
         mode = RunMode.MULTIRUN if multirun else RunMode.RUN
-        words = list(overrides)
-        composed = _compose(engine, name, words, mode)
+        words = [*overrides, f"hydra.mode={mode.name}"]
+        config = _compose(engine, name, words, mode)
         if show is not None:
-            engine.show_cfg(name, words, show, package=None, resolve=False)
+            engine.show_cfg(name, list(overrides), show, package=None, resolve=False)
             return None
-        _resolved(composed)
-        words.append(f"hydra.mode={mode.name}")
         if multirun:
-            return _sweep(engine, name, task, words)
-        return engine.run(name, Job(task), words).return_value.get()
+            return _sweep(engine, name, job, words)
+        return _run(engine, job, config)
 
 
-def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Any]:
+def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Composed]:
     """The configs of ``conf/NAME.yaml`` under several sets of overrides; nothing is run.
 
     Raises:
@@ -115,8 +78,7 @@ def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Any]:
     from hydra.types import RunMode
 
     with _hydra(name) as engine:
-        whole = [_compose(engine, name, list(words), RunMode.RUN) for words in requests]
-    return [_resolved(config) for config in whole]
+        return [_composed(_compose(engine, name, list(words), RunMode.RUN)) for words in requests]
 
 
 @contextmanager
@@ -175,33 +137,39 @@ def _check_choice(word: str) -> None:
             raise UsageError(no_such_option(group, name, options(group)))
 
 
-def _resolved(config: Any) -> Any:
-    """A composed config without Hydra's part, home folders written out.
-
-    Raises:
-        UsageError: a setting refers to another one, or to a variable, that does not exist.
-    """
+def _composed(config: Any) -> Composed:
     from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
 
     own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    try:
-        OmegaConf.to_container(own, resolve=True)
-    except OmegaConfBaseException as fault:
-        raise UsageError(refers_to_nothing(fault)) from fault
-    expand_paths(own)
-    return own
+    return Composed.of(own, config.hydra)
 
 
-def _sweep(engine: Any, name: str, task: Callable[[Any], Any], words: list[str]) -> Any:
+def _run(engine: Any, job: Job[Result], config: Any) -> Result:
+    """Run one job on a config; Hydra's own ``run`` would compose it anew."""
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.utils import run_job
+    from hydra.types import HydraContext
+
+    done = run_job(
+        job,
+        config,
+        job_dir_key="hydra.run.dir",
+        job_subdir_key=None,
+        hydra_context=HydraContext(config_loader=engine.config_loader, callbacks=Callbacks(config)),
+    )
+    result: Result = done.return_value.get()
+    return result
+
+
+def _sweep(engine: Any, name: str, job: Job[Result], words: list[str]) -> list[Result]:
     """All jobs run; the first that failed is raised at the end."""
     from hydra.errors import ConfigCompositionException, OverrideParseException
 
     try:
-        batches = engine.multirun(name, Job(task), words)
+        batches = engine.multirun(name, job, words)
     except (ConfigCompositionException, OverrideParseException) as fault:
         raise _explained(fault, engine, name, words) from fault
-    return [job.return_value.get() for batch in batches for job in batch]
+    return [done.return_value.get() for batch in batches for done in batch]
 
 
 def _explained(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> UsageError:

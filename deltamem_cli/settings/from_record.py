@@ -13,12 +13,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import Fault, InvalidData
-from deltamem_base.plain_values import INTERPOLATION, check_plain
+from deltamem_base.plain_values import check_plain
 from deltamem_cli.errors import MISSING
-from deltamem_cli.settings.compose import compose_each, options, run_config
+from deltamem_cli.settings.compose import compose_each, run_config
+from deltamem_cli.settings.composed import Composed, leaves
 from deltamem_cli.settings.grammar import key_of, word
-from deltamem_cli.settings.identity import leaves, plain
-from deltamem_cli.settings.paths import CONTENT, FOLDERS, leads_outside
+from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.identity import recorded
+from deltamem_cli.settings.paths import leads_outside, names_a_path
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -43,11 +45,12 @@ ROOTLESS = (
 def rebuild(
     record: Record,
     overrides: Sequence[str],
-    task: Callable[[Any], Any],
+    task: Callable[[Composed], Any],
     *,
     groups: Sequence[str] = GROUPS,
     parts: Sequence[str] | None = None,
     but: Sequence[str] = (),
+    checked: Sequence[str] | None = None,
 ) -> Any:
     """Call ``task`` with the settings of a record, and ``overrides`` on top.
 
@@ -58,6 +61,7 @@ def rebuild(
         groups: those whose options are the record's.
         parts: top-level settings that are the record's; None takes all.
         but: settings among them that are not.
+        checked: top-level settings that the task depends on; None is all.
 
     Returns:
         What the task returned.
@@ -73,7 +77,7 @@ def rebuild(
     chosen = choices_of(record, [group for group in groups if group not in given])
     words = eval_words(record, chosen, parts=parts, given=given)
     try:
-        return run_config("eval", task, [*words, *overrides])
+        return run_config("eval", task, [*words, *overrides], checked=checked)
     except Fault as fault:
         if fault.exit_code != MISSING:
             raise
@@ -153,12 +157,8 @@ def _differences(
 @lru_cache(maxsize=64)
 def _composed(words: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
     """The settings that words give, and the names of those that follow from others."""
-    from omegaconf import OmegaConf
-
-    (config,) = compose_each("eval", [words])
-    written = leaves(OmegaConf.to_container(config, resolve=False))
-    following = frozenset(key for key, value in written if INTERPOLATION in str(value))
-    return dict(leaves(plain(config))), following
+    (composed,) = compose_each("eval", [words])
+    return dict(leaves(recorded(composed.tree))), composed.following
 
 
 def _declared(record: Record, key: str, have: Mapping[str, Any]) -> str:
@@ -179,8 +179,7 @@ def _declared(record: Record, key: str, have: Mapping[str, Any]) -> str:
 
 def _within_reach(record: Record, key: str, value: Any) -> Any:
     """The value of a setting, which names no file outside the working folder."""
-    names_files = _is_below(key, (*CONTENT, *FOLDERS))
-    if names_files and isinstance(value, str) and leads_outside(value):
+    if names_a_path(key) and isinstance(value, str) and leads_outside(value):
         raise InvalidData(
             f"the record of {record.cell} sets {key}={value!r}, and a record names no file outside "
             f"the working folder: say {key}=… yourself"

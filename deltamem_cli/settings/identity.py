@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deltamem_base.plain_values import MARKER
-from deltamem_cli.settings.compose import option, options
 from deltamem_cli.settings.grammar import key_of, value_of, word
+from deltamem_cli.settings.groups import option, options
 from deltamem_cli.settings.paths import without_folders
 
 __all__ = [
@@ -19,29 +19,17 @@ __all__ = [
     "content_hash",
     "control_name",
     "deciding",
-    "leaves",
-    "plain",
     "public_words",
-    "tree_of",
+    "recorded",
 ]
 
 PLACES = ("runs_dir", "results_dir", "limit", "tracker", "hydra")
 """Settings that change where things go, not what comes out."""
 
 
-def tree_of(config: Any) -> dict[str, Any]:
-    """A config as plain dictionaries and lists, all references followed."""
-    from omegaconf import OmegaConf
-
-    tree = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(tree, dict)
-    return {str(key): value for key, value in tree.items()}
-
-
-def plain(config: Any) -> dict[str, Any]:
+def recorded(tree: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a record holds: no places, no folders of a machine, no names of classes."""
-    decisive = _without_places(tree_of(config))
-    return {key: _without_markers(value) for key, value in decisive.items()}
+    return {key: _without_markers(value) for key, value in _without_places(tree).items()}
 
 
 def deciding(words: Iterable[str]) -> list[str]:
@@ -53,33 +41,24 @@ def public_words(words: Iterable[str]) -> list[str]:
     """The overrides that were typed, for a card: no places, and of a path its last part alone."""
     public = []
     for said in deciding(words):
-        value = value_of(said)
-        shown = without_folders(value)
-        public.append(said if shown == value else word(said.partition("=")[0], shown))
+        setting = {key_of(said): value_of(said)}
+        shown = without_folders(setting)
+        (value,) = shown.values()
+        public.append(said if shown == setting else word(said.partition("=")[0], value))
     return public
 
 
-def control_name(config: Any) -> str:
-    """The option of ``control=`` with the parts of a config; the parts where none has them."""
-    parts = {str(name): value for name, value in config.control.items()}
+def control_name(parts: Mapping[str, Any]) -> str:
+    """The option of ``control=`` that has these parts; the parts where none has them."""
     for name in options("control"):
         if option("control", name) == parts:
             return name
     return "+".join(str(value) for value in parts.values())
 
 
-def leaves(node: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every setting of a tree by its whole name, such as ``bench.protocol``."""
-    for key, value in node.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def config_hash(config: Any) -> str:
+def config_hash(tree: Mapping[str, Any]) -> str:
     """Hash of everything in a config that changes what comes out, names of classes included."""
-    return content_hash(_without_places(tree_of(config)))
+    return content_hash(_without_places(tree))
 
 
 def content_hash(content: Any) -> str:
@@ -89,7 +68,9 @@ def content_hash(content: Any) -> str:
 
 
 def _without_places(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: without_folders(value) for key, value in tree.items() if key not in PLACES}
+    decisive = {key: value for key, value in tree.items() if key not in PLACES}
+    paths_cut: dict[str, Any] = without_folders(decisive)
+    return paths_cut
 
 
 def _without_markers(value: Any) -> Any:

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, MinLen
 
 from deltamem_cli.errors import UsageError
+from deltamem_cli.settings.composed import leaves
 
 __all__ = ["UNSEEN", "build", "check_types", "made_by", "settings_with_types"]
 
+MISSING = "???"
+"""The value of a setting that whoever runs it has to give."""
 TARGET = "_target_"
 """The key under which a config names the class or function that a node makes."""
 
@@ -90,31 +93,26 @@ def made_by(node: Any) -> Any:
     return named_object(str(node[TARGET]))
 
 
-def check_types(config: Any, *, parts: Sequence[str] | None = None) -> None:
-    """Refuse values that the classes named in the config do not take, before anything is built.
+def check_types(tree: Mapping[str, Any], *, parts: Sequence[str] | None = None) -> None:
+    """Refuse values that the classes named in a config do not take, before anything is built.
 
     Args:
-        config: composed.
+        tree: all settings.
         parts: top-level settings to look at; None looks at all.
 
     Raises:
         UsageError: the key, its value and what would do.
         InvalidInput: a class outside our packages and the registered plug-ins.
     """
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     from deltamem_base.ranges import fault_of
 
-    looked_at = config if parts is None else OmegaConf.masked_copy(config, list(parts))
-    try:
-        tree = OmegaConf.to_container(looked_at, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as fault:
-        key = getattr(fault, "full_key", None) or "a setting"
-        raise UsageError(f"{key} must be given: add {key}=VALUE") from fault
-    for path, node in _targets(tree, ""):
+    looked_at = {key: v for key, v in tree.items() if parts is None or key in parts}
+    for key, value in leaves(looked_at):
+        if value == MISSING:
+            raise UsageError(f"{key} must be given: add {key}=VALUE")
+    for path, node in _targets(looked_at, ""):
         _check_places(path.rstrip("."), node)
-    for key, value, kind in settings_with_types(tree):
+    for key, value, kind in settings_with_types(looked_at):
         wrong = fault_of(kind, value)
         if wrong is not None:
             raise UsageError(f"{key} is {value!r}{wrong}")

@@ -1,20 +1,21 @@
-"""Paths: of our yaml files, and in settings, where a home folder is written out."""
+"""Paths: of our yaml files, and the settings that are paths: known by name, not by their looks."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 __all__ = [
     "CONTENT",
-    "FOLDERS",
     "config_folder",
-    "expand_paths",
     "home",
+    "last_part",
     "leads_outside",
+    "names_a_path",
+    "with_homes",
     "without_folders",
     "without_machine",
 ]
@@ -36,6 +37,8 @@ CONTENT = (
 """Files and weights: what they hold decides what comes out, not what they are called."""
 FOLDERS = ("runs_dir", "results_dir", "state")
 """Settings that say where things go, or which state a conversation goes on from."""
+CALLED = re.compile(r"(.*[._])?(path|file|folder|dir)")
+"""Whole name of a setting that is a path, of a class of ours or of a plug-in."""
 OUTSIDE = re.compile(r"[/~]|[A-Za-z]:[\\/]|file:|(.*[/\\])?\.\.([/\\]|$)")
 """Beginning of a text that may be a path out of the working folder."""
 
@@ -51,15 +54,38 @@ def home(path: str) -> str:
     return str(Path(path).expanduser()) if path.startswith("~") else path
 
 
-def expand_paths(config: Any) -> None:
-    """Write home folders out in all settings of a config that may be paths."""
-    from omegaconf import OmegaConf, open_dict, read_write
+def names_a_path(key: str) -> bool:
+    """Whether a setting is a file or a folder, by its whole name; any other text is just text."""
+    tops = (*CONTENT, *FOLDERS)
+    return CALLED.fullmatch(key) is not None or any(
+        key == top or key.startswith(f"{top}.") for top in tops
+    )
 
-    with read_write(config), open_dict(config):
-        for name in (*FOLDERS, *CONTENT):
-            value = OmegaConf.select(config, name)
-            if isinstance(value, str) and value.startswith("~"):
-                OmegaConf.update(config, name, home(value))
+
+def with_homes(tree: Any, above: str = "") -> Any:
+    """A tree of settings with home folders written out in all that are paths."""
+    return _of_paths(tree, home, above)
+
+
+def without_folders(tree: Any, above: str = "") -> Any:
+    """A tree of settings whose paths out of the working folder are cut to their last part.
+
+    Args:
+        tree: plain values by the names of settings.
+        above: whole name of the tree, with a point behind it.
+    """
+    return _of_paths(tree, last_part, above)
+
+
+def _of_paths(tree: Any, change: Callable[[str], str], above: str) -> Any:
+    def changed(key: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: changed(f"{key}.{name}", part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [changed(key, part) for part in value]
+        return change(value) if isinstance(value, str) and names_a_path(key) else value
+
+    return {name: changed(f"{above}{name}", value) for name, value in tree.items()}
 
 
 def leads_outside(text: str) -> bool:
@@ -67,19 +93,11 @@ def leads_outside(text: str) -> bool:
     return OUTSIDE.match(text) is not None
 
 
-def without_folders(value: Any) -> Any:
-    """Paths out of the working folder by their last part: they name folders of one machine.
-
-    Args:
-        value: plain; mappings and lists are looked through.
-    """
-    if isinstance(value, Mapping):
-        return {key: without_folders(v) for key, v in value.items()}
-    if isinstance(value, list):
-        return [without_folders(v) for v in value]
-    if not isinstance(value, str) or not leads_outside(value):
-        return value
-    last = re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+def last_part(path: str) -> str:
+    """A path out of the working folder by its last part: it names folders of one machine."""
+    if not leads_outside(path):
+        return path
+    last = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
     return "" if leads_outside(last) else last
 
 

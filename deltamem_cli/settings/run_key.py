@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deltamem_cli.settings.identity import content_hash, leaves, tree_of
+from deltamem_cli.settings.composed import leaves
+from deltamem_cli.settings.identity import content_hash
 from deltamem_cli.settings.paths import CONTENT
 
 __all__ = [
@@ -67,15 +68,15 @@ def run_key(deciding: Mapping[str, Any], *fingerprints: Mapping[str, Any] | str)
     return content_hash([deciding, contents])
 
 
-def planned_key(config: Any, verb: str) -> str:
+def planned_key(tree: Mapping[str, Any], verb: str) -> str:
     """Hash of all that a config says of a run, before any data or weights are looked into."""
-    asked = _below(_settings(config), RESOLVED)
-    return content_hash([deciding_settings(config, verb), asked, contents(config)])
+    asked = _below(dict(leaves(tree)), RESOLVED)
+    return content_hash([deciding_settings(tree, verb), asked, contents(tree)])
 
 
-def deciding_settings(config: Any, verb: str) -> dict[str, Any]:
+def deciding_settings(tree: Mapping[str, Any], verb: str) -> dict[str, Any]:
     """Every setting of a config that decides what comes out, by its whole name."""
-    settings = _settings(config)
+    settings = dict(leaves(tree))
     other = {*_below(settings, (*WHERE, *CONTENT, *RESOLVED, *DESCRIBING, *OF_THE_WEIGHTS[verb]))}
     if verb == "train" and not settings["method.needs_adapter"]:
         other |= {*_below(settings, ("memory",))}
@@ -87,14 +88,10 @@ def deciding_settings(config: Any, verb: str) -> dict[str, Any]:
     }
 
 
-def contents(config: Any) -> dict[str, Any]:
+def contents(tree: Mapping[str, Any]) -> dict[str, Any]:
     """A digest of every file and folder that a config names; of what is not here, the name."""
-    named = _below(_settings(config), CONTENT)
+    named = _below(dict(leaves(tree)), CONTENT)
     return {name: _digest(value) for name, value in named.items() if value is not None}
-
-
-def _settings(config: Any) -> dict[str, Any]:
-    return dict(leaves(tree_of(config)))
 
 
 def _below(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from deltamem_cli.settings.identity import leaves
+from deltamem_cli.settings.composed import leaves
 from deltamem_cli.tracking.trackers import RunFacts, Tracker
 
 if TYPE_CHECKING:

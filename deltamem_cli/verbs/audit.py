@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -14,7 +14,7 @@ from deltamem_cli.runs.headline import announce_evaluation
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.in_progress import choices
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ def audit(
     """Check that nothing leaks between samples: deltamem audit bench=recall."""
     console = make_console(quiet=quiet, as_json=as_json)
 
-    def run(config: Any) -> int:
-        return _audit(EvaluationRequest.of(config, choices()), console, limit or SAMPLES)
+    def run(composed: Composed) -> int:
+        return _audit(EvaluationRequest.of(composed), console, limit or SAMPLES)
 
     raise typer.Exit(run_config("eval", run, overrides or []))
 

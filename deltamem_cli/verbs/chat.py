@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
 from deltamem_cli.errors import OK
@@ -14,7 +12,7 @@ from deltamem_cli.runs.requests import ChatRequest
 from deltamem_cli.screen.chat_prompt import ChatPrompt
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.in_progress import choices
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.verbs.options import Cfg, Json, Overrides, Quiet, make_console
 
 __all__ = ["chat"]
@@ -29,8 +27,8 @@ def chat(
     """Talk with a backbone and its memory: deltamem chat model=tiny writer=msw."""
     console = make_console(quiet=quiet, as_json=as_json)
 
-    def run(config: Any) -> int:
-        return _chat(ChatRequest.of(config, choices()), console)
+    def run(composed: Composed) -> int:
+        return _chat(ChatRequest.of(composed), console)
 
     code = run_config("chat", run, overrides or [], show=cfg)
     raise typer.Exit(OK if code is None else code)

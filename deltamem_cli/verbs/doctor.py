@@ -11,7 +11,6 @@ from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.runs.needs import Findings, examine
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.verbs.options import Json, make_console
 
 __all__ = ["KINDS", "doctor"]
@@ -33,9 +32,7 @@ def doctor(
     console = make_console(as_json=as_json)
     kind, settings = _kind(words or [])
     request = EvaluationRequest if kind == "eval" else TrainingRequest
-    found: Findings = run_config(
-        kind, lambda config: examine(request.of(config, choices())), settings
-    )
+    found: Findings = run_config(kind, lambda composed: examine(request.of(composed)), settings)
     console.json({"kind": kind, "facts": found.facts, "missing": found.missing})
     width = max(map(len, found.facts))
     for name, value in found.facts.items():

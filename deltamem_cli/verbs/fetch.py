@@ -10,8 +10,10 @@ import typer
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.runs.fetching import fetch_one
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import options, run_config
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.instantiate import build
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 __all__ = ["fetch"]
@@ -71,9 +73,10 @@ def _named(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
 def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
     """Where the data comes from; neither the data nor a model is needed."""
 
-    def of(config: Any) -> list[Any]:
-        check_types(config, parts=(group, "seed"))
-        return list(build(config[group]).sources())
+    def of(composed: Composed) -> list[Any]:
+        return list(build(composed.tree[group]).sources())
 
-    found: list[Any] = run_config(PRIMARY[group], of, [f"{group}={name}", *settings])
+    found: list[Any] = run_config(
+        PRIMARY[group], of, [f"{group}={name}", *settings], checked=(group, "seed")
+    )
     return found

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.runs.fitting import one_sentence_without_memory
+from deltamem_cli.runs.requests import PretrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.identity import config_hash, plain, public_words
-from deltamem_cli.settings.instantiate import build, check_types
 from deltamem_cli.verbs.options import Cfg, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
@@ -27,55 +25,58 @@ CARD = "README.md"
 
 def pretrain(overrides: Overrides = None, cfg: Cfg = None, quiet: Quiet = False) -> None:
     """Make the embedded backbone anew (about an hour on two cores)."""
-    console, words = make_console(quiet=quiet), overrides or []
-    run_config("pretrain", lambda config: _pretrain(config, console, words), words, show=cfg)
+    console = make_console(quiet=quiet)
+    run_config(
+        "pretrain",
+        lambda composed: _pretrain(PretrainingRequest.of(composed), console),
+        overrides or [],
+        show=cfg,
+    )
 
 
-def _pretrain(config: Any, console: Console, words: Sequence[str]) -> Path:
+def _pretrain(request: PretrainingRequest, console: Console) -> Path:
     """Train a backbone from scratch on the curriculum and save it as a model folder."""
     from deltamem.pretraining import BackboneLearner, build_tokenizer, new_backbone
     from deltamem.training import Checkpoints, only_run
     from deltamem_cli.training_data.pretraining_world import tokenizer_texts
 
-    check_types(config)
-    tracking = build(config.tracker)
-    sizes, recipe = build(config.backbone), build(config.training)
-    key = config_hash(config)
-    folder = Path(config.runs_dir) / f"pretrain-{key[:8]}"
+    key = request.key
+    folder = request.runs / f"pretrain-{key[:8]}"
     model = folder / "model"
     if (model / CARD).is_file():
         console.note(f"{folder} is complete already")
         console.wrote(model)
         return model
-    tokenizer = build_tokenizer(tokenizer_texts(), window=sizes.window)
-    learner = BackboneLearner(new_backbone(sizes, tokenizer), tokenizer)
-    curriculum = _curriculum(config, recipe, tokenizer)
+    tokenizer = build_tokenizer(tokenizer_texts(), window=request.sizes.window)
+    learner = BackboneLearner(new_backbone(request.sizes, tokenizer), tokenizer)
+    curriculum = _curriculum(request, tokenizer)
     checkpoints = Checkpoints(folder / "checkpoints", key=key)
-    tracking_run = tracking.run(folder, key=key, settings=plain(config), on_note=console.note)
+    tracking_run = request.tracking.run(
+        folder, key=key, settings=request.recorded, on_note=console.note
+    )
     with (
         checkpoints.going_on(),
         only_run(folder),
         one_sentence_without_memory(SMALLER, otherwise="a smaller backbone"),
     ):
         with tracking_run as tracked:
-            _learn(learner, curriculum, recipe, checkpoints, tracked, console)
-        learner.save(model, card=_card(config, learner, words))
+            _learn(learner, curriculum, request.recipe, checkpoints, tracked, console)
+        learner.save(model, card=_card(request, learner))
     console.wrote(model)
     return model
 
 
-def _curriculum(config: Any, recipe: TrainingConfig, tokenizer: Any) -> Curriculum:
+def _curriculum(request: PretrainingRequest, tokenizer: Any) -> Curriculum:
     from deltamem.pretraining import Curriculum
     from deltamem_cli.training_data.pretraining_world import RecallWorld
 
-    assert recipe.steps is not None
     return Curriculum(
         tokenizer,
         RecallWorld(),
-        steps=recipe.steps,
-        copy_steps=config.copy_steps,
-        batch=recipe.batch_size,
-        seed=config.seed,
+        steps=request.steps,
+        copy_steps=request.copy_steps,
+        batch=request.recipe.batch_size,
+        seed=request.seed,
     )
 
 
@@ -107,13 +108,13 @@ def _learn(
         )
 
 
-def _card(config: Any, learner: Any, words: Sequence[str]) -> dict[str, Any]:
+def _card(request: PretrainingRequest, learner: BackboneLearner) -> dict[str, Any]:
     """The card of the model folder: how it was made."""
     return {
-        "command": f"`{' '.join(['deltamem pretrain', *public_words(words)])}`",
+        "command": f"`{request.command}`",
         "parameters": f"{sum(p.numel() for p in learner.parameters()):,}",
         "vocabulary": f"{len(learner.tokenizer):,}",
-        "steps": f"{config.training.steps:,} of {config.training.batch_size} sequences",
-        "seed": config.seed,
-        "settings (hash)": config_hash(config),
+        "steps": f"{request.steps:,} of {request.recipe.batch_size} sequences",
+        "seed": request.seed,
+        "settings (hash)": request.key,
     }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deltamem_cli.errors import UsageError
+from deltamem_cli.runs.requests import ScoringRequest
 from deltamem_cli.screen.console import Console
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.from_record import rebuild
-from deltamem_cli.settings.instantiate import build, check_types
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
     stored = Run.of(StoredRecord(record=record, file=run / RECORD))
     benchmark, results = _benchmark(record, overrides)
     scored = rescore(stored, benchmark)
-    copy = None if results is None else _copy(record, Path(results), console)
+    copy = None if results is None else _copy(record, results, console)
     places = [run / RECORD, *([] if copy is None else [copy])]
     paths = [write_json(place, scored.to_json()) for place in places]
     console.json(scored.to_json())
@@ -99,14 +100,13 @@ def _record(run: Path) -> Record:
     return record
 
 
-def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark, str | None]:
+def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark, Path | None]:
     """The run's benchmark, loaded, and the folder where copies of records lie."""
 
-    def load(config: Any) -> tuple[Benchmark, str | None]:
-        check_types(config, parts=("bench", "results_dir"))
-        benchmark: Benchmark = build(config.bench)
-        benchmark.load()
-        return benchmark, config.results_dir
+    def load(composed: Composed) -> tuple[Benchmark, Path | None]:
+        request = ScoringRequest.of(composed)
+        request.benchmark.load()
+        return request.benchmark, request.results
 
     for override in overrides:
         if not override.startswith(("bench.", "results_dir=")):
@@ -114,7 +114,13 @@ def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark, str
                 f"a run of bench={record.bench} is scored by that benchmark, with settings such as "
                 f"bench.path=FILE; got '{override}'"
             )
-    loaded: tuple[Benchmark, str | None] = rebuild(
-        record, overrides, load, groups=("bench",), parts=("bench",), but=("bench.path",)
+    loaded: tuple[Benchmark, Path | None] = rebuild(
+        record,
+        overrides,
+        load,
+        groups=("bench",),
+        parts=("bench",),
+        but=("bench.path",),
+        checked=("bench", "results_dir"),
     )
     return loaded

@@ -11,7 +11,6 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.prompt_preview import WITHHELD, first_prompt, print_prompt
 from deltamem_cli.screen.training_preview import show_training
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.in_progress import choices
 from deltamem_cli.verbs.options import Json, Overrides, make_console
 
 __all__ = ["show"]
@@ -26,9 +25,7 @@ def show(overrides: Overrides = None, as_json: Json = False) -> None:
     if any(word.startswith(("training=", "training.")) for word in words):
         show_training(words, console=console)
         return
-    run_config(
-        "eval", lambda config: _show(EvaluationRequest.of(config, choices()), console), words
-    )
+    run_config("eval", lambda composed: _show(EvaluationRequest.of(composed), console), words)
 
 
 def _show(request: EvaluationRequest, console: Console) -> None:

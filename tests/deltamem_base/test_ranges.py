@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import Annotated, Any, Literal
 
 import pytest
 from annotated_types import Ge, Interval
 from hypothesis import given
 from hypothesis import strategies as st
-from omegaconf import OmegaConf
-from test_conf import CASES, NEEDED, compose
+from test_conf import CASES, NEEDED
+from test_conf import composed as compose
 
 from deltamem import DeltaMemConfig, InvalidInput
 from deltamem.training import TrainingConfig
 from deltamem.writers import MultiStateWriter
 from deltamem_base.ranges import fault_of, range_of
 from deltamem_cli.errors import UsageError
-from deltamem_cli.settings.identity import leaves
+from deltamem_cli.settings.composed import leaves
 from deltamem_cli.settings.instantiate import check_types, settings_with_types
 
 ANY_NUMBER = ("memory.beta_bias_init", "method.learner.layer")
@@ -29,9 +30,7 @@ WHOLE = [("pretrain", "", ""), ("demo", "", ""), ("chat", "", "")]
 
 def composed(primary: str, group: str, option: str) -> dict[str, Any]:
     words = [f"{group}={option}", *NEEDED.get(option, [])] if group else []
-    found = OmegaConf.to_container(compose(primary, *words), resolve=True)
-    assert isinstance(found, dict)
-    return found
+    return deepcopy(dict(compose(primary, *words).tree))
 
 
 def numbers(value: Any) -> bool:
@@ -51,7 +50,7 @@ def test_every_number_has_a_range(primary: str, group: str, option: str) -> None
 @pytest.mark.parametrize(("primary", "group", "option"), [*CASES, *WHOLE], ids=str)
 def test_no_number_may_be_infinite_or_a_truth_value(primary: str, group: str, option: str) -> None:
     tree = composed(primary, group, option)
-    check_types(OmegaConf.create(tree))
+    check_types(tree)
     for key, value, kind in settings_with_types(tree):
         if isinstance(value, int | float) and not isinstance(value, bool):
             for bad in (math.nan, math.inf, -math.inf, True, "1", [], {}):
@@ -109,7 +108,7 @@ BAD = [
 def test_bad_values_are_one_sentence(primary: str, word: str, sentence: str) -> None:
     words = [word, "experiment=heads"] if primary == "ablate" else [word]
     with pytest.raises(UsageError) as fault:
-        check_types(compose(primary, *words))
+        check_types(compose(primary, *words).tree)
     assert sentence in str(fault.value)
     assert "\n" not in str(fault.value)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deltamem_cli.runs.build import is_trained
-from deltamem_cli.settings.compose import options
+from deltamem_cli.settings.groups import options
 
 PAPER = {
     "context2lora": 5_898_240,

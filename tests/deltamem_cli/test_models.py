@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from deltamem.backbone import tiny_folder
-from deltamem_cli.settings.compose import options, run_config
+from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.groups import options
 
 ANY = ("model=hf", f"model.id={tiny_folder()}")
 FEW = ("method=frozen", "bench=recall", "bench.dialogues=1", "bench.facts=[1]")
@@ -20,7 +21,7 @@ QUANTISED = "the backbone's weights are quantised to 4bit"
 def revision(*words: str) -> str | None:
     seen: list[Any] = []
     run_config("eval", seen.append, list(words))
-    return seen[0].model.revision
+    return seen[0].tree["model"]["revision"]
 
 
 @pytest.mark.parametrize("model", [name for name in options("model") if name not in ("hf", "tiny")])

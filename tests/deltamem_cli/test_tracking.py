@@ -229,7 +229,7 @@ def test_a_tracker_that_fails_later_is_off_from_then_on(
 
 def test_a_tracker_is_a_place_and_no_setting() -> None:
     words = ["tracker=[tensorboard,wandb]", "tracker.memory_every=3", "tracker.wandb.project=x"]
-    bare, with_trackers = compose_each("train", [[], words])
+    bare, with_trackers = (c.tree for c in compose_each("train", [[], words]))
     assert config_hash(bare) == config_hash(with_trackers)
     assert planned_key(bare, "train") == planned_key(with_trackers, "train")
     kept = ["model=tiny", "limited=1", "training.data.path=runs_dir"]

@@ -2,8 +2,11 @@
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.chat import ChatRequest
+from deltamem_cli.runs.requests.demo import DemoRequest
 from deltamem_cli.runs.requests.evaluation import Control, EvaluationRequest
 from deltamem_cli.runs.requests.method import MethodRequest
+from deltamem_cli.runs.requests.pretraining import PretrainingRequest
+from deltamem_cli.runs.requests.scoring import ScoringRequest
 from deltamem_cli.runs.requests.training import TrainingRequest
 from deltamem_cli.runs.requests.weights import WeightsRequest
 
@@ -11,8 +14,11 @@ __all__ = [
     "BackboneRequest",
     "ChatRequest",
     "Control",
+    "DemoRequest",
     "EvaluationRequest",
     "MethodRequest",
+    "PretrainingRequest",
+    "ScoringRequest",
     "TrainingRequest",
     "WeightsRequest",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import UNSEEN, build
 
 __all__ = ["BackboneRequest"]
@@ -16,7 +17,7 @@ class BackboneRequest:
     """A backbone before anything of it is loaded."""
 
     name: str
-    """Option of ``model=``; empty where the config was only composed."""
+    """Option of ``model=``."""
     arguments: Mapping[str, Any]
     """Class or function that loads it, and its arguments."""
     device: str
@@ -29,17 +30,12 @@ class BackboneRequest:
     """Published adapters by option of ``writer=``."""
 
     @classmethod
-    def of(cls, tree: Mapping[str, Any], *, name: str) -> BackboneRequest:
-        """The backbone of a config.
-
-        Args:
-            tree: a whole config with ``model`` and ``runtime``.
-            name: option of ``model=``.
-        """
-        model, runtime = tree["model"], tree["runtime"]
+    def of(cls, composed: Composed) -> BackboneRequest:
+        """The backbone of a config that has ``model`` and ``runtime``."""
+        model, runtime = composed.tree["model"], composed.tree["runtime"]
         arguments = {key: value for key, value in model.items() if key not in UNSEEN["model"]}
         return cls(
-            name=name,
+            name=composed.options["model"],
             arguments=arguments,
             device=str(runtime["device"]),
             dtype=str(runtime["dtype"]),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.weights import WeightsRequest
-from deltamem_cli.settings.identity import tree_of
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.instantiate import build
 
 if TYPE_CHECKING:
     from evaluations.sample import Decoding
@@ -33,22 +32,13 @@ class ChatRequest:
     seed: int
 
     @classmethod
-    def of(cls, config: Any, options: Mapping[str, str]) -> ChatRequest:
-        """Read a composed ``conf/chat.yaml``, once.
-
-        Args:
-            config: composed.
-            options: the chosen option of each group.
-
-        Raises:
-            UsageError: a value of another type than its setting takes.
-        """
-        check_types(config)
-        tree = tree_of(config)
-        backbone = BackboneRequest.of(tree, name=options["model"])
+    def of(cls, composed: Composed) -> ChatRequest:
+        """Read ``conf/chat.yaml``, once."""
+        tree = composed.tree
+        backbone = BackboneRequest.of(composed)
         return cls(
             backbone=backbone,
-            weights=WeightsRequest.of(tree, options=options, backbone=backbone),
+            weights=WeightsRequest.of(composed, backbone=backbone),
             decoding=build(tree["decoding"]),
             context=str(tree["context"]["mode"]),
             system=tree["system"],

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.method import MethodRequest
 from deltamem_cli.runs.requests.weights import WeightsRequest
-from deltamem_cli.settings.identity import control_name, plain, tree_of
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.identity import control_name, recorded
+from deltamem_cli.settings.instantiate import build
 from deltamem_cli.settings.run_key import deciding_settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class EvaluationRequest:
     """A method on a benchmark: everything that the command line and the yaml files say of it."""
 
     options: Mapping[str, str]
-    """The chosen option of each group; empty where the config was only composed."""
+    """The chosen option of each group."""
     backbone: BackboneRequest
     method: MethodRequest
     weights: WeightsRequest
@@ -67,34 +68,25 @@ class EvaluationRequest:
     """The settings that decide an answer, by their whole names."""
 
     @classmethod
-    def of(cls, config: Any, options: Mapping[str, str]) -> EvaluationRequest:
-        """Read a composed ``conf/eval.yaml``, once.
-
-        Args:
-            config: composed.
-            options: the chosen option of each group.
-
-        Raises:
-            UsageError: a value of another type than its setting takes.
-        """
-        check_types(config)
-        tree = tree_of(config)
-        backbone = BackboneRequest.of(tree, name=options.get("model", ""))
+    def of(cls, composed: Composed) -> EvaluationRequest:
+        """Read ``conf/eval.yaml``, once."""
+        tree = composed.tree
+        backbone = BackboneRequest.of(composed)
         results = tree["results_dir"]
         return cls(
-            options=options,
+            options=composed.options,
             backbone=backbone,
-            method=MethodRequest.of(tree, name=options.get("method", "")),
-            weights=WeightsRequest.of(tree, options=options, backbone=backbone),
+            method=MethodRequest.of(composed),
+            weights=WeightsRequest.of(composed, backbone=backbone),
             benchmark=build(tree["bench"]),
             protocol=tree["bench"].get("protocol"),
             context=str(tree["context"]["mode"]),
-            control=Control(name=control_name(config), **tree["control"]),
+            control=Control(name=control_name(tree["control"]), **tree["control"]),
             seed=int(tree["seed"]),
             limit=tree["limit"],
             batch_size=tree["runtime"]["batch_size"],
             runs=Path(tree["runs_dir"]),
             results=None if results is None else Path(results),
-            recorded=plain(config),
-            deciding=deciding_settings(config, "eval"),
+            recorded=recorded(tree),
+            deciding=deciding_settings(tree, "eval"),
         )

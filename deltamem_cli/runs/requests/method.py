@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import UNSEEN
 
 __all__ = ["MethodRequest"]
@@ -16,7 +17,7 @@ class MethodRequest:
     """A method before it is put on a backbone."""
 
     name: str
-    """Option of ``method=``; empty where the config was only composed."""
+    """Option of ``method=``."""
     arguments: Mapping[str, Any]
     """Class and its arguments."""
     needs_adapter: bool
@@ -30,17 +31,12 @@ class MethodRequest:
     """``visible``, ``part`` or ``none``: what of the history it has in view by itself."""
 
     @classmethod
-    def of(cls, tree: Mapping[str, Any], *, name: str) -> MethodRequest:
-        """The method of a config.
-
-        Args:
-            tree: a whole config with ``method``.
-            name: option of ``method=``.
-        """
-        method = tree["method"]
+    def of(cls, composed: Composed) -> MethodRequest:
+        """The method of a config that has one."""
+        method = composed.tree["method"]
         arguments = {key: value for key, value in method.items() if key not in UNSEEN["method"]}
         return cls(
-            name=name,
+            name=composed.options["method"],
             arguments=arguments,
             needs_adapter=bool(method["needs_adapter"]),
             learner=method.get("learner"),

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.method import MethodRequest
-from deltamem_cli.settings.identity import plain, public_words, tree_of
-from deltamem_cli.settings.in_progress import typed_words
-from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.identity import public_words, recorded
+from deltamem_cli.settings.instantiate import build
 from deltamem_cli.settings.run_key import deciding_settings
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class TrainingRequest:
     """Weights for a frozen backbone: everything that was said of how they are learnt."""
 
     options: Mapping[str, str]
-    """The chosen option of each group; empty where the config was only composed."""
+    """The chosen option of each group."""
     backbone: BackboneRequest
     method: MethodRequest
     memory: DeltaMemConfig | None
@@ -49,24 +49,16 @@ class TrainingRequest:
     """The command as typed, without places and folders of this machine."""
 
     @classmethod
-    def of(cls, config: Any, options: Mapping[str, str]) -> TrainingRequest:
-        """Read a composed ``conf/train.yaml``, once.
-
-        Args:
-            config: composed.
-            options: the chosen option of each group.
-
-        Raises:
-            UsageError: a value of another type than its setting takes.
-        """
-        check_types(config)
-        tree = tree_of(config)
-        method = MethodRequest.of(tree, name=options.get("method", ""))
+    def of(cls, composed: Composed) -> TrainingRequest:
+        """Read ``conf/train.yaml``, once."""
+        tree = composed.tree
+        method = MethodRequest.of(composed)
+        own = _of_this_method(tree, method)
         data = dict(tree["training"]["data"])
         generated = bool(data.pop("endless", False))
         return cls(
-            options=options,
-            backbone=BackboneRequest.of(tree, name=options.get("model", "")),
+            options=composed.options,
+            backbone=BackboneRequest.of(composed),
             method=method,
             memory=build(tree["memory"]) if method.needs_adapter else None,
             recipe=build({key: v for key, v in tree["training"].items() if key != "data"}),
@@ -76,9 +68,9 @@ class TrainingRequest:
             batch_size=tree["runtime"]["batch_size"],
             seed=int(tree["seed"]),
             runs=Path(tree["runs_dir"]),
-            recorded=_of_this_method(plain(config), method),
-            deciding=deciding_settings(config, "train"),
-            command=" ".join(["deltamem train", *public_words(typed_words())]),
+            command=" ".join(["deltamem train", *public_words(composed.words)]),
+            recorded=recorded(own),
+            deciding=deciding_settings(tree, "train"),
         )
 
     def load_data(self) -> Any:
@@ -89,7 +81,7 @@ class TrainingRequest:
         return build(self.data, size=size, seed=self.seed).load()
 
 
-def _of_this_method(settings: Mapping[str, Any], method: MethodRequest) -> dict[str, Any]:
+def _of_this_method(tree: Mapping[str, Any], method: MethodRequest) -> dict[str, Any]:
     """Settings without those of other methods, and of evaluations."""
-    own = {key: v for key, v in settings.items() if key not in ("method", "steer", "writer")}
-    return own if method.needs_adapter else own | {"memory": settings["method"].get("learner")}
+    own = {key: v for key, v in tree.items() if key not in ("method", "steer", "writer")}
+    return own if method.needs_adapter else own | {"memory": tree["method"].get("learner")}

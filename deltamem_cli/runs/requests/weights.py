@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
-from deltamem_cli.settings.in_progress import typed_words
+from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import build
 
 __all__ = ["WeightsRequest"]
@@ -36,20 +35,14 @@ class WeightsRequest:
     """Folder that trainings leave their weights in."""
 
     @classmethod
-    def of(
-        cls,
-        tree: Mapping[str, Any],
-        *,
-        options: Mapping[str, str],
-        backbone: BackboneRequest,
-    ) -> WeightsRequest:
+    def of(cls, composed: Composed, *, backbone: BackboneRequest) -> WeightsRequest:
         """The weights of a config; without ``method`` they are an adapter.
 
         Args:
-            tree: a whole config.
-            options: the chosen option of each group.
+            composed: the config.
             backbone: the backbone that they were trained on.
         """
+        tree, options = composed.tree, composed.options
         method = tree.get("method")
         return cls(
             adapter=tree["adapter"],
@@ -57,8 +50,8 @@ class WeightsRequest:
             needs_adapter=method is None or bool(method["needs_adapter"]),
             needs_baseline=method is not None and "learner" in method,
             writer=build(tree["writer"]),
-            writer_name=options.get("writer", ""),
-            writer_was_named=any(word.startswith("writer") for word in typed_words()),
+            writer_name=options["writer"],
+            writer_was_named=any(word.startswith("writer") for word in composed.words),
             backbone=backbone,
             runs=Path(tree["runs_dir"]),
         )

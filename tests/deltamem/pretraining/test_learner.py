@@ -221,8 +221,10 @@ def test_what_ships_is_small_and_made_by_the_recipe(tiny: Any) -> None:
     assert sum(path.stat().st_size for path in files) <= 8_000_000
     assert not [path.name for path in files if path.suffix in (".bin", ".pt", ".pkl", ".py")]
     card = (tiny_folder() / "README.md").read_text(encoding="utf-8")
-    sizes = run_config("pretrain", lambda config: build(config.backbone), [])
-    assert f"| settings (hash) | {run_config('pretrain', config_hash, [])} |" in card
+    trees: list[Any] = []
+    run_config("pretrain", lambda composed: trees.append(composed.tree), [])
+    sizes = build(trees[0]["backbone"])
+    assert f"| settings (hash) | {config_hash(trees[0])} |" in card
     assert f"| parameters | {sum(p.numel() for p in tiny.model.parameters()):,} |" in card
     expected = new_backbone(sizes, tiny.tokenizer).config.to_dict()
     shipped = tiny.model.config.to_dict()

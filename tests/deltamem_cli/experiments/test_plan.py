@@ -11,7 +11,7 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments import Plan
 from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.words import as_overrides
-from deltamem_cli.settings.compose import options
+from deltamem_cli.settings.groups import options
 from evaluations.paper.numbers import Paper
 
 PAPER_TRAINING = "train:training=recall"

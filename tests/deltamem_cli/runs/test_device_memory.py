@@ -45,8 +45,8 @@ QWEN = 4_022_468_096
 
 
 def training(*words: str) -> TrainingRequest:
-    (config,) = compose_each("train", [words])
-    return TrainingRequest.of(config, {})
+    (composed,) = compose_each("train", [words])
+    return TrainingRequest.of(composed)
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="peaks are Linux's to count")
@@ -87,8 +87,8 @@ def test_what_a_training_takes_was_measured(
 @pytest.mark.parametrize(("dtype", "width"), [("float32", 4), ("auto", 4), ("bfloat16", 2)])
 def test_weights_are_those_of_the_dtype(dtype: str, width: int) -> None:
     words = ("model=qwen3-4b", f"runtime.dtype={dtype}", "runtime.device=cpu")
-    (config,) = compose_each("eval", [words])
-    request = EvaluationRequest.of(config, {})
+    (composed,) = compose_each("eval", [words])
+    request = EvaluationRequest.of(composed)
     need = need_of_evaluation(request, request.backbone.empty())
     assert need.total == need.weights == QWEN * width
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError
-from typing import Any
 
 import pytest
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
-from deltamem_cli.settings.compose import compose_each
+from deltamem_cli.settings.compose import compose_each, run_config
 
 
 def evaluation(*words: str) -> EvaluationRequest:
-    (config,) = compose_each("eval", [words])
-    return EvaluationRequest.of(config, {})
+    request: EvaluationRequest = run_config("eval", EvaluationRequest.of, words)
+    return request
 
 
 @pytest.mark.parametrize(
@@ -43,7 +42,7 @@ def test_a_request_is_plain_typed_and_frozen() -> None:
 
 @pytest.mark.parametrize(("method", "has_memory"), [("delta_mem", True), ("context2lora", False)])
 def test_a_training_has_the_memory_of_its_method(method: str, has_memory: bool) -> None:
-    found: Any = compose_each("train", [[f"method={method}"]])[0]
-    request = TrainingRequest.of(found, {})
+    (composed,) = compose_each("train", [[f"method={method}"]])
+    request = TrainingRequest.of(composed)
     assert (request.memory is not None) is has_memory
-    assert request.recipe.steps == found.training.steps
+    assert request.recipe.steps == composed.tree["training"]["steps"]

@@ -14,9 +14,11 @@ import pytest
 import torch
 
 from deltamem_base.faults import InvalidData
-from deltamem_cli.settings.compose import compose_each, options, run_config
+from deltamem_cli.settings.compose import compose_each, run_config
+from deltamem_cli.settings.composed import leaves
 from deltamem_cli.settings.from_record import choices_of, eval_words, rebuild
-from deltamem_cli.settings.identity import leaves, plain
+from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.identity import recorded
 from deltamem_cli.settings.instantiate import TARGET, build, made_by
 from deltamem_cli.settings.paths import config_folder
 from evaluations.records.record import read_record
@@ -146,13 +148,14 @@ def test_only_declared_settings_of_their_types_are_taken(
 )
 def test_a_record_gives_the_settings_of_its_run(words: tuple[str, ...], run: Path) -> None:
     words = tuple(word.replace("''", "\\'") for word in words)
-    (config,) = compose_each("eval", [[*SMALL, *words]])
+    (composed,) = compose_each("eval", [[*SMALL, *words]])
+    config = recorded(composed.tree)
     chosen = dict(word.split("=") for word in (*SMALL, *words) if word.partition("=")[0] in GROUPS)
     record = replace(
-        read_record(run / "record.json"), **{"control": "none", **chosen}, config=plain(config)
+        read_record(run / "record.json"), **{"control": "none", **chosen}, config=config
     )
-    again = rebuild(record, [], plain)
-    assert dict(leaves(again)) == dict(leaves(plain(config)))
+    again = rebuild(record, [], lambda again: recorded(again.tree))
+    assert dict(leaves(again)) == dict(leaves(config))
 
 
 GROUPS = ("bench", "context", "control", "method", "model", "writer")
@@ -197,7 +200,7 @@ def test_the_command_line_names_no_other_class_either(words: tuple[str, ...]) ->
     from deltamem_base.faults import InvalidInput
 
     with pytest.raises(InvalidInput, match="is no class of deltamem_base"):
-        run_config("eval", lambda config: build(config.bench), words)
+        run_config("eval", lambda composed: build(composed.tree["bench"]), words)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltamem_cli.settings.compose import compose_each, run_config
-from deltamem_cli.settings.identity import public_words
+from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.identity import public_words, recorded
 from deltamem_cli.settings.paths import without_machine
 
 SMALL = ("bench.dialogues=1", "bench.facts=[1]", "method=frozen")
@@ -49,13 +52,14 @@ def test_a_home_folder_is_written_out(home: Path, cli: Callable[..., Any]) -> No
 def test_every_setting_that_is_a_path_may_begin_at_home(home: Path) -> None:
     words = ["bench=memory_agent_bench", "model=hf", "model.id='~/m'", "adapter='~/a'"]
     words += ["bench.path='~/b'", "bench.templates='~/t'", "bench.entities='~/e'"]
-    (config,) = compose_each("eval", [words])
-    found: list[Any] = []
+    (composed,) = compose_each("eval", [words])
+    found: list[Composed] = []
     run_config("eval", found.append, words)
-    for seen in (config, found[0]):
-        assert (seen.model.id, seen.adapter) == (f"{home}/m", f"{home}/a")
-        bench = seen.bench
-        assert [bench.path, bench.templates, bench.entities] == [f"{home}/{n}" for n in "bte"]
+    assert found == [replace(composed, words=found[0].words)]
+    tree = composed.tree
+    assert (tree["model"]["id"], tree["adapter"]) == (f"{home}/m", f"{home}/a")
+    bench = tree["bench"]
+    assert [bench[n] for n in ("path", "templates", "entities")] == [f"{home}/{n}" for n in "bte"]
 
 
 def test_a_record_names_no_folder_of_the_machine(
@@ -96,8 +100,23 @@ def test_a_card_names_no_folder_of_the_machine(
 
 
 def test_a_card_says_what_was_typed() -> None:
-    words = ["adapter=/a/b c.pt", "bench.facts=[1,2]", "x='/p/q'", "runs_dir=/r", "y='~/z'"]
-    assert public_words(words[1:]) == ["bench.facts=[1,2]", "x=q", "y=z"]
+    words = ["adapter='/a/b c.pt'", "bench.facts=[1,2]", "bench.path='/p/q'", "runs_dir=/r"]
+    words += ["+method.index_file='~/z'", "+model.template_kwargs.tail='/no_think'"]
+    assert public_words(words) == [
+        *("adapter='b c.pt'", "bench.facts=[1,2]", "bench.path=q", "+method.index_file=z"),
+        "+model.template_kwargs.tail='/no_think'",
+    ]
+
+
+def test_only_what_is_a_path_is_cut() -> None:
+    """Text that looks like one is kept as it is, in records and on the way to a method."""
+    words = ["+model.template_kwargs.tail='/no_think ~/x'", "adapter='/a/b'"]
+    (composed,) = compose_each("eval", [words])
+    for tree, adapter in ((composed.tree, "/a/b"), (recorded(composed.tree), "b")):
+        assert tree["model"]["template_kwargs"] == {"tail": "/no_think ~/x"}
+        assert tree["adapter"] == adapter
+        assert all(map(os.path.isabs, composed.tree["model"]["adapters"].values()))
+    assert recorded(composed.tree)["model"]["adapters"] == {n: n for n in options("writer")}
 
 
 @given(parts=st.lists(st.sampled_from(["a", "b", "..", "."]), min_size=1, max_size=5))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from fnmatch import fnmatch
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import pytest
-from omegaconf import ListConfig, OmegaConf
 
-from deltamem_cli.settings.compose import compose_each, options
-from deltamem_cli.settings.identity import leaves
+from deltamem_cli.settings.compose import compose_each
+from deltamem_cli.settings.composed import leaves
+from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.run_key import deciding_settings, planned_key, run_key
 
 GROUPS = {
@@ -56,19 +59,20 @@ def other(value: Any) -> Any:
         return not value
     if isinstance(value, int | float):
         return value + 1
-    if isinstance(value, ListConfig | list):
+    if isinstance(value, list):
         return [*value, "more"]
     return "x" if value is None else f"{value}x"
 
 
-def keys_of(config: Any, verb: str) -> dict[str, bool]:
+def keys_of(tree: Mapping[str, Any], verb: str) -> dict[str, bool]:
     """By the name of every setting: whether the key stays when it alone changes."""
-    resolved = OmegaConf.create(OmegaConf.to_container(config, resolve=True))
-    whole = run_key(deciding_settings(resolved, verb), "data")
+    whole = run_key(deciding_settings(tree, verb), "data")
     found = {}
-    for name, value in leaves(resolved):
-        changed = resolved.copy()
-        OmegaConf.update(changed, name, other(value))
+    for name, value in leaves(tree):
+        changed = deepcopy(tree)
+        *above, last = name.split(".")
+        node = reduce(getitem, above, changed)
+        node[last] = other(value)
         found[name] = run_key(deciding_settings(changed, verb), "data") == whole
     return found
 
@@ -77,9 +81,10 @@ def keys_of(config: Any, verb: str) -> dict[str, bool]:
 def test_every_setting_is_in_the_key_but_for_a_short_list(
     verb: str, group: str, option: str
 ) -> None:
-    (config,) = compose_each(verb, [[f"{group}={option}", *NEEDED.get(option, [])]])
-    learner = "method.learner" if not config.method.needs_adapter else "memory"
-    for name, same in keys_of(config, verb).items():
+    (composed,) = compose_each(verb, [[f"{group}={option}", *NEEDED.get(option, [])]])
+    tree = composed.tree
+    learner = "method.learner" if not tree["method"]["needs_adapter"] else "memory"
+    for name, same in keys_of(tree, verb).items():
         if verb == "train" and name.startswith(("method.", "memory.")):
             patterns = [] if name.startswith((f"{learner}.", "method.needs_adapter")) else ["*"]
         else:
@@ -92,7 +97,7 @@ def test_a_name_does_not_decide_a_key_and_content_does(tmp_path: Path) -> None:
     for name, text in (("a.json", "one"), ("here/b.json", "one"), ("c.json", "two")):
         (tmp_path / name).write_text(text)
     words = [[f"bench.path={tmp_path / name}"] for name in ("a.json", "here/b.json", "c.json")]
-    configs = compose_each("eval", [["bench=locomo", *w] for w in words])
+    configs = [c.tree for c in compose_each("eval", [["bench=locomo", *w] for w in words])]
     first, moved, changed = (planned_key(config, "eval") for config in configs)
     assert first == moved != changed
     settings = [deciding_settings(config, "eval") for config in configs]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deltamem_cli.settings.compose import options
+from deltamem_cli.settings.groups import options
 
 NEED_MODELS = {"llmlingua2", "memorybank"}
 """Rows that need a compressor and an encoder, which are downloads."""

@@ -27,7 +27,7 @@ import test_locomo
 import test_memory_agent_bench
 from test_ifeval import nltk_data  # noqa: F401
 
-from deltamem_cli.settings.compose import options
+from deltamem_cli.settings.groups import options
 
 FEW = ("bench.dialogues=1", "bench.facts=[1,2]")
 TRAINED = ("training.steps=1", "training.batch_size=2", "training.data.held_out=2")
