@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from baselines.frozen import Frozen, Shown
 from baselines.trained.lora import ATTENTION, Lora
-from baselines.trained.supervised import SupervisedBatch, kept_logits, supervise
+from baselines.trained.supervised import SupervisedBatch, supervise
 from baselines.trained.weights import load_weights, save_weights
 from deltamem.backbone import (
     Backbone,
@@ -32,7 +32,7 @@ from deltamem.backbone import (
     unheard,
 )
 from deltamem.training import Episode, Learner
-from deltamem.training.objective import Objective, answer_objective
+from deltamem.training.objective import Objective, answer_objective, kept_logits
 
 __all__ = ["Context2Lora", "Context2LoraLearner"]
 

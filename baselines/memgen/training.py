@@ -18,12 +18,12 @@ from torch import Tensor, nn
 
 from baselines.memgen.places import Places
 from baselines.memgen.weaver import MemGenWeights, Weaver, pad_vectors, positions_of
-from baselines.trained.supervised import SupervisedBatch, kept_logits, supervise
+from baselines.trained.supervised import SupervisedBatch, supervise
 from baselines.trained.weights import save_weights
 from deltamem.backbone import Backbone, left_pad
 from deltamem.training import Episode, Learner
 from deltamem.training.collate import IGNORED
-from deltamem.training.objective import Objective, answer_objective
+from deltamem.training.objective import Objective, answer_objective, kept_logits
 
 __all__ = ["NAME", "MemGenLearner", "Spliced", "splice"]
 

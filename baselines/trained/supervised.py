@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from torch import Tensor
-
 from deltamem.backbone import Backbone, Messages, fit_messages, left_pad, system_turn
 from deltamem.training import Ask, Episode
 from deltamem.training.collate import IGNORED, TokenBatch, encode_ask
 from deltamem_base.faults import InvalidInput
 
-__all__ = ["Row", "SupervisedBatch", "kept_logits", "supervise"]
+__all__ = ["Row", "SupervisedBatch", "supervise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +126,3 @@ def _turns(messages: Messages, join: str | None) -> Messages:
         {"role": role, "content": join.join(m["content"] for m in group)}
         for role, group in groupby(messages, key=lambda m: m["role"])
     ]
-
-
-def kept_logits(labels: Tensor) -> int:
-    """How many last positions of ``labels`` (A, T) the loss needs logits of."""
-    learnt = (labels != IGNORED).any(0).nonzero()
-    return labels.shape[1] - int(learnt[0]) + 1 if len(learnt) else 1

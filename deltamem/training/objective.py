@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from deltamem.attachment.attach import Attachment
 from deltamem.training.collate import IGNORED, Batch
 
-__all__ = ["Objective", "answer_loss", "answer_objective"]
+__all__ = ["Objective", "answer_loss", "answer_objective", "kept_logits"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,6 +66,7 @@ def answer_loss(attached: Attachment, batch: Batch, *, gate_target: float) -> Ob
         state=state.select(batch.history),
         write=False,
         use_cache=False,
+        logits_to_keep=kept_logits(batch.labels),
     )
     device = output.logits.device
     shared = batch.shared.to(device)
@@ -101,3 +102,12 @@ def answer_objective(
         exact=int(right.all(dim=1).sum()),
         asks=len(labels),
     )
+
+
+def kept_logits(labels: Tensor) -> int:
+    """How many last positions of ``labels`` (A, T) the loss needs logits of.
+
+    A large vocabulary is a large part of a small backbone, and a question is not learnt.
+    """
+    learnt = (labels != IGNORED).any(0).nonzero()
+    return labels.shape[1] - int(learnt[0]) + 1 if len(learnt) else 1

@@ -20,8 +20,9 @@ from deltamem.training import (
     TrainingConfig,
     train,
 )
-from deltamem.training.collate import EncodedEpisode
+from deltamem.training.collate import IGNORED, Batch, EncodedEpisode
 from deltamem.training.histories import TOGETHER, micro_batches
+from deltamem.training.objective import Objective, answer_loss, kept_logits
 from deltamem.writers import SegmentWriter, TokenWriter
 
 SAME = 1e-5
@@ -170,3 +171,46 @@ def test_shards_get_as_many_passes_from_a_batch_that_writes_nothing(tiny: Any, w
     with forwards(tiny) as shapes:
         sums(learner, [EPISODES[:2]])
     assert [rows for rows, _ in shapes] == [2, 2]
+
+
+def full_loss(learner: DeltaMemLearner, batch: Batch) -> Objective:
+    """The same objective from logits at every position."""
+    with learner.attached():
+        attached = learner._attachment
+        assert attached is not None
+        forward = attached.forward
+
+        def everywhere(*args: Any, **kwargs: Any) -> Any:
+            kwargs.pop("logits_to_keep", None)
+            return forward(*args, **kwargs)
+
+        attached.forward = everywhere  # type: ignore[method-assign]
+        return answer_loss(attached, batch, gate_target=learner.gate_target)
+
+
+def test_logits_are_made_where_something_is_learnt_and_the_loss_is_the_same(tiny: Any) -> None:
+    learner = learner_for(tiny, TokenWriter())
+    batch = learner.batch(EPISODES)
+    longest = max(len(answer) for e in EPISODES for _, answer in learner.encode(e).asks)
+    assert kept_logits(batch.labels) == longest + 1 < batch.labels.shape[1]
+    shapes: list[torch.Size] = []
+    head = tiny.model.get_output_embeddings()
+    hook = head.register_forward_hook(lambda module, args, output: shapes.append(output.shape))
+    try:
+        found, gradients = sums(learner, [EPISODES])
+    finally:
+        hook.remove()
+    assert [shape[:2] for shape in shapes] == [(len(EPISODES), longest + 1)]
+    for parameter in learner.parameters():
+        parameter.grad = None
+    whole = full_loss(learner, batch)
+    (whole.cross_entropy + whole.sparsity).backward()
+    assert found == pytest.approx(list(whole.sums), rel=SAME)
+    for got, parameter in zip(gradients, learner.parameters(), strict=True):
+        assert parameter.grad is not None
+        error = float((got - parameter.grad).abs().max())
+        assert error <= SAME * float(parameter.grad.abs().max())
+
+
+def test_nothing_learnt_needs_the_logits_of_one_position() -> None:
+    assert kept_logits(torch.full((2, 5), IGNORED)) == 1
