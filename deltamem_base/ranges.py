@@ -19,7 +19,14 @@ from deltamem_base.faults import InvalidInput
 __all__ = ["check_fields", "fault_of", "field_types", "range_of"]
 
 WORDS: dict[Any, str] = {at.Ge: "at least", at.Gt: "above", at.Le: "at most", at.Lt: "below"}
-OUTSIDE = ("greater_than", "less_than", "too_short", "finite_number", "literal_error")
+OUTSIDE = (
+    "greater_than",
+    "less_than",
+    "too_short",
+    "string_too_short",
+    "finite_number",
+    "literal_error",
+)
 """How the names begin of faults that the range explains; others are of the wrong type."""
 
 
@@ -59,8 +66,11 @@ def fault_of(kind: Any, value: Any) -> str | None:
     options = ConfigDict(arbitrary_types_allowed=True, strict=True, allow_inf_nan=False)
     try:
         TypeAdapter(kind, config=options).validate_json(json.dumps(value, default=_plain))
+        # to pydantic as to Python, true is 1
+        found = [{"type": "literal_error", "msg": ""}] if _is_no_choice(kind, value) else []
     except ValidationError as fault:
-        found = fault.errors()
+        found = [{"type": one["type"], "msg": one["msg"]} for one in fault.errors()]
+    if found:
         said = range_of(kind)
         if said and any(one["type"].startswith(OUTSIDE) for one in found):
             return f"; it must be {said}"
@@ -84,9 +94,22 @@ def range_of(kind: Any) -> str:
     ends = [end for limit in limits for end in _ends(limit)]
     own = " and ".join(f"{WORDS[type(end)]} {_number(end)}" for end in ends)
     least = [limit.min_length for limit in limits if isinstance(limit, at.MinLen | at.Len)]
+    if least and base is str:
+        return "text that is not empty"
     inner = range_of(base)
     held = f"{least[0]} or more {inner or 'values'}" if least else ""
     return held or own
+
+
+def _is_no_choice(kind: Any, value: Any) -> bool:
+    """Whether a truth value was taken for the number among choices that equals it."""
+    choices = [
+        one
+        for part in (kind, *get_args(kind))
+        if get_origin(part) is Literal
+        for one in get_args(part)
+    ]
+    return isinstance(value, bool) and bool(choices) and not any(value is one for one in choices)
 
 
 def _ends(limit: Any) -> Iterator[Any]:

@@ -26,10 +26,11 @@ from torch import Tensor
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.adapter.stored_config import config_keys
 from deltamem.backbone import Backbone
+from deltamem.backbone.generation.finite import first_not_finite
 from deltamem.layers.config import STATE_DTYPES, DeltaMemConfig
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.state import MemoryState
-from deltamem_base.faults import InvalidInput, Unavailable
+from deltamem_base.faults import InvalidInput, NotFinite, Unavailable
 from deltamem_base.json_text import parse_json
 from deltamem_base.typed_json import typed
 from deltamem_base.whole_files import write_bytes
@@ -113,9 +114,16 @@ def save_state(
 
     Raises:
         InvalidInput: a state of another adapter.
+        NotFinite: a state that nothing could go on from.
         CannotWrite: the file cannot be written; what was there before is untouched.
     """
     state.check(like=memory.zeros(state.batch_size))
+    broken = first_not_finite({str(i): s for i, s in sorted(state.layers.items())})
+    if broken is not None:
+        raise NotFinite(
+            f"the memory state of layer {broken} holds numbers that are not finite, and is not "
+            "saved"
+        )
     manifest = replace(
         _expected(memory, backbone),
         date=datetime.now(UTC).isoformat(timespec="seconds"),

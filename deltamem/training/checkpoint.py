@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -89,8 +89,13 @@ class Checkpoints:
         self.tidy()
         return final
 
-    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+    def latest(
+        self, check: Callable[[Checkpoint], None] = lambda found: None
+    ) -> tuple[Checkpoint | None, list[str]]:
         """The newest whole checkpoint, and a sentence for each one that was passed over.
+
+        Args:
+            check: raises a ValueError of tensors that the run cannot take up.
 
         Raises:
             InvalidInput: there are whole ones, and all belong to another configuration.
@@ -101,6 +106,7 @@ class Checkpoints:
         for path in reversed(self._all()):
             try:
                 found = self._read(path)
+                check(found)
             except _OfAnotherRun:
                 foreign = True
                 notes.append(f"{path} belongs to another configuration and was passed over")

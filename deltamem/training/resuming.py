@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ from deltamem.training.learner import Learner
 from deltamem_base.faults import Fault
 
 __all__ = ["Resuming"]
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""Tensors that AdamW keeps for a parameter, in its shape; beside them it counts its steps."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -39,7 +42,7 @@ class Resuming:
             for name, value in self.optimizer.state.get(parameter, {}).items():
                 moments[f"{index}.{name}"] = torch.as_tensor(value)
         learned = {name: w.detach().cpu() for name, w in self.learner.state_dict().items()}
-        broken = first_not_finite({k: w for k, w in learned.items() if w.is_floating_point()})
+        broken = _not_finite(learned)
         if broken is not None:
             raise Fault(
                 f"step {step}: the update left {broken} with values that are not finite, and is "
@@ -57,7 +60,7 @@ class Resuming:
         Raises:
             InvalidInput: the checkpoints belong to another configuration.
         """
-        checkpoint, notes = self.checkpoints.latest()
+        checkpoint, notes = self.checkpoints.latest(self._check)
         for note in notes:
             on_note(note)
         if checkpoint is None:
@@ -72,3 +75,30 @@ class Resuming:
             self.optimizer.state[parameter][name] = value if on_host else value.to(parameter.device)
         on_note(f"resuming after step {checkpoint.step}")
         return checkpoint.step
+
+    def _check(self, found: Checkpoint) -> None:
+        """Refuse a checkpoint of other tensors than this run's, whatever its digests say.
+
+        Raises:
+            ValueError: with the file that they are in.
+        """
+        if _layout(found.learner) != _layout(self.learner.state_dict()):
+            raise ValueError("learner.safetensors holds other tensors than this run trains")
+        shapes = {
+            f"{index}.{name}": parameter.shape if name in MOMENTS else torch.Size()
+            for index, parameter in enumerate(self.parameters)
+            for name in (*MOMENTS, "step")
+        }
+        if any(value.shape != shapes.get(key) for key, value in found.optimizer.items()):
+            raise ValueError("optimizer.safetensors holds other tensors than this run's moments")
+        broken = _not_finite({**found.learner, **found.optimizer})
+        if broken is not None:
+            raise ValueError(f"{broken} is not finite")
+
+
+def _layout(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    return first_not_finite({k: w for k, w in tensors.items() if w.is_floating_point()})

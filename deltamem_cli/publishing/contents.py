@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from deltamem_cli.screen.console import Console
 
 __all__ = ["Contents", "Target", "contents_of"]
 
+BRANCH = re.compile(r"(?!.*(\.\.|//|/\.|\.lock(/|$)))[\w][\w./+-]*(?<![./])", re.ASCII)
+LICENCE = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
+MESSAGE = re.compile(r".*\S.*", re.DOTALL)
 RUNS, RESULTS = "runs", "results"
 
 
@@ -28,6 +32,20 @@ class Target:
     private: bool = False
     message: str | None = None
     licence: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what the hub, git or the front matter of a card would read otherwise.
+
+        Raises:
+            UsageError: with the option, its value and the rule.
+        """
+        for name, value, rule, said in (
+            ("branch", self.branch, BRANCH, "a branch has a name that git takes, such as v1.0"),
+            ("license", self.licence, LICENCE, "a licence is an id of the hub, such as cc-by-4.0"),
+            ("message", self.message, MESSAGE, "a commit has a message that is not empty"),
+        ):
+            if value is not None and not rule.fullmatch(value):
+                raise UsageError(f"--{name} is {value!r}: {said}")
 
     @property
     def address(self) -> str:

@@ -12,6 +12,7 @@ from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
 from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
+from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console, Ticker
 from deltamem_cli.settings.compose import run_config
@@ -45,7 +46,11 @@ def run_evaluation(
 
     Returns:
         The record; of a sweep all records; None where the config is only shown.
+
+    Raises:
+        UsageError: a launcher started several processes.
     """
+    check_alone("eval")
     return run_config(
         "eval",
         lambda composed: evaluate(EvaluationRequest.of(composed), console),

@@ -1,17 +1,36 @@
-"""Requests of the recipe and the launcher to a training process: met, refused or mentioned."""
+"""Requests of the recipe and the launcher to a process: met, refused or mentioned."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
 
-from deltamem_cli.errors import UsageError
+from deltamem_cli.errors import USAGE, UsageError
 from deltamem_cli.screen.console import Console
 
-__all__ = ["fit_out"]
+__all__ = ["check_alone", "fit_out"]
 
 ADAM_BYTES = 8
 """Two moments of float32 for each number that is trained."""
+
+
+def check_alone(verb: str) -> None:
+    """Refuse to be one of several processes of a launcher, of which only training makes use.
+
+    Args:
+        verb: what was asked for.
+
+    Raises:
+        UsageError: in the first process; the others end with its exit code.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return
+    if os.environ.get("RANK", "0") != "0":
+        raise SystemExit(USAGE)
+    raise UsageError(
+        f"`deltamem {verb}` runs in one process, and WORLD_SIZE is {os.environ['WORLD_SIZE']}: "
+        "start it without torchrun or accelerate launch"
+    )
 
 
 def fit_out(

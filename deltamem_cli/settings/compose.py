@@ -115,10 +115,10 @@ def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
     except (HydraException, OmegaConfBaseException) as fault:
         raise _explained(fault, engine, primary, words) from fault
     except ValueError as fault:  # what Hydra says of `GROUP=null`
-        unset = next((word for word in words if word.endswith("=null")), None)
-        if unset is None:
+        unset = [word for word in words if word.endswith("=null") and key_of(word) in groups()]
+        if not unset:
             raise
-        raise UsageError(without_option(unset, options(unset.partition("=")[0]))) from fault
+        raise UsageError(without_option(unset[0], options(key_of(unset[0])))) from fault
 
 
 def _check_choice(word: str) -> None:

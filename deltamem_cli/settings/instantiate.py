@@ -21,14 +21,15 @@ TARGET = "_target_"
 Count = Annotated[int, Ge(1)]
 Amount = Annotated[int, Ge(0)]
 Words = Sequence[str]
+Folder = Annotated[str, MinLen(1)]
 OF_NO_CLASS: dict[str, Any] = {
     "seed": Amount,
     "limit": Count | None,
     "adapter": str | None,
     "state": str | None,
     "system": str | None,
-    "runs_dir": str,
-    "results_dir": str | None,
+    "runs_dir": Folder,
+    "results_dir": Folder | None,
     "copy_steps": Amount,
     "live_writer": str,
     "live_steps": Count,

@@ -132,20 +132,23 @@ def _format(kind: str | None, out: Path | None) -> str:
     """The format that was named, else that of the file's name, else Markdown.
 
     Raises:
-        UsageError: there is no such format, or the file's name tells none.
+        UsageError: there is no such format, or the file's name tells none or another.
     """
+    told = None if out is None else SUFFIXES.get(out.suffix.lower())
     if kind is not None:
         if kind not in FORMATS:
             raise UsageError(f"--format is '{kind}'; choose one of {', '.join(FORMATS)}")
+        if told not in (None, kind):
+            raise UsageError(f"--format is {kind}, and {out} ends as a file of {told} does")
         return kind
     if out is None:
         return next(iter(FORMATS))
-    if out.suffix.lower() not in SUFFIXES:
+    if told is None:
         raise UsageError(
             f"{out} does not say its format: let it end with {', '.join(SUFFIXES)}, or name one "
             f"with --format ({', '.join(FORMATS)})"
         )
-    return SUFFIXES[out.suffix.lower()]
+    return told
 
 
 def _markdown(report: Report) -> str:

@@ -100,6 +100,9 @@ BAD = [
     ("ablate", "seeds=[]", "seeds is []; it must be 1 or more values, each at least 0"),
     ("ablate", "only=[]", "only is []; it must be 1 or more values"),
     ("chat", "decoding.top_p=0", "decoding.top_p is 0; it must be above 0 and at most 1"),
+    ("demo", "table=true", "table is True; it must be 1, or null"),
+    ("eval", "runs_dir=''", "runs_dir is ''; it must be text that is not empty"),
+    ("eval", "results_dir=''", "results_dir is ''; it must be text that is not empty, or null"),
     ("demo", "dialogues=-1", "dialogues is -1; it must be at least 1"),
 ]
 

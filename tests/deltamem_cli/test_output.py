@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shlex
@@ -12,6 +13,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+
+from deltamem_cli.screen.console import Console
 
 SHOW = ("show", "bench.dialogues=1", "bench.facts=[1,2]")
 COMMAND = (sys.executable, "-m", "deltamem_cli")
@@ -100,6 +103,25 @@ def test_a_closed_stream_gives_its_number_to_no_file(tmp_path: Path) -> None:
     assert done.returncode == 128 + signal.SIGPIPE
     (samples,) = tmp_path.glob("runs/*/samples.jsonl")
     assert [json.loads(line)["id"] for line in samples.read_text().splitlines()]
+
+
+def test_a_bar_shows_text_and_obeys_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of histories are text of files: no escape sequence, and no markup of rich."""
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("CI", raising=False)
+    with Console().progress("[bold]a\x1b]0;title\x07") as tick:
+        tick(1, 2, "[/nothing]\x1b[2J")
+    shown = screen.getvalue()
+    assert "[bold]a\\u001b]0;title\\u0007" in shown
+    assert "\x1b]0;" not in shown
+    assert "\x1b[2J" not in shown
 
 
 def test_a_hub_that_is_away_is_known_at_once(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from deltamem.memory import state_file as module
 from deltamem.memory.observation import write_observed
 from deltamem.memory.state_file import Transcript, load_state, read_state, save_state
 from deltamem.writers import MultiStateWriter
-from deltamem_base.faults import InvalidData
+from deltamem_base.faults import InvalidData, NotFinite
 
 CONFIG = config_keys(DeltaMemConfig())
 TALK = ({"role": "user", "content": "Today Ada is in Oslo.\u2028é"},)
@@ -353,3 +353,13 @@ def test_another_process_gets_the_same_logits(tiny: Any, tmp_path: Path) -> None
     found = torch.load(out, weights_only=True)
     assert not torch.equal(output.logits, zero.logits)
     torch.testing.assert_close(found, output.logits, atol=2e-5, rtol=2e-5)
+
+
+def test_a_state_that_is_not_finite_is_not_saved(
+    tmp_path: Path, tiny: Any, memory: DeltaMemory
+) -> None:
+    state = memory.zeros(1)
+    state.layers[max(state.layers)][0, 0, 0, 0] = torch.inf
+    with pytest.raises(NotFinite, match=f"layer {max(state.layers)} holds numbers"):
+        save_state(tmp_path / "one.dmstate", state, memory=memory, backbone=tiny)
+    assert list(tmp_path.iterdir()) == []

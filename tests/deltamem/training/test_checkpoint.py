@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from deltamem.training import Checkpoints
 from deltamem.training.checkpoint import Checkpoint
+from deltamem.training.resuming import Resuming
 from deltamem_base.faults import CannotWrite, InvalidInput, Partial
 
 
@@ -147,3 +149,46 @@ def test_one_that_cannot_be_written_says_where_the_run_goes_on(tmp_path: Path) -
     checkpoints.save(checkpoint(4))
     with pytest.raises(Partial, match="it goes on after step 4"), checkpoints.going_on():
         raise CannotWrite("x cannot be written")
+
+
+def step_3() -> Checkpoint:
+    optimizer = {"0.step": torch.tensor(3.0)}
+    optimizer |= {f"0.{name}": torch.zeros(4, 2) for name in ("exp_avg", "exp_avg_sq")}
+    return Checkpoint(step=3, learner={"weight": torch.zeros(4, 2)}, optimizer=optimizer)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "tensor"),
+    [
+        ("learner", "weight", torch.zeros(2, 4)),
+        ("learner", "weight", torch.zeros(4, 2, dtype=torch.int64)),
+        ("learner", "weight", torch.full((4, 2), torch.nan)),
+        ("learner", "other", torch.zeros(4, 2)),
+        ("optimizer", "0.exp_avg", torch.zeros(3)),
+        ("optimizer", "0.exp_avg", torch.full((4, 2), torch.inf)),
+        ("optimizer", "0.step", torch.zeros(4, 2)),
+        ("optimizer", "0.other", torch.zeros(())),
+        ("optimizer", "7.step", torch.zeros(())),
+        ("optimizer", "step", torch.zeros(())),
+        ("optimizer", "x.y", torch.zeros(())),
+    ],
+)
+def test_right_digests_of_wrong_tensors(
+    part: str, name: str, tensor: torch.Tensor, tmp_path: Path
+) -> None:
+    """Whoever changes the tensors can write their digests too."""
+    checkpoints = Checkpoints(tmp_path, key="k")
+    layer = torch.nn.Linear(2, 4, bias=False)
+    run = Resuming(
+        learner=layer,  # type: ignore[arg-type]
+        optimizer=torch.optim.AdamW(layer.parameters()),
+        parameters=list(layer.parameters()),
+        checkpoints=checkpoints,
+    )
+    good = step_3()
+    checkpoints.save(good)
+    checkpoints.save(replace(good, step=4, **{part: {**getattr(good, part), name: tensor}}))
+    notes: list[str] = []
+    assert run.load(notes.append) == 3
+    assert "step-00000004 is damaged and was passed over" in notes[0]
+    assert torch.equal(layer.weight, torch.zeros(4, 2))

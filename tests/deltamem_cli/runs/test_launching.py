@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,3 +72,20 @@ def test_the_verb_refuses_memgen(cli: Cli) -> None:
     )
     assert done.code == 2
     assert "leave training.activation_checkpointing=false" in done.err
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_only_training_is_shared_among_processes(
+    rank: str, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", rank)
+    done = cli("eval", "model=tiny")
+    assert done.code == 2
+    assert done.err == (
+        "error: `deltamem eval` runs in one process, and WORLD_SIZE is 2: start it without "
+        "torchrun or accelerate launch\n"
+        if rank == "0"
+        else ""
+    )
+    assert list(tmp_path.iterdir()) == []

@@ -242,6 +242,23 @@ def test_what_is_named_wrongly(
     assert "hf_secret" not in done.err
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--branch", name) for name in ("", "a b", "-x", "a..b", "a/", "x.lock", "a\nb", "/a")),
+        *(("--license", name) for name in ("", "mit\ntags: [evil]", "a: b", "[]")),
+        *(("--message", text) for text in ("", " \n")),
+    ],
+)
+def test_what_would_be_read_as_something_else(
+    option: str, value: str, adapter: Path, hub: Hub, cli: Callable[..., Any]
+) -> None:
+    done = cli("push", str(adapter), NAME, option, value)
+    assert done.code == 2
+    assert done.err.startswith(f"error: {option} is {value!r}: ")
+    assert hub.asked == []
+
+
 def test_a_backbone_from_a_folder_is_said(adapter: Path, cli: Callable[..., Any]) -> None:
     spoil_backbone(adapter, backbone={"name": "mine", "revision": None, "fingerprint": "0"})
     done = cli("push", str(adapter), NAME, "--dry-run")

@@ -74,3 +74,8 @@ def test_what_cannot_be_reported(cli: Callable[..., Any], in_folder: Path) -> No
     done = cli("report", "--out", "report.doc")
     assert done.code == 2
     assert "does not say its format" in done.err
+    done = cli("report", "--format", "csv", "--out", "page.html")
+    assert (done.code, done.err) == (
+        2,
+        "error: --format is csv, and page.html ends as a file of html does\n",
+    )
