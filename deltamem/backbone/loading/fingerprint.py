@@ -21,8 +21,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from deltamem.backbone.loading.kept_digests import kept_digest
 from deltamem_base.faults import InvalidInput
+from deltamem_base.kept_digests import kept_digest
 
 __all__ = ["files_fingerprint", "fingerprint"]
 

@@ -6,19 +6,16 @@ tokenizer with its chat template.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from deltamem.backbone.loading.hub import from_cache_or_hub
-from deltamem.backbone.loading.kept_digests import kept_digest
 from deltamem_base.assets.asset import asset_folder
 from deltamem_base.assets.catalogue import asset_of_hub_file
-from deltamem_base.digests import sha256_of
 from deltamem_base.faults import InvalidInput, Unavailable, first_line
 from deltamem_base.hub import accept_terms, hub_faults, is_gated, not_fetched
 
-__all__ = ["check_gguf", "gguf_digest", "gguf_path", "text_field"]
+__all__ = ["check_gguf", "gguf_path", "text_field"]
 
 MAGIC = b"GGUF"
 SCALED = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight")
@@ -35,7 +32,7 @@ def gguf_path(id: str, file: str, *, revision: str | None) -> Path:
 
     Raises:
         Unavailable: it is neither here nor can it be fetched; names the next step.
-        InvalidInput: a folder without it, or a fetched file that is not the released one.
+        InvalidInput: a folder without it.
     """
     if Path(id).is_dir():
         path = Path(id) / file
@@ -47,14 +44,7 @@ def gguf_path(id: str, file: str, *, revision: str | None) -> Path:
     asset = asset_of_hub_file(id, file, revision=revision)
     if asset is None:
         return _from_hub(id, file, revision)
-    path = asset_folder(asset) / file
-    released = next(held.sha256 for held in asset.files if held.path == file)
-    if gguf_digest(path) != released:
-        raise InvalidInput(
-            f"{path} is not the released file (its sha256 is not {released[:12]}…): run "
-            f"`{asset.command}` again"
-        )
-    return path
+    return asset_folder(asset) / file
 
 
 def _from_hub(id: str, file: str, revision: str | None) -> Path:
@@ -71,16 +61,6 @@ def _from_hub(id: str, file: str, revision: str | None) -> Path:
         return not_fetched(f"{file} of {id}", why, remedy=f"{remedy} with model.id=FOLDER")
 
     return Path(from_cache_or_hub(load, id, explain=explain, faults=hub_faults()))
-
-
-def gguf_digest(path: Path) -> str:
-    """sha256 of the file; read once, then kept until it changes."""
-    return kept_digest([path], "digests", _digest)
-
-
-def _digest(files: Sequence[Path]) -> str:
-    (path,) = files
-    return sha256_of(path)
 
 
 def check_gguf(path: Path) -> Any:

@@ -21,15 +21,16 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
+from deltamem_base.assets.catalogue import PUNKT
 from deltamem_base.faults import InvalidData, Unavailable
 from evaluations.data.datafile import cache_folder
 
 __all__ = ["Checkers", "Verdicts", "load_checkers"]
 
 PACKAGES = ("lm_eval", "langdetect", "immutabledict", "nltk")
-PUNKT = "tokenizers/punkt_tab"
+SPLITTER = "tokenizers/punkt_tab"
 """Data that lm-eval looks for, and would download; a zip file is not enough for it."""
-ENGLISH = f"{PUNKT}/english/"
+ENGLISH = f"{SPLITTER}/english/"
 PUNKT_FILES = ("abbrev_types.txt", "collocations.tab", "ortho_context.tab", "sent_starters.txt")
 PROBE = "One sentence. And another one."
 SEED = 0
@@ -194,16 +195,16 @@ def load_checkers() -> Checkers:
 
 
 def _punkt_digest() -> str:
-    """Hash of the sentence splitter's files, which also are looked for in our data folder."""
+    """Hash of the sentence splitter's files, which also are looked for where ours are."""
     import nltk
 
     named = os.environ.get("NLTK_DATA", "").split(os.pathsep)
-    for folder in (*filter(None, named), str(cache_folder() / "nltk_data")):
+    for folder in (*filter(None, named), str(cache_folder() / "nltk_data"), str(PUNKT.place)):
         if folder not in nltk.data.path:
             nltk.data.path.append(folder)
     digest = hashlib.sha256()
     try:
-        nltk.data.find(PUNKT)
+        nltk.data.find(SPLITTER)
         folder = nltk.data.find(ENGLISH)
         for name in PUNKT_FILES:
             with folder.join(name).open() as file:
@@ -215,9 +216,8 @@ def _punkt_digest() -> str:
 
 def _no_punkt(what: str) -> str:
     return (
-        f"IFEval counts sentences with nltk's punkt_tab, which {what}: run `python -m "
-        "nltk.downloader punkt_tab` where there is a network, and set NLTK_DATA to a folder that "
-        f"holds {ENGLISH}, unpacked"
+        f"IFEval counts sentences with nltk's punkt_tab, which {what}: run `{PUNKT.command}`, or "
+        f"set NLTK_DATA to a folder that holds {ENGLISH}, unpacked"
     )
 
 

@@ -25,6 +25,8 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge
 
+from deltamem_base.assets.asset import Asset
+from deltamem_base.assets.catalogue import PUNKT
 from evaluations.benchmark import Benchmark, Data, Entry, Scored, check_new_tokens, digest_of
 from evaluations.benchmarks.ifeval.checkers import load_checkers
 from evaluations.data.datafile import check_protocol
@@ -92,9 +94,9 @@ class IFEval(Benchmark[IfevalSample]):
             licence="Apache-2.0",
         )
 
-    def sources(self) -> Sequence[HubSource]:
-        """The hub's data set."""
-        return (self.source,)
+    def sources(self) -> Sequence[HubSource | Asset]:
+        """The hub's data set, and the data of nltk's sentence splitter."""
+        return (self.source, PUNKT)
 
     def read(self) -> tuple[Data, list[Entry[IfevalSample]]]:
         """Load the checkers, then the prompts, and make sure that each can be checked.

