@@ -10,6 +10,7 @@ from deltamem.training.episodes import (
     Episode,
     Episodes,
     episodes_sha,
+    joined_by_history,
     parse_episode,
 )
 from deltamem.training.learner import Learner
@@ -35,6 +36,7 @@ __all__ = [
     "StepReport",
     "TrainingConfig",
     "episodes_sha",
+    "joined_by_history",
     "only_run",
     "parse_episode",
     "shard",

@@ -7,19 +7,34 @@ An episode as JSON:
 The last message is the assistant's answer and the target; the last user message before it is
 visible; everything before that is written. ``write`` overrides how many leading messages are
 written. A leading system message is written and visible, as in the published recipe.
+
+Several questions about one history, which is then written once for all of them:
+
+    {"messages": [{"role": "user", "content": "..."}, ...],
+     "questions": [{"question": "...", "answer": "..."}, ...]}
+
+All messages are written, and each question is asked by itself.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 from deltamem.backbone import Messages
 
-__all__ = ["Ask", "Episode", "Episodes", "episodes_sha", "parse_episode"]
+__all__ = [
+    "Ask",
+    "Episode",
+    "Episodes",
+    "episodes_sha",
+    "joined_by_history",
+    "parse_episode",
+    "written_part",
+]
 
 ROLES = ("system", "user", "assistant")
 
@@ -76,6 +91,35 @@ def episodes_sha(episodes: Iterable[Episode]) -> str:
     return digest.hexdigest()
 
 
+def written_part(episode: Episode) -> Hashable:
+    """Key of the written part: equal for episodes that leave the same state."""
+    return tuple((m["role"], m["content"]) for m in episode.written), episode.join
+
+
+def joined_by_history(episodes: Sequence[Episode], most: int) -> list[Episode]:
+    """Episodes in which the questions about one history stand together, wherever they stood.
+
+    Each takes the place and the id of the first of its episodes. What has nothing written stays as
+    it is: there is nothing to share.
+
+    Args:
+        episodes: with any number of questions each.
+        most: questions that episodes are joined up to; 1 leaves all as they are.
+    """
+    joined: list[Episode] = []
+    places: dict[Hashable, int] = {}
+    for episode in episodes:
+        history = written_part(episode)
+        place = places.get(history) if episode.written else None
+        if place is not None and len(joined[place].asks) + len(episode.asks) <= most:
+            whole = joined[place]
+            joined[place] = replace(whole, asks=(*whole.asks, *episode.asks))
+        else:
+            places[history] = len(joined)
+            joined.append(episode)
+    return joined
+
+
 def parse_episode(row: Any, *, default_id: str) -> Episode:
     """An episode of one line's content.
 
@@ -85,6 +129,12 @@ def parse_episode(row: Any, *, default_id: str) -> Episode:
     if not isinstance(row, dict) or not isinstance(row.get("messages"), list):
         raise ValueError("an episode is an object with a list of messages")
     messages = [_message(m, position) for position, m in enumerate(row["messages"])]
+    system = [m for m in messages[:1] if m["role"] == "system"]
+    if "questions" in row:
+        if "write" in row:
+            raise ValueError("write has no place beside questions, which leave nothing unwritten")
+        asks = _asks(row["questions"], system)
+        return Episode(id=str(row.get("id", default_id)), written=messages, asks=asks)
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
         raise ValueError("the last message must be the assistant's answer, after a user's message")
     visible_from = len(messages) - 2
@@ -93,13 +143,28 @@ def parse_episode(row: Any, *, default_id: str) -> Episode:
         raise ValueError(f"write is {write!r}; it must be a number from 0 to {visible_from}")
     if messages[visible_from]["role"] != "user":
         raise ValueError("the message before the answer must be the user's")
-    system = [m for m in messages[:1] if m["role"] == "system"]
     visible = messages[write:-1] if write == 0 else [*system, *messages[write:-1]]
     return Episode(
         id=str(row.get("id", default_id)),
         written=messages[:write],
         asks=(Ask(visible=visible, answer=messages[-1]["content"]),),
     )
+
+
+def _asks(questions: Any, system: Sequence[dict[str, str]]) -> tuple[Ask, ...]:
+    """The questions of a row, each asked by itself after the instructions."""
+    if not isinstance(questions, list) or not questions:
+        raise ValueError("questions is no list of objects with a question and an answer")
+    asks = []
+    for number, entry in enumerate(questions, 1):
+        if not isinstance(entry, dict) or not {"question", "answer"} <= set(entry):
+            raise ValueError(f"question {number} lacks a question or an answer")
+        texts = entry["question"], entry["answer"]
+        if not all(isinstance(text, str) and text.strip() for text in texts):
+            raise ValueError(f"question {number} has no text, or its answer has none")
+        visible = [*system, {"role": "user", "content": texts[0]}]
+        asks.append(Ask(visible=visible, answer=texts[1]))
+    return tuple(asks)
 
 
 def _message(message: Any, position: int) -> dict[str, str]:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 from deltamem.training.collate import EncodedEpisode
-from deltamem.training.episodes import Episode
+from deltamem.training.episodes import Episode, written_part
 
 __all__ = ["micro_batches"]
 
 TOGETHER = 16
-"""Episodes of one history in a micro-batch at most: with the paper's lengths their questions take
-as much memory as their history."""
+"""Questions about one history in a micro-batch at most, unless an episode has more of its own: with
+the paper's lengths they take as much memory as their history."""
 
 Item = TypeVar("Item", bound=Episode | EncodedEpisode)
 
@@ -21,19 +20,20 @@ Item = TypeVar("Item", bound=Episode | EncodedEpisode)
 def micro_batches(episodes: Sequence[Item], size: int) -> list[list[Item]]:
     """Cut the episodes of a step into micro-batches of ``size`` histories.
 
-    Episodes of one history (up to :data:`TOGETHER`) lie in one micro-batch, where ``collate``
-    writes it once. Histories of similar length lie together, the longest first, so that what does
-    not fit in memory fails at once. Where one micro-batch holds all of them, the order is kept.
+    Episodes of one history, up to :data:`TOGETHER` questions, lie in one micro-batch, where
+    ``collate`` writes it once. Histories of similar length lie together, the longest first, so that
+    what does not fit in memory fails at once. Where one micro-batch holds all of them, the order is
+    kept.
     """
-    seen: Counter[Hashable] = Counter()
-    groups: dict[Hashable, list[Item]] = {}
+    ordered: list[list[Item]] = []
+    open_groups: dict[Hashable, list[Item]] = {}
     for episode in episodes:
-        history = _history(episode)
         # nothing written is nothing to share
-        part = seen[history] // (TOGETHER if _length(episode) else 1)
-        groups.setdefault((history, part), []).append(episode)
-        seen[history] += 1
-    ordered = list(groups.values())
+        group = open_groups.get(_history(episode)) if _length(episode) else None
+        if group is None or sum(len(e.asks) for e in (*group, episode)) > TOGETHER:
+            open_groups[_history(episode)] = group = []
+            ordered.append(group)
+        group.append(episode)
     if len(ordered) > size:
         ordered.sort(key=lambda group: _length(group[0]), reverse=True)
     return [
@@ -46,7 +46,7 @@ def _history(episode: Episode | EncodedEpisode) -> Hashable:
     """Key of the written part: equal for episodes that leave the same state."""
     if isinstance(episode, EncodedEpisode):
         return episode.history
-    return tuple((m["role"], m["content"]) for m in episode.written), episode.join
+    return written_part(episode)
 
 
 def _length(episode: Episode | EncodedEpisode) -> int:

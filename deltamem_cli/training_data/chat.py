@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge
 
-from deltamem.training import Episode, episodes_sha, parse_episode
+from deltamem.training import Episode, episodes_sha, joined_by_history, parse_episode
 from deltamem_base.faults import InvalidData, InvalidInput
 from deltamem_cli.errors import UsageError
 from deltamem_cli.training_data.training_data import TrainingData, split_off
@@ -44,6 +44,9 @@ class ChatData:
     split: str
     messages_column: str | None
     """None takes ``messages``, ``conversations`` or ``conversation``, whichever is there."""
+    together: Annotated[int, Ge(1)]
+    """Questions about one history that make one episode at most; 1, as in the paper's recipe, has
+    each be an episode."""
     max_chars: Annotated[int, Ge(1)]
     """Characters of visible messages and answer together; longer ones are rejected."""
     held_out: Annotated[int, Ge(0)]
@@ -76,6 +79,7 @@ class ChatData:
         episodes, rejected, unanswered = self._episodes(rows, name)
         if not episodes:
             raise InvalidInput(f"{name}: none of {len(rows)} rows can be used ({_said(rejected)})")
+        episodes = joined_by_history(episodes, self.together)
         split = split_off(episodes, self.held_out, name=name)
         facts = {
             "data": f"{self.id}, {self.split}" if self.path is None else Path(self.path).name,

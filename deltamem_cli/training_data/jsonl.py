@@ -8,7 +8,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from deltamem.training import Episode, episodes_sha, parse_episode
+from deltamem.training import Episode, episodes_sha, joined_by_history, parse_episode
 from deltamem_base.faults import InvalidInput, Unavailable
 from deltamem_base.json_text import read_json_rows
 from deltamem_cli.training_data.training_data import TrainingData, split_off
@@ -21,6 +21,8 @@ class JsonlData:
     """Chat episodes; the last ``held_out`` are only evaluated on."""
 
     path: str
+    together: Annotated[int, Ge(1)]
+    """Questions about one history that make one episode at most; 1 keeps lines apart."""
     held_out: Annotated[int, Ge(0)]
 
     def load(self) -> TrainingData:
@@ -32,12 +34,17 @@ class JsonlData:
             InvalidInput: a bad episode, or too few of them.
         """
         path = Path(self.path).expanduser()
-        episodes = read_episodes(path)
+        episodes = joined_by_history(read_episodes(path), self.together)
         split = split_off(episodes, self.held_out, name=self.path)
         return TrainingData(
             episodes=episodes[:split],
             held_out=episodes[split:],
-            source={"data": path.name, "sha256": episodes_sha(episodes), "episodes": split},
+            source={
+                "data": path.name,
+                "sha256": episodes_sha(episodes),
+                "episodes": split,
+                "questions": sum(len(episode.asks) for episode in episodes[:split]),
+            },
         )
 
 

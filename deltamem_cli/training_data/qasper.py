@@ -24,7 +24,7 @@ from typing import Annotated
 
 from annotated_types import Ge
 
-from deltamem.training import Ask, Episode, episodes_sha
+from deltamem.training import Ask, Episode, episodes_sha, joined_by_history
 from deltamem_base.faults import InvalidData, InvalidInput, check_choice
 from deltamem_cli.training_data.qasper_rows import Answer, Paper, Question
 from deltamem_cli.training_data.training_data import TrainingData
@@ -57,6 +57,9 @@ class QasperData:
     split: str
     size: Annotated[int, Ge(1)] | None
     """Episodes, the shortest ones; None takes all."""
+    together: Annotated[int, Ge(1)]
+    """Questions about one history that make one episode at most; 1, as in the paper's recipe, has
+    each be an episode."""
     max_chars: Annotated[int, Ge(1)]
     """Characters of question and answer together; longer ones would not fit and are rejected."""
     seed: Annotated[int, Ge(0)]
@@ -91,7 +94,7 @@ class QasperData:
             raise InvalidData(f"{self.path or source.id} has no row of the split '{self.split}'")
         rejected: Counter[str] = Counter()
         found = list(self._accepted(papers, rejected))
-        episodes = self._ordered(found, rejected)
+        episodes = joined_by_history(self._ordered(found, rejected), self.together)
         facts = {
             "data": f"{source.id}, {self.split}",
             "revision": data.revision,

@@ -18,6 +18,7 @@ from deltamem.training import (
     DeltaMemLearner,
     Episode,
     TrainingConfig,
+    joined_by_history,
     train,
 )
 from deltamem.training.collate import IGNORED, Batch, EncodedEpisode
@@ -141,6 +142,8 @@ def test_texts_are_ordered_as_tokens_are() -> None:
 def test_no_micro_batch_grows_without_end() -> None:
     shared = [replace(STEP[0], id=str(i)) for i in range(2 * TOGETHER + 1)]
     assert [len(part) for part in micro_batches(shared, 1)] == [TOGETHER, TOGETHER, 1]
+    several = [replace(one, asks=[([1], [2])] * 6) for one in shared[:5]]
+    assert [len(part) for part in micro_batches(several, 1)] == [2, 2, 1]
     empty = [encoded(str(i), 0, 0) for i in range(3)]
     assert [len(part) for part in micro_batches(empty, 1)] == [1, 1, 1]
 
@@ -214,3 +217,15 @@ def test_logits_are_made_where_something_is_learnt_and_the_loss_is_the_same(tiny
 
 def test_nothing_learnt_needs_the_logits_of_one_position() -> None:
     assert kept_logits(torch.full((2, 5), IGNORED)) == 1
+
+
+def test_joined_episodes_have_the_loss_of_those_that_lie_apart(tiny: Any) -> None:
+    learner = learner_for(tiny, TokenWriter())
+    joined = joined_by_history(EPISODES, 16)
+    assert [(e.id, len(e.asks)) for e in joined] == [("a1", 2), ("b1", 2), ("none", 1), ("c1", 1)]
+    apart, _ = sums(learner, [EPISODES])
+    found, _ = sums(learner, [joined])
+    # the term of the gates counts episodes, and there are fewer
+    assert [found[0], *found[2:]] == pytest.approx([apart[0], *apart[2:]], rel=SAME)
+    assert 0 < found[1] < apart[1]
+    assert joined_by_history(EPISODES, 1) == EPISODES

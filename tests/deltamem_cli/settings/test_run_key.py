@@ -169,3 +169,12 @@ def test_a_local_model_is_itself_wherever_it_lies(cli: Callable[..., Any]) -> No
     records = [evaluated(cli, *ours, f"model.id={name}") for name in names]
     assert records[0]["cell"] == records[1]["cell"]
     assert str(Path.cwd()) not in json.dumps({**records[1], "path": ""})
+
+
+@pytest.mark.parametrize("recipe", ["qasper_8192", "chat"])
+def test_questions_that_are_not_joined_leave_the_key_of_earlier_runs(recipe: str) -> None:
+    (config,) = compose_each("train", [f"training={recipe}"])
+    assert config.training.data.together == 1
+    assert "training.data.together" not in deciding_settings(config, "train")
+    (joined,) = compose_each("train", [f"training={recipe}", "training.data.together=16"])
+    assert deciding_settings(joined, "train")["training.data.together"] == 16

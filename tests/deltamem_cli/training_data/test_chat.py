@@ -38,6 +38,7 @@ def source(path: Any, **changes: Any) -> ChatData:
         "revision": None,
         "split": "train",
         "messages_column": None,
+        "together": 1,
         "max_chars": 1000,
         "held_out": 0,
     }

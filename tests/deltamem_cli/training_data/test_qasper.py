@@ -55,7 +55,14 @@ def jsonl_folder(folder: Path) -> Path:
 
 
 def source(path: Path | None, **changes: Any) -> QasperData:
-    settings = {"revision": None, "split": "train", "size": None, "max_chars": 1000, "seed": 42}
+    settings = {
+        "revision": None,
+        "split": "train",
+        "size": None,
+        "together": 1,
+        "max_chars": 1000,
+        "seed": 42,
+    }
     return QasperData(path=str(path) if path else None, **{**settings, **changes})
 
 
@@ -276,3 +283,13 @@ def test_train_on_it(cli: Callable[..., Any]) -> None:
     card = (Path(summary["path"]) / "README.md").read_text()
     assert f"| sha256 | {source(path).load().source['sha256']} |" in card
     assert "| rejected | 1 empty answer, 1 empty question, " in card
+
+
+def test_a_paper_is_one_episode_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = official_file(tmp_path)
+    apart, joined = source(path).load(), source(path, together=16).load()
+    asks = [(str(e.written), a) for e in apart.episodes for a in e.asks]
+    assert all(len(e.asks) == 1 for e in apart.episodes)
+    assert len(asks) > len(joined.episodes) == len({written for written, _ in asks})
+    found = [(str(e.written), a) for e in joined.episodes for a in e.asks]
+    assert sorted(found, key=str) == sorted(asks, key=str)
