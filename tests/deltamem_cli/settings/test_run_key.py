@@ -173,8 +173,8 @@ def test_a_local_model_is_itself_wherever_it_lies(cli: Callable[..., Any]) -> No
 
 @pytest.mark.parametrize("recipe", ["qasper_8192", "chat"])
 def test_questions_that_are_not_joined_leave_the_key_of_earlier_runs(recipe: str) -> None:
-    (config,) = compose_each("train", [f"training={recipe}"])
-    assert config.training.data.together == 1
-    assert "training.data.together" not in deciding_settings(config, "train")
-    (joined,) = compose_each("train", [f"training={recipe}", "training.data.together=16"])
-    assert deciding_settings(joined, "train")["training.data.together"] == 16
+    words = [f"training={recipe}"]
+    apart, joined = compose_each("train", [words, [*words, "training.data.together=16"]])
+    assert apart.tree["training"]["data"]["together"] == 1
+    assert "training.data.together" not in deciding_settings(apart.tree, "train")
+    assert deciding_settings(joined.tree, "train")["training.data.together"] == 16
