@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,26 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         # a server of this process may be slow to answer; only one that is gone is unreachable
         monkeypatch.setattr("deltamem_base.hub.SECONDS", None)
         yield hub
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a verb ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], in_folder: Any) -> Callable[..., Done]:
+    """``cli("eval", "bench=recall")`` in a fresh folder."""
+    from deltamem_cli.app import app
+    from deltamem_cli.exits import exit_with
+
+    def call(*words: str) -> Done:
+        code = exit_with(lambda: app(list(words)))
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return call

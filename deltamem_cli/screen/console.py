@@ -15,12 +15,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from deltamem_base.excerpts import without_middle
 from deltamem_base.printable import printable
 
 __all__ = ["Console", "Ticker"]
 
 PLAIN_SECONDS = 15.0
 """Between two lines of progress where there is no terminal."""
+LONGEST = 2000
+"""Characters of an error's sentence."""
 
 
 class Ticker(Protocol):
@@ -103,8 +106,9 @@ class Console:
             sys.stderr.flush()
 
     def error(self, text: str) -> None:
-        """Why the verb ends here."""
-        sys.stderr.write(printable(f"error: {text}\n"))
+        """Why the verb ends here: one line, whatever of a file or a library stands in it."""
+        line = without_middle(" ".join(text.split("\n")), longest=LONGEST)
+        sys.stderr.write(f"error: {printable(line)}\n")
         sys.stderr.flush()
 
     def wrote(self, *paths: Any) -> None:

@@ -11,13 +11,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from deltamem_base.faults import InvalidData, InvalidInput
+from deltamem_base.faults import InvalidData, InvalidInput, first_line
+from deltamem_base.json_text import read_text
 
 __all__ = ["AVERAGE", "CONFIDENCES", "Column", "Paper", "Published", "Row", "Table"]
 
 CONFIDENCES = ("agreed", "single", "disputed")
 AVERAGE = "average"
 """The column whose cells are means of others."""
+UNFIT = (KeyError, TypeError, AttributeError, ValueError, RecursionError, OverflowError)
+"""Faults of YAML whose content is not of the file's shape."""
 Place = tuple[str, str, str]
 """Table, row, column."""
 
@@ -155,10 +158,12 @@ class Paper:
         import yaml
 
         try:
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-            return _paper(tree)
-        except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as fault:
-            raise InvalidData(f"{path} does not hold published numbers: {fault!r}") from fault
+            return _paper(yaml.safe_load(read_text(path)))
+        except InvalidData:  # of its text
+            raise
+        except (*UNFIT, yaml.YAMLError) as fault:
+            said = first_line(fault)
+            raise InvalidData(f"{path} does not hold published numbers: {said}") from fault
 
 
 def _paper(tree: Mapping[str, Any]) -> Paper:
