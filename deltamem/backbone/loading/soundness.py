@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deltamem.backbone.loading.weight_files import refuse_pointers
-from deltamem_base.faults import InvalidInput
+from deltamem_base.faults import InvalidInput, first_line
 
 __all__ = [
     "check_config",
@@ -96,7 +96,14 @@ def check_tokenizer(id: str, tokenizer: Any) -> None:
             f"{id} has no fast tokenizer (tokenizer.json): save one there with "
             "save_pretrained of its AutoTokenizer"
         )
-    if not tokenizer(PROBE, add_special_tokens=False).input_ids:
+    try:
+        tokens = tokenizer(PROBE, add_special_tokens=False).input_ids
+    except Exception as fault:  # its settings are text of anybody's, and it checks none of them
+        raise InvalidInput(
+            f"the tokenizer of {id} makes no tokens of a text ({first_line(fault)}): put its own "
+            "tokenizer.json and tokenizer_config.json there"
+        ) from fault
+    if not tokens:
         raise InvalidInput(
             f"{id} has no tokenizer that makes tokens of a text: put its tokenizer.json and "
             "tokenizer_config.json there"
