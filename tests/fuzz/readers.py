@@ -78,16 +78,16 @@ def _paper(folder: Path) -> Any:
 
 
 def _adapter(folder: Path) -> Any:
-    from deltamem import load_tiny
-    from deltamem.adapter.files import load_adapter, stored_origin, stored_sha
+    from deltamem import load_adapter, load_tiny
+    from deltamem.adapter.files import stored_origin
+    from deltamem.adapter.weights import stored_sha
 
     made = load_adapter(folder, load_tiny())
     return made.sha, stored_origin(folder), stored_sha(folder), made.config
 
 
 def _pickled(folder: Path) -> None:
-    from deltamem import load_adapter, load_tiny
-    from deltamem.adapter.files import save_published_adapter
+    from deltamem import load_adapter, load_tiny, save_published_adapter
 
     tiny = load_tiny()
     save_published_adapter(
