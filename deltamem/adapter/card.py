@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from deltamem.backbone import Backbone
+    from deltamem.backbone.backbone import Backbone
     from deltamem.layers.memory_layers import MemoryLayers
 
 __all__ = [
@@ -42,7 +42,9 @@ def model_card(memory: MemoryLayers, backbone: Backbone, *, facts: Mapping[str, 
     name, revision = backbone.origin["name"] or "", backbone.revision
     where = f" at revision `{revision}`" if revision else ""
     where = ", which ships with deltamem" if name == EMBEDDED else where
-    call = loading_call(name, revision=revision, switches=backbone.template_kwargs)
+    call = loading_call(
+        name, revision=revision, switches=backbone.template_kwargs, **_file(backbone)
+    )
     text = f"""{_front_matter(backbone, facts)}
 # δ-mem adapter for {name}
 
@@ -68,18 +70,30 @@ def stated_sha(card: str) -> str | None:
     return found.group(1) if found else None
 
 
-def loading_call(name: str, *, revision: str | None, switches: Mapping[str, Any]) -> str:
+def loading_call(
+    name: str,
+    *,
+    revision: str | None,
+    switches: Mapping[str, Any],
+    id: str | None = None,
+    gguf_file: str | None = None,
+) -> str:
     """The Python call that loads a backbone.
 
     Args:
         name: of the backbone; the embedded one has no hub id.
         revision: its commit on the hub; None for a folder.
         switches: of its chat template.
+        id: repository of a GGUF file that it was dequantised from.
+        gguf_file: name of that file.
     """
     if name == EMBEDDED:
         return "load_tiny()"
-    words = [f'"{name}"' if revision else f'"FOLDER OF {name}"']
+    place = id or name
+    words = [f'"{place}"' if revision else f'"FOLDER OF {name}"']
     words += [f'revision="{revision}"'] if revision else []
+    words += [f'gguf_file="{gguf_file}"'] if gguf_file else []
+    words += [f'name="{name}"'] if name != place else []
     words += [f"template_kwargs={dict(switches)!r}"] if switches else []
     return f"load_backbone({', '.join(words)})"
 
@@ -144,6 +158,12 @@ def _section(text: str, title: str) -> re.Match[str] | None:
     return re.search(pattern, text, re.MULTILINE | re.DOTALL)
 
 
+def _file(backbone: Backbone) -> dict[str, str]:
+    """The arguments of :func:`loading_call` that name a backbone's GGUF file."""
+    file = backbone.file
+    return {} if file is None else {"id": file.id, "gguf_file": file.name}
+
+
 def _front_matter(backbone: Backbone, facts: Mapping[str, Any]) -> str:
     """Metadata for the hub; a backbone that is no repository there is not named."""
     from huggingface_hub import ModelCardData
@@ -151,7 +171,7 @@ def _front_matter(backbone: Backbone, facts: Mapping[str, Any]) -> str:
     on_hub = backbone.revision is not None
     data_set = HUB_DATA.match(str(facts.get("data", "")))
     data = ModelCardData(
-        base_model=backbone.name if on_hub else None,
+        base_model=(backbone.file.id if backbone.file else backbone.name) if on_hub else None,
         base_model_relation="adapter" if on_hub else None,
         datasets=[data_set.group(1)] if data_set else None,
         library_name="deltamem",

@@ -18,7 +18,7 @@ from deltamem.backbone.rendering.chat_template import ChatTemplate, chat_templat
 from deltamem.backbone.rendering.rendering import Rendered, render, render_history
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE
 
-__all__ = ["Backbone"]
+__all__ = ["Backbone", "GgufFile"]
 
 CHANGES_NO_ANSWER = (
     "architectures",
@@ -38,6 +38,18 @@ OF_ONE_CALL = ("truncation", "padding")
 """Settings that a call of a tokenizer leaves behind in its description."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class GgufFile:
+    """A quantised model in one file."""
+
+    id: str
+    """Hub id or folder that it was taken from."""
+    name: str
+    """Name there."""
+    sha256: str
+    """Digest of its content."""
+
+
 @dataclass(frozen=True, eq=False)
 class Backbone:
     """A causal language model that nothing trains, in eval mode."""
@@ -54,13 +66,13 @@ class Backbone:
     template_date: str = TEMPLATE_DATE
     """The day that chat templates take for today."""
     quantization: str | None = None
-    file_sha256: str | None = None
-    """Digest of the GGUF file that the weights were dequantised from."""
+    file: GgufFile | None = None
+    """The GGUF file that the weights were dequantised from; None where they are as they were."""
 
     @property
     def identity(self) -> dict[str, Any]:
         """All that decides the answers of this backbone: weights, settings, tokens of prompts."""
-        of_a_file = {} if self.file_sha256 is None else {"model_file_sha256": self.file_sha256}
+        of_a_file = {} if self.file is None else {"model_file_sha256": self.file.sha256}
         return {
             "model": self.origin["name"],
             "model_revision": self.revision,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import Composed
@@ -46,15 +47,20 @@ def named_backbone(origin: Mapping[str, str | None]) -> NamedBackbone:
         words.append(f"model.revision={revision}")
         (composed,) = compose_each("eval", [words])
     switches = composed.tree["model"].get("template_kwargs") or {}
-    call = loading_call(name, revision=revision, switches=switches)
+    call = loading_call(name, revision=revision, switches=switches, **_file(composed.tree["model"]))
     return NamedBackbone(words=tuple(words), call=call, composed=composed)
+
+
+def _file(model: Mapping[str, Any]) -> dict[str, str]:
+    """The repository and name of a GGUF file, where the config has one."""
+    file = model.get("gguf_file")
+    return {} if file is None else {"id": model["id"], "gguf_file": file}
 
 
 def _option(name: str, revision: str | None) -> str | None:
     """The yaml of ``model=`` that is about this backbone; the embedded one has no id."""
     for choice in options("model"):
         node = option("model", choice)
-        known = node.get("id") or (choice if "id" not in node else None)
-        if known == name and (revision is None) == ("id" not in node):
+        if name in (node.get("id"), choice) and (revision is None) == ("id" not in node):
             return choice
     return None

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from deltamem.backbone.backbone import Backbone
+from deltamem.backbone.backbone import Backbone, GgufFile
 from deltamem.backbone.loading.dequantised import dequantised
 from deltamem.backbone.loading.fingerprint import files_fingerprint, fingerprint
 from deltamem.backbone.loading.placement import place_weights
@@ -86,7 +86,7 @@ def load_backbone(
         template_kwargs=dict(template_kwargs or {}),
         template_date=template_date,
         quantization=quantization,
-        file_sha256=None if made is None else made.sha256,
+        file=None if made is None else GgufFile(id=id, name=str(gguf_file), sha256=made.sha256),
     )
 
 
