@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from deltamem_base.faults import first_line
 from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.grammar import key_of
@@ -117,8 +118,17 @@ def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
     except ValueError as fault:  # what Hydra says of `GROUP=null`
         unset = [word for word in words if word.endswith("=null") and key_of(word) in groups()]
         if not unset:
-            raise
+            raise UsageError(_no_text(words, fault)) from fault
         raise UsageError(without_option(unset[0], options(key_of(unset[0])))) from fault
+
+
+def _no_text(words: Sequence[str], fault: ValueError) -> str:
+    """The sentence for a group that is set to a number or the like, which no option is called."""
+    for word in words:
+        group, value = key_of(word).partition("@")[0], word.partition("=")[2]
+        if group in groups() and value not in options(group):
+            return no_such_option(group, value, options(group))
+    return first_line(fault)
 
 
 def _check_choice(word: str) -> None:

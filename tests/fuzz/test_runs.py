@@ -71,10 +71,10 @@ def fuzz_runs(cli: Cli, seeds: range) -> None:
 
 def fuzz_words(cli: Cli, seeds: range) -> None:
     from deltamem_cli.settings.compose import compose_each, groups, options
-    from deltamem_cli.settings.identity import leaves, tree_of
+    from deltamem_cli.settings.composed import leaves
 
     (config,) = compose_each("eval", [[]])
-    keys = sorted(key for key, _ in leaves(tree_of(config)))
+    keys = sorted(key for key, _ in leaves(config.tree))
     values = [str(value) for value in NONSENSE if len(str(value)) < 100 and value != "\ud800"]
     for seed in seeds:
         rng = Random(f"words {seed}")
