@@ -86,7 +86,7 @@ class Benchmark(ABC, Generic[Kind]):
     _data: Data
     _samples: Sequence[Kind]
 
-    primary_metric: ClassVar[str]
+    primary_metric: str
     """The metric that stands in tables."""
     confidential: ClassVar[bool] = False
     """Its questions must not be printed, stored or published."""

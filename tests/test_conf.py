@@ -31,7 +31,10 @@ CASES = [
     for group in groups
     for option in options(group)
 ]
-NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"], "hf": ["model.id=some/model"]}
+NEEDED = {
+    "training=jsonl": ["training.data.path=episodes.jsonl"],
+    "model=hf": ["model.id=some/model"],
+}
 """Settings that an option cannot have a default for."""
 
 
@@ -85,7 +88,7 @@ def test_every_yaml_is_reached() -> None:
 def test_every_option_composes_and_has_the_right_types(
     primary: str, group: str, option: str
 ) -> None:
-    check_types(composed(primary, f"{group}={option}", *NEEDED.get(option, [])).tree)
+    check_types(composed(primary, f"{group}={option}", *NEEDED.get(f"{group}={option}", [])).tree)
 
 
 def nodes(tree: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -126,7 +129,7 @@ RECIPES = ("training", "pretrain.training")
 def test_every_setting_of_a_class_stands_in_its_yaml_as_in_python(
     primary: str, group: str, option: str
 ) -> None:
-    made = composed(primary, f"{group}={option}", *NEEDED.get(option, []))
+    made = composed(primary, f"{group}={option}", *NEEDED.get(f"{group}={option}", []))
     assert list(unlike_their_class(made.tree, made.following)) == []
 
 
@@ -140,7 +143,7 @@ def test_every_setting_of_a_primary_config_stands_there(primary: str) -> None:
 @pytest.mark.parametrize("recipe", options("training"))
 def test_every_recipe_takes_every_setting_of_training(recipe: str) -> None:
     words = ["training.shuffle=false", "training.beta2=0.95", "training.clip=2.0"]
-    config = compose("train", f"training={recipe}", *words, *NEEDED.get(recipe, []))
+    config = compose("train", f"training={recipe}", *words, *NEEDED.get(f"training={recipe}", []))
     training = config.training
     assert (training.shuffle, training.beta2, training.clip) == (False, 0.95, 2.0)
 
@@ -177,9 +180,11 @@ RECIPE_OF = {"smollm2-135m": "facts", "tiny": "recall"}
 
 @pytest.mark.parametrize("model", options("model"))
 def test_the_recipe_follows_the_backbone(model: str) -> None:
-    config = compose("train", f"model={model}", *NEEDED.get(model, []))
+    config = compose("train", f"model={model}", *NEEDED.get(f"model={model}", []))
     each = {
-        recipe: compose("train", f"model={model}", f"training={recipe}", *NEEDED.get(model, []))
+        recipe: compose(
+            "train", f"model={model}", f"training={recipe}", *NEEDED.get(f"model={model}", [])
+        )
         for recipe in ("facts", "qasper_8192", "recall")
     }
     own = each.pop(RECIPE_OF.get(model, "qasper_8192"))

@@ -45,7 +45,7 @@ def _fetch(words: Sequence[str], console: Console) -> int:
         rows += [{group: name, **fetch_one(name, source, console)} for source in found]
         if not found:
             rows.append({group: name, "path": None, "fault": None})
-            console.result(f"{name}: made from a seed, nothing to fetch")
+            console.result(f"{name}: nothing to fetch")
     console.json({"rows": rows})
     return MISSING if any(row["fault"] for row in rows) else OK
 

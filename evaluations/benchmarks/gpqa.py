@@ -77,7 +77,7 @@ class GpqaSample(Sample):
 class GPQA(Benchmark[GpqaSample]):
     """The diamond set; see the module."""
 
-    primary_metric: ClassVar[str] = "accuracy"
+    primary_metric = "accuracy"
     confidential: ClassVar[bool] = True
     """Its questions and options must not be printed, logged or published."""
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -63,7 +63,7 @@ class HotpotSample(Sample):
 class HotpotQA(Benchmark[HotpotSample]):
     """The validation split of the distractor setting; see the module."""
 
-    primary_metric: ClassVar[str] = "em"
+    primary_metric = "em"
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -78,7 +78,7 @@ class SquadSample(Sample):
 class Squad(Benchmark[SquadSample]):
     """Paragraphs with their questions; see the module."""
 
-    primary_metric: ClassVar[str] = "f1"
+    primary_metric = "f1"
 
     def __init__(
         self,

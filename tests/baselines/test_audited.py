@@ -18,6 +18,7 @@ import test_squad_benchmark
 from conftest import ROOT
 from test_ifeval import nltk_data  # noqa: F401
 from test_invariants import CASES, World, world  # noqa: F401
+from test_jsonl import write_questions
 
 from baselines.bm25_rag import BM25RAG
 from baselines.frozen import Frozen
@@ -28,6 +29,7 @@ from evaluations.benchmarks.facts import Facts
 from evaluations.benchmarks.gpqa import GPQA
 from evaluations.benchmarks.hotpotqa import HotpotQA
 from evaluations.benchmarks.ifeval import IFEval
+from evaluations.benchmarks.jsonl import JsonlQuestions
 from evaluations.benchmarks.locomo import Locomo
 from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
 from evaluations.benchmarks.recall import Recall
@@ -69,6 +71,10 @@ def facts(folder: Path) -> Benchmark:
     return Facts(dialogues=1, facts=[1, 4])
 
 
+def jsonl(folder: Path) -> Benchmark:
+    return JsonlQuestions(path=str(write_questions(folder / "mine.jsonl")))
+
+
 def recall(folder: Path) -> Benchmark:
     return Recall(dialogues=1, facts=[1, 4])
 
@@ -88,6 +94,7 @@ BENCHMARKS: tuple[Callable[[Path], Benchmark], ...] = (
     gpqa,
     hotpotqa,
     ifeval,
+    jsonl,
     locomo,
     memory_agent_bench,
     recall,

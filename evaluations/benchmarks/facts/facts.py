@@ -18,7 +18,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, MinLen
 
@@ -62,7 +62,7 @@ class FactsSample(Sample):
 class Facts(Benchmark[FactsSample]):
     """Generated chats; see the module."""
 
-    primary_metric: ClassVar[str] = "em"
+    primary_metric = "em"
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
@@ -59,7 +59,7 @@ class IfevalSample(Sample):
 class IFEval(Benchmark[IfevalSample]):
     """All prompts; see the module."""
 
-    primary_metric: ClassVar[str] = "prompt_strict"
+    primary_metric = "prompt_strict"
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge, MinLen
 
@@ -101,7 +101,7 @@ class MabSample(Sample):
 class MemoryAgentBench(Benchmark[MabSample]):
     """The four splits; see the module."""
 
-    primary_metric: ClassVar[str] = "score"
+    primary_metric = "score"
 
     def __init__(
         self,

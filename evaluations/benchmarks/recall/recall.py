@@ -16,7 +16,7 @@ import random
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, MinLen
 
@@ -54,7 +54,7 @@ class RecallSample(Sample):
 class Recall(Benchmark[RecallSample]):
     """Generated dialogues; see the module."""
 
-    primary_metric: ClassVar[str] = "em"
+    primary_metric = "em"
 
     def __init__(
         self,

@@ -23,7 +23,10 @@ GROUPS = {
     "eval": ("model", "writer", "method", "bench", "context", "control", "runtime"),
     "train": ("model", "writer", "steer", "method", "training", "runtime", "tracker"),
 }
-NEEDED = {"jsonl": ["training.data.path=episodes.jsonl"], "hf": ["model.id=some/model"]}
+NEEDED = {
+    "training=jsonl": ["training.data.path=episodes.jsonl"],
+    "model=hf": ["model.id=some/model"],
+}
 TRAINED = ("delta_mem", "context2lora", "memgen", "mlp_memory")
 CASES = [
     (verb, group, option)
@@ -81,7 +84,7 @@ def keys_of(tree: Mapping[str, Any], verb: str) -> dict[str, bool]:
 def test_every_setting_is_in_the_key_but_for_a_short_list(
     verb: str, group: str, option: str
 ) -> None:
-    (composed,) = compose_each(verb, [[f"{group}={option}", *NEEDED.get(option, [])]])
+    (composed,) = compose_each(verb, [[f"{group}={option}", *NEEDED.get(f"{group}={option}", [])]])
     tree = composed.tree
     learner = "method.learner" if not tree["method"]["needs_adapter"] else "memory"
     for name, same in keys_of(tree, verb).items():
