@@ -6,19 +6,29 @@
 Titles, speakers and dates stay as they are; what follows them is compressed. The rate that is asked
 for is nominal: the report of a write tells the realised tokens. With ``rate=1`` nothing is
 compressed and the prompt is the base arm's. ``force_reserve_digit`` keeps digits: without it lists
-of numbered labels lose their numbers.
+of numbered labels lose their numbers. The classifier is a released one, or one that ``deltamem
+train`` made (:mod:`baselines.llmlingua2.training`); every table says which.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from annotated_types import Interval
 
-from baselines.llmlingua2.compressor import Compressor, load_compressor
+from baselines.llmlingua2.compressor import (
+    Compression,
+    Compressor,
+    absent_compressor,
+    released_compressor,
+    trained_compressor,
+)
+from baselines.llmlingua2.reports import Compressed, Shortened
+from baselines.llmlingua2.saving import TrainedCompressor, load_trained
+from baselines.llmlingua2.verbatim import tail, verbatim
 from baselines.retrieval.textual import check_part, text_bytes
 from deltamem.backbone import (
     Backbone,
@@ -35,41 +45,17 @@ from deltamem.backbone import (
 from deltamem.backbone.inputs import CutLike
 from deltamem_base.faults import InvalidInput
 
-__all__ = ["Compressed", "LLMLingua2", "Shortened", "verbatim"]
+__all__ = ["RELEASED", "LLMLingua2"]
 
+RELEASED = "microsoft/llmlingua-2-xlm-roberta-large-meetingbank"
+"""The compressor where none is named and none was trained here."""
+SAID = {
+    "pretrained": "compressor trained here",
+    "scratch": "small compressor trained here from scratch",
+}
+"""By how its training started: what tables say of a compressor that is not a released one."""
 LOWEST_RATE = 0.01
 """The package counts in whole per cents."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Shortened:
-    """Tokens of one piece of history before and after compressing."""
-
-    written_tokens: int
-    """Tokens of the compressed contents of this piece."""
-    original_tokens: int
-    """Tokens of this piece before it was compressed."""
-    read_tokens: int
-    """Tokens of these that the compressor read or that stay as they are."""
-    realised_rate: float
-    """Compressed tokens per token of the contents."""
-    kept_whole: int
-    """Messages that the compressor could not take and that stay as they were."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Compressed(Shortened):
-    """Cost of one piece, and how much of its history is in view since."""
-
-    shown_tokens: int
-    """Tokens of the whole history in view, compressed."""
-    cut_side: str | None
-    """The part of the compressed history that did not fit the window; None when all did."""
-    cut_tokens: int
-    """Tokens of the compressed history that went with it."""
-    state_bytes: int
-    """Bytes of the compressed text of the history so far."""
-    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +80,8 @@ class LLMLingua2:
         backbone: Backbone,
         *,
         context: str = "part",
-        compressor: str = "microsoft/llmlingua-2-xlm-roberta-large-meetingbank",
+        weights: str | None = None,
+        compressor: str | None = None,
         revision: str | None = None,
         rate: Annotated[float, Interval(ge=LOWEST_RATE, le=1)] = 0.5,
         force_tokens: Sequence[str] = ("\n", ".", "?", "!"),
@@ -106,7 +93,9 @@ class LLMLingua2:
         Args:
             backbone: answers.
             context: ``part`` or ``auto``.
-            compressor: hub id or folder of a LLMLingua-2 model.
+            weights: a folder that :meth:`CompressorLearner.save` wrote.
+            compressor: hub id or folder of a released one; None for :data:`RELEASED` where there
+                are no weights.
             revision: commit of the hub repository.
             rate: share of the tokens to keep, from 0.01 to 1.
             force_tokens: kept wherever they stand.
@@ -114,42 +103,58 @@ class LLMLingua2:
             drop_consecutive: of forced tokens that come to stand side by side, keep one.
 
         Raises:
-            InvalidInput: a rate out of range, another context, or a model of another kind.
+            InvalidInput: a rate out of range, another context, a model of another kind, or weights
+                that do not belong to this backbone.
             Unavailable: the package or the model is not here.
         """
         check_part(context)
         if not LOWEST_RATE <= rate <= 1:
             raise InvalidInput(f"rate is {rate}; use {LOWEST_RATE} to 1 (1 compresses nothing)")
-        self.backbone, self._rate = backbone, rate
-        self._settings = {
-            "force_tokens": list(force_tokens),
-            "force_reserve_digit": force_reserve_digit,
-            "drop_consecutive": drop_consecutive,
-        }
+        self.backbone = backbone
+        self._settings = Compression(
+            rate=rate,
+            force_tokens=list(force_tokens),
+            force_reserve_digit=force_reserve_digit,
+            drop_consecutive=drop_consecutive,
+        )
         self._compressor: Compressor | None = None
-        if rate < 1:
-            self._compressor = load_compressor(
-                compressor,
+        self._trained: TrainedCompressor | None = None
+        if rate < 1 and weights is not None:
+            self._trained = load_trained(weights, backbone)
+            self._compressor = trained_compressor(
+                self._trained, backbone=backbone, settings=self._settings
+            )
+        elif rate < 1:
+            self._compressor = released_compressor(
+                compressor or RELEASED,
                 revision=revision,
-                counter=backbone.tokenizer,
-                device=backbone.device,
-                rate=rate,
-                force_tokens=force_tokens,
-                force_reserve_digit=force_reserve_digit,
-                drop_consecutive=drop_consecutive,
+                backbone=backbone,
+                settings=self._settings,
             )
         self.reset()
 
+    @staticmethod
+    def absent(
+        *,
+        compressor: str | None = None,
+        revision: str | None = None,
+        rate: float = 0.5,
+        **settings: Any,
+    ) -> str | None:
+        """A sentence where the compressor of these settings is not on this machine, else None."""
+        return None if rate == 1 else absent_compressor(compressor or RELEASED, revision=revision)
+
     def describe(self) -> dict[str, Any]:
-        """The compressor by its weights, and its settings. Nothing is trained here."""
+        """The compressor by its weights, its settings, and how it was trained if it was here."""
+        trained = self._trained
         return {
             "family": "textual",
-            "trained_parameters": 0,
+            "trained_parameters": 0 if trained is None else trained.parameters,
             "state_bytes": None,
             "compressor_sha": None if self._compressor is None else self._compressor.sha,
-            "rate": self._rate,
-            **self._settings,
+            **asdict(self._settings),
             "counter": "tokenizer of the backbone",
+            **({} if trained is None else _told(trained)),
         }
 
     def reset(self, batch: int = 1) -> None:
@@ -230,7 +235,7 @@ class LLMLingua2:
         if self._compressor is None:
             return messages, 0
         heads = [verbatim(message) for message in messages]
-        tails = [m["content"][len(head) :] for m, head in zip(messages, heads, strict=True)]
+        tails = [tail(message) for message in messages]
         results = self._compressor(tails)
         contents = [
             head + (tail if result is None else _filled(tail, result))
@@ -251,21 +256,14 @@ class LLMLingua2:
         return sum(map(len, ids))
 
 
-def verbatim(message: Mapping[str, str]) -> str:
-    """The beginning of a message that says whose or what it is: preamble, then title or speaker.
-
-    >>> verbatim({"content": "DATE: 8 May Ada: Hi", "preamble": "DATE: 8 May ", "speaker": "Ada"})
-    'DATE: 8 May Ada'
-    """
-    content, preamble = message["content"], message.get("preamble", "")
-    end = len(preamble) if content.startswith(preamble) else 0
-    title, speaker = message.get("title"), message.get("speaker")
-    if title:
-        found = content[end:].partition("\n")[0].find(title)
-        return content[: end + found + len(title)] if found >= 0 else content[:end]
-    if speaker and content.startswith(speaker, end):
-        return content[: end + len(speaker)]
-    return content[:end]
+def _told(trained: TrainedCompressor) -> dict[str, Any]:
+    """Facts that tell a compressor that was trained here from a released one."""
+    return {
+        "variant": SAID[trained.learnt.start],
+        "weights_sha": trained.sha,
+        "pieces_sha": trained.pieces_sha,
+        **asdict(trained.learnt),
+    }
 
 
 def _filled(text: str, compressed: str) -> str:

@@ -32,7 +32,7 @@ from baselines.memorybank.days import (
 )
 from baselines.memorybank.forgetting import Forgetting, Strength
 from baselines.memorybank.summaries import DAY, OVERVIEW, Summariser
-from baselines.retrieval.embedder import load_embedder
+from baselines.retrieval.embedder import BACKBONE, absent_embedder, chosen_embedder
 from baselines.retrieval.textual import Recalled, Recollection, TextualMemory, query_of
 from deltamem.backbone import Backbone, DecodingLike, Messages, OnAnswer, PromptLike, unheard
 from deltamem_base.faults import InvalidInput
@@ -76,7 +76,8 @@ class MemoryBank(TextualMemory):
         Args:
             backbone: answers, and writes the summaries.
             context: ``part`` or ``auto``.
-            embedder: folder of a text encoder; None for the packaged one.
+            embedder: folder of a text encoder; None for all-MiniLM-L6-v2, ``backbone`` for the mean
+                of the backbone's own hidden states.
             k: documents recalled.
             neighbour_chars: characters up to which a recalled pair is filled up with what was said
                 around it; 0 for not.
@@ -103,13 +104,19 @@ class MemoryBank(TextualMemory):
         self._segments = segments or Segmentation()
         self._forgets = (forgets or Forgetting()) if forgetting else None
         self._reinforce = reinforce
-        self._embedder = load_embedder(embedder, device=backbone.device)
+        self._own_vectors = embedder == BACKBONE
+        self._embedder = chosen_embedder(embedder, backbone)
         super().__init__(backbone, context=context)
         self._summariser = (
             Summariser(backbone, max_tokens=summary_tokens, token_starts=self.token_starts)
             if summaries
             else None
         )
+
+    @staticmethod
+    def absent(*, embedder: str | None = None, **settings: Any) -> str | None:
+        """A sentence where the embedder of these settings is not on this machine, else None."""
+        return absent_embedder(embedder)
 
     def describe(self) -> dict[str, Any]:
         """The embedder by its weights, and every setting. Nothing is trained."""
@@ -125,6 +132,7 @@ class MemoryBank(TextualMemory):
             "summary_tokens": self._summariser.max_tokens if self._summariser else 0,
             "forgetting": None if forgets is None else vars(forgets),
             "reinforce": self._reinforce,
+            **({"variant": "vectors of the backbone"} if self._own_vectors else {}),
         }
 
     def reset(self, batch: int = 1) -> None:

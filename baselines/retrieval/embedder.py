@@ -1,9 +1,10 @@
-"""Texts to unit vectors by a dense encoder: mean pooling over plain transformers.
+"""Texts to unit vectors by mean pooling over plain transformers: an encoder, or the backbone.
 
 Any local folder with an encoder and a fast tokenizer will do. Without one it is all-MiniLM-L6-v2,
 which ``deltamem fetch model=minilm`` brings, every file as it was released. A text that is longer
 than the encoder takes is read in windows: its vector is the mean over the tokens of all of them, so
-nothing of it is cut off.
+nothing of it is cut off. The frozen backbone itself can stand in for an encoder; it is a weaker
+one, and only used where it is asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deltamem.backbone import Backbone
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.loading.soundness import check_loaded
 from deltamem_base.assets.asset import asset_folder
@@ -24,11 +26,17 @@ from deltamem_base.faults import InvalidInput, Unavailable, first_line
 from deltamem_base.quiet import quiet_transformers
 
 __all__ = [
+    "BACKBONE",
     "Embedder",
+    "absent_embedder",
+    "chosen_embedder",
+    "embedder_folder",
     "load_embedder",
     "weights_sha",
 ]
 
+BACKBONE = "backbone"
+"""In place of a folder: the last hidden states of the frozen backbone."""
 BATCH = 64
 POOLER = "pooler."
 """Head that some encoders come without; vectors are means of hidden states and need none."""
@@ -91,12 +99,7 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
     """
     from transformers import AutoModel, AutoTokenizer
 
-    path = asset_folder(MINILM) if folder is None else Path(folder)
-    if not path.is_dir():
-        raise Unavailable(
-            f"the embedder {folder} is not a folder here: name one that holds a text encoder with "
-            "method.embedder=FOLDER, or leave it out for all-MiniLM-L6-v2"
-        )
+    path = embedder_folder(folder)
     try:
         with quiet_transformers():
             tokenizer = AutoTokenizer.from_pretrained(
@@ -118,6 +121,50 @@ def load_embedder(folder: str | None, *, device: torch.device | str) -> Embedder
     check_loaded(str(path), {**info, "missing_keys": drawn, "unexpected_keys": ()})
     model = model.to(device).eval().requires_grad_(False)
     return Embedder(model, tokenizer, max_length=_max_length(path, model, tokenizer))
+
+
+def embedder_folder(folder: str | None) -> Path:
+    """Where an encoder lies: in ``folder``, or where all-MiniLM-L6-v2 does.
+
+    Raises:
+        Unavailable: it is not there.
+    """
+    if folder is None:
+        return asset_folder(MINILM)
+    if not Path(folder).is_dir():
+        raise Unavailable(
+            f"the embedder {folder} is not a folder here: name one that holds a text encoder with "
+            "method.embedder=FOLDER, or leave it out for all-MiniLM-L6-v2"
+        )
+    return Path(folder)
+
+
+def absent_embedder(name: str | None) -> str | None:
+    """A sentence where the embedder of a setting is not on this machine, else None."""
+    try:
+        if name != BACKBONE:
+            embedder_folder(name)
+    except Unavailable as fault:
+        return str(fault)
+    return None
+
+
+def chosen_embedder(name: str | None, backbone: Backbone) -> Embedder:
+    """The embedder of a setting.
+
+    Args:
+        name: a folder, None for all-MiniLM-L6-v2, or :data:`BACKBONE` for the backbone's own last
+            hidden states, without its chat template.
+        backbone: the frozen model.
+
+    Raises:
+        Unavailable: the encoder is not here.
+        InvalidInput: a folder without a whole encoder.
+    """
+    if name != BACKBONE:
+        return load_embedder(name, device=backbone.device)
+    decoder = backbone.model.get_decoder()
+    return Embedder(decoder, backbone.tokenizer, max_length=min(LONGEST, backbone.window))
 
 
 def weights_sha(model: Any) -> str:

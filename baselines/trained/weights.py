@@ -1,7 +1,7 @@
 """Folders of trained baselines: safetensors, settings and a card; never a pickle.
 
 baseline.json          method, settings, and the backbone that the weights belong to
-baseline.safetensors
+baseline.safetensors   or model.safetensors, in a folder that another package loads as well
 README.md              the card
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,10 +23,21 @@ from deltamem.backbone.generation.finite import first_not_finite
 from deltamem_base.faults import InvalidInput, Unavailable
 from deltamem_base.whole_files import atomically
 
-__all__ = ["SETTINGS", "Weights", "load_weights", "save_weights", "stored_origin", "stored_sha"]
+__all__ = [
+    "MODEL",
+    "SETTINGS",
+    "Weights",
+    "load_weights",
+    "save_weights",
+    "stored_origin",
+    "stored_sha",
+    "weights_file",
+]
 
 SETTINGS = "baseline.json"
 WEIGHTS = "baseline.safetensors"
+MODEL = "model.safetensors"
+"""The name of the weights in a folder that another package loads as well."""
 CARD = "README.md"
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -40,6 +51,8 @@ class Weights:
     settings: Mapping[str, Any]
     """Keyword arguments of the module that the tensors belong to."""
     tensors: Mapping[str, Tensor]
+    learnt: Mapping[str, Any] = field(default_factory=dict)
+    """Facts of the training that the method tells again."""
 
     @property
     def sha(self) -> str:
@@ -56,11 +69,16 @@ class Weights:
             module = kind(model, **self.settings)
         except TypeError as fault:
             raise InvalidInput(f"the settings in {self.folder / SETTINGS}: {fault}") from fault
-        self._check(module)
+        self.check(module)
         module.load_state_dict(dict(self.tensors))
         return module.requires_grad_(False)
 
-    def _check(self, module: nn.Module) -> None:
+    def check(self, module: nn.Module) -> None:
+        """Compare names and shapes with those of ``module``, which may be on the meta device.
+
+        Raises:
+            InvalidInput: what does not match.
+        """
         wanted = module.state_dict()
         for problem, names in (
             ("lacks", wanted.keys() - self.tensors.keys()),
@@ -86,6 +104,8 @@ def save_weights(
     settings: Mapping[str, Any],
     backbone: Backbone,
     card: Mapping[str, Any],
+    learnt: Mapping[str, Any] | None = None,
+    file: str = WEIGHTS,
 ) -> Path:
     """Write ``folder``; the card comes last, so that a folder with a card is whole.
 
@@ -96,6 +116,8 @@ def save_weights(
         settings: what the module has to be made with.
         backbone: what was trained on; its identity is stored and checked at load.
         card: facts for the card, such as training settings and metrics.
+        learnt: facts of the training that the method tells again.
+        file: name of the weights.
 
     Raises:
         CannotWrite: the folder cannot be written.
@@ -106,6 +128,7 @@ def save_weights(
         "settings": dict(settings),
         "backbone": backbone.origin,
     }
+    content |= {} if learnt is None else {"learnt": dict(learnt)}
     sha = Weights(folder=folder, settings=settings, tensors=tensors).sha
     facts = {
         "backbone weights (fingerprint)": backbone.fingerprint,
@@ -114,7 +137,7 @@ def save_weights(
         **settings,
         **card,
     }
-    with atomically(folder / WEIGHTS) as part:
+    with atomically(folder / file) as part:
         part.write_bytes(save(tensors, metadata={"format": "pt"}))
     with atomically(folder / SETTINGS) as part:
         part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
@@ -137,13 +160,13 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
     if folder is None:
         raise Unavailable(f"method={method} needs trained weights: {remedy}")
     path = Path(folder).expanduser()
-    missing = [name for name in (SETTINGS, WEIGHTS) if not (path / name).is_file()]
+    missing = [file.name for file in (path / SETTINGS, weights_file(path)) if not file.is_file()]
     if missing:
         raise Unavailable(f"there is no {missing[0]} in {path}: {remedy}")
     try:
         content = json.loads((path / SETTINGS).read_text(encoding="utf-8"))
         made_by, identity = content["method"], content["backbone"]
-        settings = content["settings"]
+        settings, learnt = content["settings"], content.get("learnt", {})
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise InvalidInput(f"{path} is damaged or holds something else: {fault!r}") from fault
     if made_by != method:
@@ -153,7 +176,7 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
             f"{path} was trained on {identity['name']} (weights {identity['fingerprint'][:12]}), "
             f"and the backbone is {backbone.name} (weights {backbone.fingerprint[:12]})"
         )
-    return Weights(folder=path, settings=settings, tensors=_tensors(path))
+    return Weights(folder=path, settings=settings, tensors=_tensors(path), learnt=learnt)
 
 
 def stored_origin(folder: Path) -> tuple[str, Mapping[str, Any]]:
@@ -178,9 +201,14 @@ def stored_sha(folder: Path) -> str:
     return Weights(folder=folder, settings={}, tensors=_tensors(folder)).sha
 
 
+def weights_file(folder: Path) -> Path:
+    """Where the tensors of a folder lie, or would."""
+    return folder / (MODEL if (folder / MODEL).is_file() else WEIGHTS)
+
+
 def _tensors(folder: Path) -> dict[str, Tensor]:
     try:
-        tensors = load_file(folder / WEIGHTS)
+        tensors = load_file(weights_file(folder))
     except (OSError, SafetensorError) as fault:
         raise InvalidInput(f"{folder} is damaged or holds something else: {fault!r}") from fault
     broken = first_not_finite(tensors)

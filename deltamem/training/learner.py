@@ -93,6 +93,14 @@ class Learner(ABC, Generic[Item, Batch]):
         """
         return episodes
 
+    def measured(self, held_out: Sequence[Item]) -> Mapping[str, Any]:
+        """Facts for the card, found on items that were never trained on; by default none.
+
+        Args:
+            held_out: the items; none where no data was held out.
+        """
+        return {}
+
     def attached(self) -> AbstractContextManager[None]:
         """While the block runs, the learner is on its backbone, for backward passes as well."""
         return nullcontext()

@@ -63,7 +63,9 @@ def demo_table(request: DemoRequest, *, console: Console) -> None:
             notes.append(f"{cell.label} could not be run: {fault}")
             continue
         records.append(record)
-        lines.append([cell.label, *_figures(cell, record)])
+        variant = record.provenance.method.variant
+        label = cell.label if variant is None else f"{cell.label} ({variant})"
+        lines.append([label, *_figures(cell, record)])
         notes += [f"{cell.label}: {deviation}" for deviation in record.deviations]
     _print(lines, [_sizes(records), *notes], records, request.runs, console)
 

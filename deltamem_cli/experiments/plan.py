@@ -13,7 +13,7 @@ from typing import Any
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
-from deltamem_cli.runs.build import is_trained
+from deltamem_cli.runs.build import is_trained, naming_weights
 from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import about
@@ -124,8 +124,9 @@ def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int)
     )
     method = value_of(common, "method") or DEFAULT_METHOD
     special = scale["methods"].get(method, {})
+    asked = merged(special.get("eval", ()), common)
     train = None
-    if is_trained(method) and value_of(common, "adapter") is None:
+    if is_trained(method) and not any(value_of(asked, name) for name in naming_weights(method)):
         train = merged(
             [f"method={method}"],
             scale["train"],
@@ -140,7 +141,7 @@ def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int)
     for column, words in experiment["columns"].items():
         if column not in own.get("columns", experiment["columns"]):
             continue
-        evaluate = merged(special.get("eval", ()), common, words)
+        evaluate = merged(asked, words)
         stand_in = scale["replace"].get(value_of(evaluate, "bench"))
         if stand_in is not None:
             evaluate = replaced(evaluate, "bench", stand_in)

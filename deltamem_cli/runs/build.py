@@ -25,6 +25,7 @@ __all__ = [
     "is_trained",
     "load_backbone",
     "load_memory",
+    "naming_weights",
     "writer_name",
 ]
 
@@ -155,3 +156,9 @@ def is_trained(method: str) -> bool:
     """Whether ``deltamem train method=…`` makes weights for it."""
     node = method_settings(method)
     return bool(node["needs_adapter"] or "learner" in node)
+
+
+def naming_weights(method: str) -> list[str]:
+    """Settings that name weights of a method: nothing is trained where one of them is given."""
+    released = method_settings(method).get("instead_of_weights")
+    return ["adapter", *([] if released is None else [f"method.{released}"])]

@@ -20,7 +20,7 @@ from deltamem_cli.runs.estimate import DEFAULT_FACTOR, duration, machine_rates, 
 from deltamem_cli.runs.fitting import evaluation_shortage, training_shortage
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
-from deltamem_cli.settings.instantiate import build
+from deltamem_cli.settings.instantiate import build, made_by
 
 __all__ = ["Findings", "examine"]
 
@@ -143,16 +143,20 @@ def _model(backbone: BackboneRequest, found: Findings) -> None:
 
 
 def _weights(request: EvaluationRequest, found: Findings) -> None:
-    """Whether there is an adapter, or weights of a trained baseline."""
-    weights = request.weights
-    if not weights.needs_adapter and not weights.needs_baseline:
-        return
+    """Whether there are trained weights, or the model of a method that has one of its own."""
+    weights, arguments = request.weights, request.method.arguments
+    trained = weights.needs_adapter or weights.needs_baseline
     try:
-        chosen = choose_weights(weights, fingerprint=None)
+        if trained and choose_weights(weights, fingerprint=None) is not None:
+            return
     except Fault as fault:
         found.missing.append(str(fault))
         return
-    if chosen is None:
+    absent = getattr(made_by(arguments), "absent", None)
+    if absent is not None:
+        said = absent(**{key: value for key, value in arguments.items() if key != "_target_"})
+        found.missing += [] if said is None else [said]
+    elif trained:
         part = "writer" if weights.needs_adapter else "method"
         words = " ".join(f"{group}={request.options[group]}" for group in ("model", part))
         found.missing.append(f"trained weights: `deltamem train {words}`")

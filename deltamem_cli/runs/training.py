@@ -109,6 +109,7 @@ def _train(
         facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
         facts |= _moved_instructions(backbone, data)
         card = {**facts, **data.facts, **_card(recipe, run.log.known())}
+        card |= learner.measured(held_out)
         learner.save(run.folder / ADAPTER, card=card)
 
 

@@ -52,7 +52,10 @@ OF_NO_CLASS: dict[str, Any] = {
 """Settings that belong to no class, by their whole names."""
 UNSEEN = {
     "model": ("adapters", "architecture", "memory_layers", "recipe"),
-    "method": ("needs_adapter", "natural_context", "family", "state", "learner"),
+    "method": (
+        *("needs_adapter", "natural_context", "family", "state", "learner"),
+        "instead_of_weights",
+    ),
     "training": ("data",),
     "training.data": ("endless",),
 }

@@ -38,7 +38,10 @@ RESOLVED = (
 )
 """Settings that may say ``auto``: the numbers, attention and device that came of it are hashed
 instead, and the context that a method takes."""
-DESCRIBING = ("model.architecture", "model.memory_layers", "method.family", "method.state")
+DESCRIBING = (
+    *("model.architecture", "model.memory_layers", "method.family", "method.state"),
+    "method.instead_of_weights",
+)
 """Told to readers, for counts without the weights, and defaults of other settings."""
 OF_THE_WEIGHTS = {"eval": ("writer", "method.learner"), "train": ("method", "steer", "writer")}
 """Settings left out by verb: an evaluation's count by the weights that were trained with them; a

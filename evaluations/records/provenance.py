@@ -21,6 +21,8 @@ class MethodIdentity:
     """Kind of memory, such as ``delta-mem``, ``textual`` or ``reference``."""
     natural_context: str | None = None
     """Context that the method has in the paper's tables."""
+    variant: str | None = None
+    """Words that stand beside the method's name in every table; None for its usual form."""
     adapter_sha: str | None = None
     """sha256 of the adapter of δ-mem; None for another method."""
     weights_sha: str | None = None

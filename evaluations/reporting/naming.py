@@ -80,7 +80,9 @@ def _extent(record: Record) -> str:
 
 
 def _method(record: Record) -> str:
-    return f"{record.method} {record.writer}" if record.writer else record.method
+    variant = record.provenance.method.variant
+    words = (record.method, record.writer, None if variant is None else f"({variant})")
+    return " ".join(word for word in words if word)
 
 
 def _key(record: Record, method: str) -> tuple[str, ...]:

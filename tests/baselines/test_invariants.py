@@ -35,11 +35,12 @@ from baselines.context2lora.synthesis import Examples
 from baselines.context2lora.write_time import WriteTimeTraining
 from baselines.frozen import Frozen
 from baselines.knnlm import KnnLm
-from baselines.llmlingua2.llmlingua2 import LLMLingua2
+from baselines.llmlingua2 import CompressorLearner, LLMLingua2
 from baselines.memgen.memgen import MemGen, MemGenLearner
 from baselines.memorybank.forgetting import Forgetting
 from baselines.memorybank.memorybank import MemoryBank
 from baselines.mlp_memory.mlp_memory import MLPMemory, MLPMemoryLearner
+from baselines.trained.weights import weights_file
 from deltamem import DeltaMemConfig, DeltaMemory
 from deltamem.backbone import Backbone
 from deltamem.method.delta_mem_method import DeltaMemMethod
@@ -56,6 +57,7 @@ WHOLE = (*FIRST, *OTHER)
 
 LEARNERS: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "context2lora": (Context2LoraLearner, {}),
+    "llmlingua2": (CompressorLearner, {"start": "scratch"}),
     "memgen": (MemGenLearner, {"prompt_latents": 3, "inference_latents": 2}),
     "mlp_memory": (MLPMemoryLearner, {"depth": 1}),
 }
@@ -137,8 +139,8 @@ def delta_mem(world: World, *, context: str = "none", **settings: Any) -> DeltaM
 
 
 def bank(world: World, **settings: Any) -> MemoryBank:
-    small = {"k": 1, "neighbour_chars": 0, "summary_tokens": 6}
-    return MemoryBank(world.tiny, embedder=world.encoder, **{**small, **settings})
+    small = {"embedder": world.encoder, "k": 1, "neighbour_chars": 0, "summary_tokens": 6}
+    return MemoryBank(world.tiny, **{**small, **settings})
 
 
 def per_context(world: World, *, steps: int = 3) -> Context2LoraPerContext:
@@ -169,9 +171,18 @@ CASES: Mapping[str, Case] = {
     "llmlingua2": Case(
         make=lambda w: lingua(w, 0.3), degenerate=lambda w: lingua(w, 1.0), textual=True
     ),
+    "llmlingua2, trained here": Case(
+        make=lambda w: LLMLingua2(w.tiny, weights=w.trained["llmlingua2"], rate=0.3),
+        degenerate=lambda w: LLMLingua2(w.tiny, weights=w.trained["llmlingua2"], rate=1.0),
+        textual=True,
+    ),
     "memorybank": Case(
         make=bank, degenerate=lambda w: bank(w, k=99, summaries=False), textual=True
     ),
+    "memorybank, vectors of the backbone": Case(
+        make=lambda w: bank(w, embedder="backbone"),
+        degenerate=lambda w: bank(w, embedder="backbone", k=99, summaries=False),
+    ),  # the prompt is the bare backbone's, and it reads for its vectors besides
     "memorybank, reinforced": Case(
         make=lambda w: bank(w, forgetting=True, forgets=Forgetting(time_scale=1e9), reinforce=True),
         degenerate=lambda w: bank(
@@ -335,10 +346,9 @@ def test_g6_determinism(name: str, world: World) -> None:
 @pytest.mark.parametrize("name", LEARNERS)
 def test_g6_determinism_of_training(name: str, world: World, tmp_path: Path) -> None:
     again = learn(name, world.tiny, tmp_path, steps=2)
-    files = [Path(f) / "baseline.safetensors" for f in (again, world.trained[name])]
-    one, two = (file.read_bytes() for file in files)
+    one, two = (weights_file(Path(f)).read_bytes() for f in (again, world.trained[name]))
     assert one == two
-    assert one != (Path(world.new[name]) / "baseline.safetensors").read_bytes()
+    assert one != weights_file(Path(world.new[name])).read_bytes()
 
 
 @every

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,10 @@ from random_models import qwen3_4b
 from baselines.context2lora.per_context import Context2LoraPerContext
 from deltamem.backbone import Backbone
 
-OURS = {"needs_adapter", "natural_context", "family", "state", "learner"}
+OURS = {
+    *("needs_adapter", "natural_context", "family", "state", "learner"),
+    "instead_of_weights",
+}
 """Keys that the command line reads; the class never sees them."""
 LIVE = {"backbone", "context", "weights", "seed", "read_length"}
 """What the command line passes beside the yaml; ``seed`` is in some yamls, too."""
@@ -65,7 +69,7 @@ def test_the_papers_counts_without_weights() -> None:
     """By the settings of the yamls, on the meta device."""
     model = qwen3_4b()
     counts = {}
-    for name in TRAINED:
+    for name in PAPER:
         node = dict(NODES[name]["learner"])
         counts[name] = get_object(node.pop("_target_")).trained_parameters(model, **node)
     assert counts == PAPER
@@ -74,8 +78,9 @@ def test_the_papers_counts_without_weights() -> None:
 
 
 @pytest.mark.parametrize("name", TRAINED)
-def test_counts_are_those_of_what_is_made(name: str, tiny: Backbone) -> None:
+def test_counts_are_those_of_what_is_made(name: str, tiny: Backbone, encoder_folder: Path) -> None:
     node = dict(NODES[name]["learner"])
+    node |= {"encoder": str(encoder_folder)} if "encoder" in node else {}
     kind = get_object(node.pop("_target_"))
     made = kind(tiny, seed=0, read_length=64, **node)
     assert kind.trained_parameters(tiny.model, **node) == sum(

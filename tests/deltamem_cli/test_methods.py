@@ -28,12 +28,14 @@ QUICK = (
     "training.data.max_facts=2",
 )
 OWN = {
+    "llmlingua2": ("method.learner.start=scratch",),
+    "memorybank": ("method.summaries=false", "method.embedder=backbone"),
     "context2lora_per_context": ("method.examples.form=text", "method.training.steps=2"),
     "mlp_memory": ("method.learner.positions=500", "method.learner.neighbours=8"),
 }
-"""What keeps a method quick."""
+"""What keeps a method quick, and from looking for a model of its own."""
 NEEDS_MODEL = {"llmlingua2": "compressor", "memorybank": "embedder"}
-"""Methods with a model of their own, which is not in the package."""
+"""Methods that have one if nothing else is said; it is not in the package."""
 
 
 def test_counts_are_the_papers(cli: Callable[..., Any]) -> None:
@@ -59,7 +61,7 @@ def test_counts_follow_the_settings(cli: Callable[..., Any]) -> None:
     assert cli("list", "writers", "model=tiny").code == 2
 
 
-@pytest.mark.parametrize("name", [n for n in options("method") if n not in NEEDS_MODEL])
+@pytest.mark.parametrize("name", options("method"))
 def test_from_training_to_a_record(name: str, cli: Callable[..., Any]) -> None:
     own = OWN.get(name, ())
     if is_trained(name):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,10 +49,20 @@ class WeightsRequest:
             adapter=tree["adapter"],
             method=options.get("method", "delta_mem"),
             needs_adapter=method is None or bool(method["needs_adapter"]),
-            needs_baseline=method is not None and "learner" in method,
+            needs_baseline=method is not None and _takes_trained_weights(method),
             writer=build(tree["writer"]),
             writer_name=options["writer"],
             writer_was_named=any(word.startswith("writer") for word in composed.words),
             backbone=backbone,
             runs=Path(tree["runs_dir"]),
         )
+
+
+def _takes_trained_weights(method: Mapping[str, Any]) -> bool:
+    """Whether the method of a config is a trained baseline, and nothing released is named for it.
+
+    Args:
+        method: the config of the method.
+    """
+    released = method.get(str(method.get("instead_of_weights")))
+    return "learner" in method and released is None

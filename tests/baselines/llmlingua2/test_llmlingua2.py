@@ -17,7 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from baselines.llmlingua2.llmlingua2 import LLMLingua2, verbatim
+from baselines.llmlingua2.llmlingua2 import LLMLingua2
+from baselines.llmlingua2.verbatim import verbatim
 from deltamem import InvalidInput
 from deltamem_base.faults import Unavailable
 from evaluations.sample import Cut, Decoding, History, Prompt
@@ -214,7 +215,7 @@ def test_what_is_not_here(tiny: Any, tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="hf download microsoft/llmlingua-2-xlm.*=FOLDER") as e:
         LLMLingua2(tiny)
     assert e.value.exit_code == 4
-    with pytest.raises(InvalidInput, match="must contain xlm-roberta-large or bert-base-multi"):
+    with pytest.raises(Unavailable, match="or train one here with `deltamem train method=llmling"):
         LLMLingua2(tiny, compressor="some/model")
     folder = tmp_path / "xlm-roberta-large"
     folder.mkdir()
@@ -250,3 +251,24 @@ def test_a_classifier_that_is_not_whole_is_refused(
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(InvalidInput, match="lack 1 tensors .* drawn at random: classifier.weight"):
         LLMLingua2(tiny, compressor=str(folder))
+
+
+def test_an_encoder_of_another_kind_is_refused(tiny: Any, compressor: str, tmp_path: Path) -> None:
+    """The kind stands in the folder's settings, whatever the folder is called."""
+    other = shutil.copytree(compressor, tmp_path / "any-name")
+    assert compressed_alike(tiny, compressor, str(other))
+    from transformers import DistilBertConfig, DistilBertForTokenClassification
+
+    config = DistilBertConfig(vocab_size=200, dim=32, hidden_dim=64, n_heads=2, n_layers=1)
+    DistilBertForTokenClassification(config).save_pretrained(other)
+    with pytest.raises(InvalidInput, match="kind distilbert, and .* knows those of xlm-roberta"):
+        LLMLingua2(tiny, compressor=str(other))
+
+
+def compressed_alike(tiny: Any, one: str, two: str) -> bool:
+    shown = []
+    for name in (one, two):
+        method = LLMLingua2(wide(tiny), compressor=name)
+        write(method, TEXTS)
+        shown.append(contents(method))
+    return shown[0] == shown[1]

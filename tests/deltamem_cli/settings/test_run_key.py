@@ -40,7 +40,7 @@ SILENT = {
         *("runs_dir", "results_dir", "tracker", "tracker.*", "runtime.batch_size"),
         *("*.device", "*.dtype", "*.attention", "method.natural_context"),
         *("model.id", "model.adapters", "model.adapters.*", "model.architecture.*"),
-        *("method.family", "method.state"),
+        *("method.family", "method.state", "method.instead_of_weights"),
     ],
     "eval": [
         *("adapter", "bench.path", "bench.templates", "bench.entities"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +55,27 @@ def test_a_baseline_asks_for_its_own_weights(cli: Callable[..., Any]) -> None:
     missing = json.loads(cli("doctor", *FEW, "method=memgen", "--json").out)["missing"]
     assert missing == ["trained weights: `deltamem train model=tiny method=memgen`"]
     assert json.loads(cli("doctor", *FEW, "method=frozen", "--json").out)["missing"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["method=llmlingua2"], "or train one here with `deltamem train method=llmlingua2`"),
+        (["method=llmlingua2", "method.compressor=some/model"], "hf download some/model"),
+        (["method=llmlingua2", "method.rate=1"], None),
+        (["method=memorybank", "method.embedder=nowhere"], "the embedder nowhere is not a folder"),
+        (["method=memorybank", "method.embedder=backbone"], None),
+    ],
+)
+def test_a_method_with_a_model_of_its_own_says_where_it_is_not(
+    words: list[str], said: str | None, cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    done = cli("doctor", *words, "model=tiny", "bench=recall", f"runs_dir={tmp_path}")
+    if said is None:
+        assert done.code == 0, done.out + done.err
+    else:
+        assert done.code == 4
+        assert said in " ".join((done.out + done.err).split())
 
 
 @pytest.mark.parametrize(
