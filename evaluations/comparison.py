@@ -94,7 +94,7 @@ def _differences(a: Run, b: Run) -> list[str]:
 
 
 def _with_metric(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> list[str]:
-    return [n for n in ids if metric in a[n].scores and metric in b[n].scores]
+    return [n for n in ids if metric in a[n].measures and metric in b[n].measures]
 
 
 def _lines(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> list[Line]:
@@ -118,8 +118,8 @@ def _lines(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> list[Line]:
 
 def _paired(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> Paired:
     return compare_scores(
-        [a[n].scores[metric] for n in ids],
-        [b[n].scores[metric] for n in ids],
+        [a[n].measures[metric] for n in ids],
+        [b[n].measures[metric] for n in ids],
         clusters=[a[n].history_id for n in ids],
     )
 

@@ -17,6 +17,7 @@ __all__ = [
     "MemoryMethod",
     "OnAnswer",
     "SizedReport",
+    "WeighedAnswer",
     "WriteReport",
     "WritingAnswer",
 ]
@@ -125,6 +126,15 @@ class LookedUp(Protocol):
         """Units that were looked up and did not fit in view."""
 
 
+@runtime_checkable
+class WeighedAnswer(Protocol):
+    """An answer that may have been given with its prompt, and weighed."""
+
+    @property
+    def nats(self) -> float | None:
+        """Minus its log-probability per token, in nats; None where it could not be weighed."""
+
+
 class MemoryMethod(Protocol):
     """δ-mem, a baseline, or the bare backbone.
 
@@ -155,7 +165,9 @@ class MemoryMethod(Protocol):
     ) -> Sequence[Answer]:
         """Answer questions about any of the histories; the answers come in the order given.
 
-        An answer may also be a :class:`LookedUp` or a :class:`WritingAnswer`.
+        An answer may also be a :class:`LookedUp`, a :class:`WritingAnswer` or, where prompts have
+        an answer already (``given``, in all of a call or in none), a :class:`WeighedAnswer`. A
+        method that can weigh none answers as ever.
 
         Args:
             prompts: the questions.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any, Protocol
@@ -12,10 +12,10 @@ from evaluations.benchmark import Benchmark, Scored
 from evaluations.controls import control_history
 from evaluations.grouping import Group, batches, questions, told
 from evaluations.memory_limits import free_memory, out_of_memory
-from evaluations.method import Answer, MemoryMethod, WriteReport
+from evaluations.method import Answer, MemoryMethod, WeighedAnswer, WriteReport
 from evaluations.records.answered import line_of
 from evaluations.records.store import SampleStore
-from evaluations.sample import Decoding, History, Sample, prompt_of
+from evaluations.sample import Decoding, History, Prompt, Sample, prompt_of
 
 __all__ = ["Plan", "Progress", "plan_samples", "run", "run_history"]
 
@@ -33,6 +33,9 @@ class Progress(Protocol):
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """Settings of a run; nothing here but ``writes`` and ``seed`` changes an answer."""
+
+    likelihood: bool = False
+    """Whether the first reference of each question is weighed beside the answer."""
 
     writes: str = "own"
     """Choice of a control: ``own``, ``foreign`` or ``nothing`` is written."""
@@ -154,15 +157,23 @@ class _Loop:
         waiting = dict(enumerate(asked))
         while waiting:
             numbers = list(waiting)
+            nats: dict[int, float | None] = {}
 
-            def keep(place: int, answer: Answer, numbers: Sequence[int] = numbers) -> None:
+            def keep(
+                place: int,
+                answer: Answer,
+                numbers: Sequence[int] = numbers,
+                nats: Mapping[int, float | None] = nats,
+            ) -> None:
                 i, sample = waiting.pop(numbers[place])
-                self._store(sample, answer, decoding, written[i], share=len(groups[i].samples))
+                share = len(groups[i].samples)
+                self._store(sample, answer, decoding, written[i], share=share, nats=nats.get(place))
 
             prompts = [
                 prompt_of(s, history=i, run_seed=self.plan.seed) for i, s in waiting.values()
             ]
             try:
+                nats.update(self._weighed(prompts, [s for _, s in waiting.values()], decoding))
                 answers = self.method.answer(
                     prompts, decoding, side_by_side=self.asks, on_answer=keep
                 )
@@ -186,6 +197,7 @@ class _Loop:
         written: WriteReport,
         *,
         share: int,
+        nats: float | None,
     ) -> None:
         line = line_of(
             self.benchmark,
@@ -193,6 +205,7 @@ class _Loop:
             answer,
             written,
             decoding=decoding,
+            reference_nll=nats,
             share=share,
             key=self.store.key,
             origin=self.store.origin,
@@ -200,6 +213,21 @@ class _Loop:
         self.store.append([line])
         self.done += 1
         self.tell()
+
+    def _weighed(
+        self, prompts: Sequence[Prompt], samples: Sequence[Sample], decoding: Decoding
+    ) -> dict[int, float | None]:
+        """Nats a token of the samples' first references, by place; of those that can be weighed."""
+        places = [place for place, sample in enumerate(samples) if sample.weighed is not None]
+        if not self.plan.likelihood or not places:
+            return {}
+        given = [replace(prompts[place], given=samples[place].weighed) for place in places]
+        answers = self.method.answer(given, decoding, side_by_side=self.asks)
+        return {
+            place: answer.nats
+            for place, answer in zip(places, answers, strict=True)
+            if isinstance(answer, WeighedAnswer)
+        }
 
     def tell(self) -> None:
         """Report questions answered and tokens written so far."""

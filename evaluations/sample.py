@@ -93,10 +93,18 @@ class Sample:
     """The question itself, without directions for its answer: a method that looks something up
     looks this up."""
     references: tuple[str, ...]
+    spoken: str | None = None
+    """The first reference as an assistant would say it; None where that is the reference itself."""
     options: tuple[str, ...] = ()
     """Answers that ``question`` lists to choose from, as they stand in it."""
     groups: tuple[str, ...] = ()
     """Every group under which the scores of this sample are averaged."""
+
+    @property
+    def weighed(self) -> str | None:
+        """Text whose log-probability is measured; None where there is no reference."""
+        text = self.spoken if self.spoken is not None else next(iter(self.references), "")
+        return text if text.strip() else None
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -107,7 +115,7 @@ class Sample:
 
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """A question as a method is asked it: never with its references."""
+    """A question as a method is asked it: without its references, but to weigh one."""
 
     question: str
     """Text of the user turn that is answered."""
@@ -116,6 +124,8 @@ class Prompt:
     seed: int
     asked: str | None = None
     """The question without directions for its answer; None where there are none."""
+    given: str | None = None
+    """A reference that is weighed in place of an answer; None where the question is asked."""
 
 
 def prompt_of(sample: Sample, *, history: int, run_seed: int) -> Prompt:

@@ -84,6 +84,7 @@ class _Alone:
 
     question: str
     seed: int
+    given: str | None
     asked: str | None = None
     history: int = 0
 
@@ -195,7 +196,10 @@ class Context2LoraPerContext:
         answers: dict[int, Generation] = {}
         for index in dict.fromkeys(prompt.history for prompt in prompts):
             mine = [i for i, prompt in enumerate(prompts) if prompt.history == index]
-            alone = [_Alone(question=prompts[i].question, seed=prompts[i].seed) for i in mine]
+            alone = [
+                _Alone(question=p.question, seed=p.seed, given=p.given)
+                for p in (prompts[i] for i in mine)
+            ]
             with self._attached(self._made[index].weights):
                 given = self._views[index].ask(
                     alone,

@@ -23,7 +23,7 @@ from deltamem.backbone import (
     Messages,
     OnAnswer,
     PromptLike,
-    generate,
+    answer_prompts,
     system_turn,
     unheard,
 )
@@ -182,11 +182,11 @@ class TextualMemory(ABC):
                 dropped_units=dropped,
             )
 
-        answers = generate(
+        answers = answer_prompts(
             self.backbone,
+            prompts,
             [ids for ids, _, _ in fitted],
             decoding,
-            seeds=[prompt.seed for prompt in prompts],
             side_by_side=side_by_side,
             on_answer=lambda number, answer: on_answer(number, recalled(number, answer)),
         )

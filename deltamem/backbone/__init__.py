@@ -15,6 +15,7 @@ from deltamem.backbone.contexts.visible import VisibleContext
 from deltamem.backbone.contexts.windows import split_windows
 from deltamem.backbone.generation.decoding_loop import Start
 from deltamem.backbone.generation.generation import Generation, generate
+from deltamem.backbone.generation.likelihood import answer_prompts
 from deltamem.backbone.generation.next_logits import NextLogits, left_pad
 from deltamem.backbone.generation.sampling import check_decoding
 from deltamem.backbone.generation.streaming import TextStream
@@ -59,6 +60,7 @@ __all__ = [
     "Start",
     "TextStream",
     "VisibleContext",
+    "answer_prompts",
     "as_backbone",
     "check_decoding",
     "checkpoint_activations",

@@ -82,6 +82,10 @@ class PromptLike(Protocol):
     def seed(self) -> int:
         """Seed of this answer's random numbers."""
 
+    @property
+    def given(self) -> str | None:
+        """An answer to be weighed; None where one is to be generated."""
+
 
 class DecodingLike(Protocol):
     """How to decode. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 are off."""

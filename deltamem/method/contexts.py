@@ -215,10 +215,12 @@ class InView:
                 return answer
             return replace(answer, written_tokens=self._taken_in(answer, prompts[number]))
 
+        # a given answer that writes nothing is weighed in one forward of the model's own
+        weighed = not self._write_answers and all(p.given is not None for p in prompts)
         answers = self._view.ask(
             prompts,
             decoding,
-            next_logits=partial(self._step, attached),
+            next_logits=None if weighed else partial(self._step, attached),
             side_by_side=side_by_side,
             on_answer=lambda number, answer: on_answer(number, counted(number, answer)),
         )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from deltamem.backbone import Backbone, left_pad
+from deltamem.backbone.rendering.answers import prompt_and_answer
 from deltamem.training.episodes import Ask, Episode
 from deltamem_base.faults import InvalidInput
 
@@ -230,22 +231,5 @@ def _padded(backbone: Backbone, encoded: Sequence[EncodedEpisode], *, segmented:
 
 
 def encode_ask(backbone: Backbone, ask: Ask) -> tuple[list[int], list[int]]:
-    """Tokens of the prompt and of the answer, the end of the assistant's turn included.
-
-    An answer that the template shows otherwise than it was given, such as one that holds
-    ``</think>``, is learnt as it was given.
-    """
-    prompt = backbone.render(ask.visible, add_generation_prompt=True).ids
-    try:
-        whole = backbone.render([*ask.visible, {"role": "assistant", "content": ask.answer}]).ids
-    except InvalidInput:
-        whole = []
-    if whole[: len(prompt)] == prompt:
-        answer = whole[len(prompt) :]
-        ends = [i for i, token in enumerate(answer) if token in backbone.stop_ids]
-        if ends:
-            return prompt, answer[: ends[0] + 1]
-    text = backbone.tokenizer(ask.answer, add_special_tokens=False)["input_ids"]
-    own = backbone.template.end_of_turn
-    end = backbone.tokenizer.eos_token_id if own is None else own
-    return prompt, text if end is None else [*text, end]
+    """Tokens of the prompt and of the answer, the end of the assistant's turn included."""
+    return prompt_and_answer(backbone, ask.visible, ask.answer)

@@ -133,12 +133,14 @@ def _answered(
     request: EvaluationRequest, backbone: Any, method: Any, store: SampleStore, tick: Ticker
 ) -> tuple[list[Scored], list[str]]:
     """All samples with their scores, those that are missing answered first, and what to note."""
+    from evaluations.records.losses import unweighed_notes
     from evaluations.runner import Plan, run
 
     plan = Plan(
         writes=request.control.writes,
         seed=request.seed,
         limit=request.limit,
+        likelihood=request.likelihood,
         batch_size=_batch_size(request.batch_size, request.benchmark, backbone),
     )
     notes: list[str] = []
@@ -146,6 +148,8 @@ def _answered(
         scored = run(
             request.benchmark, method, store, plan=plan, progress=tick, on_note=notes.append
         )
+    if request.likelihood:
+        notes += unweighed_notes(store.lines.values())
     return scored, notes
 
 

@@ -25,6 +25,7 @@ Folder = Annotated[str, MinLen(1)]
 OF_NO_CLASS: dict[str, Any] = {
     "seed": Amount,
     "limit": Count | None,
+    "likelihood": bool,
     "adapter": str | None,
     "state": str | None,
     "system": str | None,

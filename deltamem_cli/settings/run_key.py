@@ -46,7 +46,11 @@ DESCRIBING = (
 OF_THE_WEIGHTS = {"eval": ("writer", "method.learner"), "train": ("method", "steer", "writer")}
 """Settings left out by verb: an evaluation's count by the weights that were trained with them; a
 training's have gone into its memory, or are another method's."""
-IDLE: Mapping[str, Any] = {"bench.max_new_tokens": None, "training.data.together": 1}
+IDLE: Mapping[str, Any] = {
+    "bench.max_new_tokens": None,
+    "likelihood": False,
+    "training.data.together": 1,
+}
 """Settings with the value at which they do nothing, and are in no key: a run that was made before
 there was such a setting, or is made without it, is the same run."""
 NAMES = ("model", "model_revision", "data")

@@ -72,6 +72,7 @@ def _plain(line: Line) -> dict[str, Any]:
 
 
 def _table(done: Comparison) -> Any:
+    from evaluations.metrics.likelihood import MEANING, REFERENCE_NLL
     from evaluations.reporting import Table
 
     columns = ("metric", "group", "n", "A", "B", "B - A", "95 % CI", "p", "p Holm", "fixed/broken")
@@ -87,20 +88,26 @@ def _table(done: Comparison) -> Any:
             f"McNemar, which takes questions for independent: p = {mcnemar.p:.3g} for "
             f"{mcnemar.fixed} fixed and {mcnemar.broken} broken"
         )
+    if any(line.metric == REFERENCE_NLL for line in done.lines):
+        notes.append(MEANING)
     return Table(columns=columns, rows=[_row(line) for line in done.lines], notes=notes)
 
 
 def _row(line: Line) -> Sequence[str]:
+    from evaluations.metrics.likelihood import REFERENCE_NLL
+
     paired, flipped = line.paired, line.paired.mcnemar
-    low, high = (100 * end for end in paired.ci95)
+    # shares are shown in percent, nats as they are
+    scale, digits = (1, 3) if line.metric == REFERENCE_NLL else (100, 1)
+    low, high = (scale * end for end in paired.ci95)
     return [
         line.metric,
         line.group,
         str(paired.n),
-        f"{100 * paired.a:.1f}",
-        f"{100 * paired.b:.1f}",
-        f"{100 * paired.effect:+.1f}",
-        f"{low:+.1f} to {high:+.1f}",
+        f"{scale * paired.a:.{digits}f}",
+        f"{scale * paired.b:.{digits}f}",
+        f"{scale * paired.effect:+.{digits}f}",
+        f"{low:+.{digits}f} to {high:+.{digits}f}",
         f"{paired.p:.2g}",
         f"{line.p_holm:.2g}",
         f"{flipped.fixed}/{flipped.broken}" if flipped else "",

@@ -44,11 +44,18 @@ def eval_(
 
 
 def _line(record: Record) -> str:
+    from evaluations.metrics.likelihood import REFERENCE_NLL
+
     metric = record.primary
     if metric is None:
         return f"{record.cell}: no {record.primary_metric} (no sample of its kind)"
     low, high = metric.ci95
     what = f"{metric.n} questions, {metric.clusters} histories"
-    return (
+    text = (
         f"{record.cell}: {record.primary_metric} {metric.mean:.4f} [{low:.4f}, {high:.4f}] ({what})"
     )
+    weighed = record.metrics.get(REFERENCE_NLL)
+    if weighed is not None:
+        low, high = weighed.ci95
+        text += f"; {REFERENCE_NLL} {weighed.mean:.4f} [{low:.4f}, {high:.4f}]"
+    return text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Literal
 
 from evaluations.metrics.resampling import KIND, LEVEL, Histories, bootstrap
-from evaluations.quantities import Count, Share
+from evaluations.quantities import Amount, Count
 
 __all__ = ["EXACT", "GroupMean", "Metric", "ScoredQuestion", "mean_over_groups", "summarise"]
 
@@ -21,7 +22,7 @@ that there is none is not what ten equal histories show."""
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredQuestion:
-    """One score between 0 and 1."""
+    """One score: between 0 and 1, or an amount without an upper end."""
 
     score: float
     history: str
@@ -32,11 +33,11 @@ class ScoredQuestion:
 class GroupMean:
     """The mean over the questions of one group, with a 95 % interval."""
 
-    mean: Share
+    mean: Amount
     n: Count
-    lo: Share
+    lo: Amount
     """Lower end of the interval."""
-    hi: Share
+    hi: Amount
     """Upper end of the interval."""
     interval: str = KIND
     """Name of the interval: :data:`KIND`, or :data:`EXACT` where all questions score alike."""
@@ -46,8 +47,8 @@ class GroupMean:
 class Metric:
     """A mean over questions, with a 95 % interval."""
 
-    mean: Share
-    ci95: tuple[Share, Share]
+    mean: Amount
+    ci95: tuple[Amount, Amount]
     """Lower and upper end of the interval."""
     n: Count
     """Number of questions."""
@@ -60,13 +61,18 @@ class Metric:
     groups: dict[str, GroupMean] = field(default_factory=dict)
 
 
-def summarise(scores: Sequence[ScoredQuestion]) -> Metric:
+def summarise(scores: Sequence[ScoredQuestion], *, bounded: bool = True) -> Metric:
     """Mean over all questions, and by group.
 
+    Args:
+        scores: of the questions.
+        bounded: whether they lie between 0 and 1; else they have no upper end, and a group of one
+            question, which leaves no interval, is left out.
+
     Raises:
-        ValueError: there are no scores.
+        ValueError: there are no scores, or one without an upper end.
     """
-    return _metric(scores, [scores])
+    return _metric(scores, [scores], bounded=bounded)
 
 
 def mean_over_groups(scores: Sequence[ScoredQuestion]) -> Metric:
@@ -75,12 +81,18 @@ def mean_over_groups(scores: Sequence[ScoredQuestion]) -> Metric:
     Raises:
         ValueError: there are no scores.
     """
-    return _metric(scores, list(_by_group(scores).values()))
+    return _metric(scores, list(_by_group(scores).values()), bounded=True)
 
 
-def _metric(scores: Sequence[ScoredQuestion], strata: Sequence[Sequence[ScoredQuestion]]) -> Metric:
+def _metric(
+    scores: Sequence[ScoredQuestion],
+    strata: Sequence[Sequence[ScoredQuestion]],
+    *,
+    bounded: bool,
+) -> Metric:
     """The mean over strata, with the means of all groups."""
-    whole, resampled = _mean(strata)
+    whole, resampled = _mean(strata, bounded=bounded)
+    groups = _by_group(scores)
     return Metric(
         mean=whole.mean,
         ci95=(whole.lo, whole.hi),
@@ -88,7 +100,11 @@ def _metric(scores: Sequence[ScoredQuestion], strata: Sequence[Sequence[ScoredQu
         clusters=len({s.history for s in scores}),
         resampled=resampled,
         interval=whole.interval,
-        groups={name: _mean([inside])[0] for name, inside in _by_group(scores).items()},
+        groups={
+            name: _mean([inside], bounded=bounded)[0]
+            for name, inside in groups.items()
+            if bounded or len(inside) > 1
+        },
     )
 
 
@@ -98,19 +114,24 @@ def _by_group(scores: Sequence[ScoredQuestion]) -> dict[str, list[ScoredQuestion
 
 
 def _mean(
-    strata: Sequence[Sequence[ScoredQuestion]],
+    strata: Sequence[Sequence[ScoredQuestion]], *, bounded: bool
 ) -> tuple[GroupMean, Literal["histories", "questions"]]:
     """The mean over strata, and what its interval resamples."""
     if not strata or not all(strata):
         raise ValueError("no scores to summarise")
     histories = [Histories.of([s.score for s in q], [s.history for s in q]) for q in strata]
     single = any(h.resampled == ONE_HISTORY for h in histories)
-    return _interval(histories, n=sum(map(len, strata))), ONE_HISTORY if single else "histories"
+    found = _interval(histories, n=sum(map(len, strata)), bounded=bounded)
+    return found, ONE_HISTORY if single else "histories"
 
 
-def _interval(histories: Sequence[Histories], *, n: int) -> GroupMean:
+def _interval(histories: Sequence[Histories], *, n: int, bounded: bool) -> GroupMean:
     found, kind = bootstrap(histories, resamples=RESAMPLES), KIND
     lo, hi = found.mean - found.half, found.mean + found.half
+    if not bounded:
+        if not isfinite(found.half):
+            raise ValueError("one amount leaves no interval")
+        return GroupMean(mean=found.mean, n=n, lo=max(lo, 0.0), hi=hi, interval=kind)
     if found.half == 0 and found.mean in (0.0, 1.0):
         fewest, kind = min(len(h.sums) for h in histories), EXACT
         miss = 1 - ((1 - LEVEL) / 2) ** (1 / fewest)

@@ -19,6 +19,7 @@ def line_of(
     written: WriteReport,
     *,
     decoding: Decoding,
+    reference_nll: float | None,
     share: int,
     key: str,
     origin: Origin,
@@ -31,6 +32,7 @@ def line_of(
         answer: what the method said, and what it cost.
         written: the report on the history before the question.
         decoding: how the answer was decoded.
+        reference_nll: nats a token of the first reference; None where it was not weighed.
         share: number of questions among which the seconds of writing are divided.
         key: of the run.
         origin: the process that made the answer.
@@ -49,6 +51,7 @@ def line_of(
         references=sample.references,
         prediction=prediction,
         scores=benchmark.score(sample, prediction),
+        reference_nll=reference_nll,
         finish=answer.finish,
         decoding=decoding,
         prompt_tokens=answer.prompt_tokens,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from evaluations.records.sample_line import SampleLine
 
-__all__ = ["loss_notes"]
+__all__ = ["loss_notes", "unweighed_notes"]
 
 
 def loss_notes(lines: Sequence[SampleLine]) -> Iterator[str]:
@@ -33,6 +33,21 @@ def loss_notes(lines: Sequence[SampleLine]) -> Iterator[str]:
         yield (
             f"what was looked up did not fit in view for {len(short)} of {len(lines)} samples: of "
             f"those, on average {lost:,.1f} of {whole:,.1f} units were dropped"
+        )
+
+
+def unweighed_notes(lines: Iterable[SampleLine]) -> Iterator[str]:
+    """A sentence where references were to be weighed and were not."""
+    with_one = [line for line in lines if "".join(line.references[:1]).strip()]
+    missing = sum(line.reference_nll is None for line in with_one)
+    if not with_one:
+        yield "there is no reference whose log-probability could be measured"
+    elif missing == len(with_one):
+        yield "the log-probability of the references is not measured: the method cannot tell it"
+    elif missing:
+        yield (
+            f"the log-probability of the reference is not measured for {missing} of "
+            f"{len(with_one)} questions: it does not fit the window, or is infinite"
         )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluations.benchmark import Benchmark, Scored
+from evaluations.metrics.likelihood import Weighed, likelihood_metrics
 from evaluations.metrics.statistics import Metric
 from evaluations.records.environment import peak_memory_mb, timestamp
 from evaluations.records.losses import loss_notes
@@ -59,7 +60,7 @@ def make_record(
         made: what the run was made with.
     """
     stored = [lines[s.sample.id] for s in scored]
-    metrics = benchmark.metrics(scored) if scored else {}
+    metrics = {**(benchmark.metrics(scored) if scored else {}), **_likelihood(stored)}
     origins = [line.origin for line in stored]
     backbone = BackboneUsed.used(made.backbone, NumericsUsed.of(o.numerics for o in origins))
     environments = Environments.of(o.environment for o in origins)
@@ -90,6 +91,15 @@ def make_record(
         ),
         date=timestamp(),
         thinking=thinking,
+    )
+
+
+def _likelihood(lines: Sequence[SampleLine]) -> Mapping[str, Metric]:
+    return likelihood_metrics(
+        [
+            Weighed(nats=line.reference_nll, history=line.history_id, groups=line.groups)
+            for line in lines
+        ]
     )
 
 

@@ -15,6 +15,7 @@ from deltamem_base.faults import InvalidData, check_choice
 from deltamem_base.json_text import read_document
 from deltamem_base.plain_values import check_name, check_plain
 from deltamem_base.typed_json import typed
+from evaluations.metrics.likelihood import REFERENCE_NLL
 from evaluations.metrics.statistics import Metric
 from evaluations.quantities import Amount, Count, Tree
 from evaluations.records.environment import Commit
@@ -188,8 +189,22 @@ def read_record(path: Path) -> Record:
             if (name := getattr(record, key)) is not None:
                 check_name(name, where=str(path), key=key)
         check_plain(record.config, where=str(path))
+        _check_shares(record, where=str(path))
         return record
     except InvalidData as fault:
         raise InvalidData(
             f"{fault}: run the same `deltamem eval` again, it is written anew"
         ) from None
+
+
+def _check_shares(record: Record, *, where: str) -> None:
+    """Refuse a mean above 1 of anything but the one metric that is no share.
+
+    Raises:
+        InvalidData: there is one.
+    """
+    scorings = [record.metrics, *(entry.metrics for entry in record.rescored)]
+    for name, metric in (item for metrics in scorings for item in metrics.items()):
+        tops = (metric.mean, *metric.ci95, *(g.hi for g in metric.groups.values()))
+        if name != REFERENCE_NLL and max(tops) > 1:
+            raise InvalidData(f"{where}: {name} reaches {max(tops):g}; it must be at most 1")

@@ -11,6 +11,7 @@ from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import decode, parse_json
 from deltamem_base.typed_json import typed
 from evaluations.method import Finish, Side
+from evaluations.metrics.likelihood import REFERENCE_NLL
 from evaluations.quantities import Amount, Count, Share, Tree
 from evaluations.records.origins import Origin
 from evaluations.sample import Decoding
@@ -44,6 +45,8 @@ class SampleLine:
     """The answer as it was generated, thinking included."""
     scores: Mapping[str, Share]
     """Score by metric, between 0 and 1; a metric that does not apply is left out."""
+    reference_nll: Amount | None = None
+    """Nats a token of the first reference; None where it was not weighed."""
     finish: Finish
     decoding: Decoding
     prompt_tokens: Count
@@ -74,6 +77,12 @@ class SampleLine:
     """Seconds of writing the history, divided among its questions."""
     answer_seconds: Amount
     """Seconds of answering, a share of the batch's."""
+
+    @property
+    def measures(self) -> dict[str, float]:
+        """Whatever can be compared: the scores, and how surprising the reference was."""
+        weighed = self.reference_nll
+        return {**self.scores, **({} if weighed is None else {REFERENCE_NLL: weighed})}
 
     @property
     def all_written_tokens(self) -> int:

@@ -10,7 +10,8 @@ from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.contexts.visible import ReadReport
 from deltamem.backbone.generation.decoding_loop import Start
-from deltamem.backbone.generation.generation import Generation, generate
+from deltamem.backbone.generation.generation import Generation
+from deltamem.backbone.generation.likelihood import answer_prompts
 from deltamem.backbone.generation.next_logits import NextLogits
 from deltamem.backbone.inputs import (
     DecodingLike,
@@ -68,16 +69,16 @@ class DroppedContext:
         rows_stay: bool = False,
         on_answer: OnAnswer = unheard,
     ) -> list[Generation]:
-        """Answer prompts; ``memory`` has one sequence per history and is read, never changed.
+        """Answer prompts, or weigh given answers; ``memory`` is read, one sequence per history.
 
         The other settings are those of :func:`generate`.
         """
         cache = MemoryCache(config=self.backbone.model.config, memory=memory)
-        return generate(
+        return answer_prompts(
             self.backbone,
+            prompts,
             [self.prompt_ids(prompt) for prompt in prompts],
             decoding,
-            seeds=[prompt.seed for prompt in prompts],
             start=Start(cache=cache, rows=[prompt.history for prompt in prompts]),
             next_logits=next_logits,
             side_by_side=side_by_side,

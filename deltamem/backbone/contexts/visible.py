@@ -14,7 +14,8 @@ from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.contexts.truncation import fit_messages
 from deltamem.backbone.generation.decoding_loop import Start
-from deltamem.backbone.generation.generation import Generation, generate
+from deltamem.backbone.generation.generation import Generation
+from deltamem.backbone.generation.likelihood import answer_prompts
 from deltamem.backbone.generation.next_logits import NextLogits, left_pad
 from deltamem.backbone.inputs import (
     DecodingLike,
@@ -141,7 +142,7 @@ class VisibleContext:
         rows_stay: bool = False,
         on_answer: OnAnswer = unheard,
     ) -> list[Generation]:
-        """Answer prompts, each about the history it names, from copies of the cache.
+        """Answer prompts, or weigh given answers, each about its history, from copies of the cache.
 
         What a history reserves decides how a model is rotated that depends on the length (see
         :mod:`deltamem.backbone.rotation`): its questions are rotated as it was.
@@ -150,11 +151,11 @@ class VisibleContext:
         a short history and its question, so it is asked one question at a time. The other settings
         are those of :func:`generate`.
         """
-        return generate(
+        return answer_prompts(
             self.backbone,
+            prompts,
             [self.question_ids(prompt) for prompt in prompts],
             decoding,
-            seeds=[prompt.seed for prompt in prompts],
             start=Start(
                 cache=self.cache, rows=[prompt.history for prompt in prompts], past=self._mask
             ),

@@ -20,7 +20,7 @@ from deltamem.backbone.generation.next_logits import NextLogits, model_logits
 from deltamem.backbone.generation.thinking import opens_thinking
 from deltamem.backbone.inputs import DecodingLike, OnAnswer, unheard
 
-__all__ = ["Generation", "generate"]
+__all__ = ["Generation", "answer_limit", "generate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class Generation:
     """Whether the prompt ended with an opened ``<think>``, which the text then goes on with."""
     written_tokens: int = 0
     """Tokens of the question and the answer that a memory took in while answering."""
+    nats: float | None = None
+    """Minus log p of an answer that was given, per token; None for one that was generated."""
 
 
 @torch.no_grad()
@@ -113,11 +115,16 @@ def _jobs(
                 number=number,
                 prompt=prompt,
                 in_view=in_view,
-                limit=min(decoding.max_new_tokens, max(1, backbone.window - in_view)),
+                limit=answer_limit(backbone, in_view, decoding),
                 generator=torch.Generator().manual_seed(seed),
             )
         )
     return jobs
+
+
+def answer_limit(backbone: Backbone, in_view: int, decoding: DecodingLike) -> int:
+    """New tokens after a prompt of so many, at most: those asked for, if the window holds them."""
+    return min(decoding.max_new_tokens, max(1, backbone.window - in_view))
 
 
 def _answer(backbone: Backbone, job: Job, decoding: DecodingLike) -> Generation:

@@ -57,6 +57,8 @@ class EvaluationRequest:
     seed: int
     limit: int | None
     """Only the first samples; None is all."""
+    likelihood: bool
+    """Whether the first reference of each question is weighed beside the answer."""
     batch_size: int | str
     """Questions side by side, or ``auto``."""
     runs: Path
@@ -84,6 +86,7 @@ class EvaluationRequest:
             control=Control(name=control_name(tree["control"]), **tree["control"]),
             seed=int(tree["seed"]),
             limit=tree["limit"],
+            likelihood=bool(tree["likelihood"]),
             batch_size=tree["runtime"]["batch_size"],
             runs=Path(tree["runs_dir"]),
             results=None if results is None else Path(results),

@@ -131,6 +131,7 @@ class Recall(Benchmark[RecallSample]):
                 question=question.text,
                 asked=question.text,
                 references=(question.place,),
+                spoken=question.answer,
                 groups=(kind, f"{kind}/{facts}", "unseen" if unseen else "seen"),
                 kind=kind,
                 facts=facts,
