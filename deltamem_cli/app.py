@@ -25,6 +25,7 @@ from deltamem_cli.verbs.reproduce import reproduce
 from deltamem_cli.verbs.score import score
 from deltamem_cli.verbs.show import show
 from deltamem_cli.verbs.train import train
+from deltamem_cli.waiting_threads import let_threads_sleep
 
 app = typer.Typer(
     name="deltamem",
@@ -66,6 +67,7 @@ def main() -> None:
     """Entry point: one sentence and an exit code for whatever a user can mend."""
     from deltamem_cli.exits import end_with
 
+    let_threads_sleep()
     end_with(app)
 
 

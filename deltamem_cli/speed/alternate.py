@@ -45,6 +45,7 @@ def alternate(
     *,
     rounds: int,
     tick: Callable[[int, int], None] = lambda done, total: None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> list[tuple[float, ...]]:
     """Seconds of each of ``works``, round after round.
 
@@ -54,6 +55,7 @@ def alternate(
         works: what to time.
         rounds: how often each has its turn.
         tick: called with the turns that are done, and all turns.
+        clock: ``time.process_time`` leaves out what others on the machine do.
     """
     total, found = (rounds + 1) * len(works), []
     for number, work in enumerate(works, 1):
@@ -62,16 +64,16 @@ def alternate(
     for turn in range(1, rounds + 1):
         times = []
         for number, work in enumerate(works, 1):
-            times.append(_seconds(work))
+            times.append(_seconds(work, clock))
             tick(turn * len(works) + number, total)
         found.append(tuple(times))
     return found
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[], object], clock: Callable[[], float]) -> float:
     # the mean: a median would pass over the pauses on a busy machine that a long work cannot avoid
-    start, times = time.perf_counter(), 0
-    while times == 0 or time.perf_counter() - start < LEAST_SECONDS:
+    start, times = clock(), 0
+    while times == 0 or clock() - start < LEAST_SECONDS:
         work()
         times += 1
-    return (time.perf_counter() - start) / times
+    return (clock() - start) / times

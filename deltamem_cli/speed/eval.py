@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from deltamem_cli.speed.alternate import Figure, alternate, figure
+from deltamem_cli.speed.locomo import locomo_figures
 from deltamem_cli.speed.models import random_backbone
 from evaluations.benchmarks.throughput import Throughput
 from evaluations.sample import Decoding, Prompt
@@ -27,8 +29,9 @@ def figures(
     questions: int = 100,
     sampled: int = 4,
     rounds: int = 3,
+    data: Path | None = None,
 ) -> Iterator[Figure]:
-    """eval.ask_many and eval.batched.
+    """eval.ask_many and eval.batched; with real data eval.locomo (locomo.py) and nothing else.
 
     Args:
         tick: progress of what is being timed.
@@ -36,12 +39,16 @@ def figures(
         questions: about it.
         sampled: of them, for which the history is read anew; their time stands for all.
         rounds: turns.
+        data: ``locomo10.json``.
 
     Raises:
         AssertionError: two ways of asking gave different answers.
     """
     import torch
 
+    if data is not None:
+        yield from locomo_figures(tick, data=data)
+        return
     asking = _Asking(tokens=tokens, questions=questions)
     once, anew = asking.once(BATCH), asking.anew(range(sampled))
     single = asking.once(1)

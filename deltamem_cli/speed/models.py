@@ -6,7 +6,33 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-__all__ = ["random_backbone", "random_model"]
+__all__ = ["SMOLLM2_135M", "named_backbone", "random_backbone", "random_model"]
+
+SMOLLM2_135M = {
+    "vocab_size": 49_152,
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 64,
+    "tie_word_embeddings": True,
+    "max_position_embeddings": 8192,
+}
+"""A Llama."""
+
+
+def named_backbone(name: str) -> Any:
+    """The backbone of ``model=NAME`` in its own numbers.
+
+    Raises:
+        Unavailable: it is not on this machine.
+    """
+    from deltamem_cli.runs.requests import BackboneRequest
+    from deltamem_cli.settings.compose import compose_each
+
+    (composed,) = compose_each("eval", [[f"model={name}", "runtime.device=cpu"]])
+    return BackboneRequest.of(composed).load()
 
 
 def random_backbone(*, layers: int, width: int, window: int = 32_768) -> Any:
@@ -30,12 +56,14 @@ def random_backbone(*, layers: int, width: int, window: int = 32_768) -> Any:
     return replace(embedded, model=model, window=window, name=f"random Qwen3 {layers}x{width}")
 
 
-def random_model(architecture: Mapping[str, Any], *, device: str = "cpu", dtype: Any = None) -> Any:
-    """A Qwen3 of random weights, made where it stays; ``dtype``: float32 when None."""
+def random_model(
+    architecture: Mapping[str, Any], *, kind: str = "qwen3", device: str = "cpu", dtype: Any = None
+) -> Any:
+    """Random weights, made where they stay; ``dtype``: float32 when None."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.for_model("qwen3", **architecture)
+    config = AutoConfig.for_model(kind, **architecture)
     with torch.random.fork_rng(), torch.device(device):
         torch.manual_seed(0)
         model = AutoModelForCausalLM.from_config(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
+from pathlib import Path
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.denormals import flushed_denormals
@@ -17,21 +18,36 @@ SUITES = {
     "train": "an optimiser step, against one without a scan and one with the token-by-token loop",
     "decode": "tokens per second with a memory, against the bare model",
     "eval": "one history and many questions: written once, asked side by side",
+    "peers": "the frozen model on real prompts, against lm-eval's loop",
+    "threads": "two threads on this machine as it is now, against one",
 }
 """Modules of deltamem_cli.speed that measure something, each with ``figures(tick)``."""
 
 
-def measure(suite: str, *, console: Console) -> None:
+WITH_DATA = {"eval": "LoCoMo's locomo10.json", "peers": "IFEval's official JSONL"}
+"""Suites that take a file of real data, and which."""
+
+
+def measure(suite: str, *, console: Console, data: Path | None = None) -> None:
     """Measure one suite and print its figures.
 
+    Args:
+        suite: one of :data:`SUITES`.
+        console: shows them.
+        data: a file of real data for one of :data:`WITH_DATA`.
+
     Raises:
-        UsageError: there is no suite of that name.
+        UsageError: there is no suite of that name, or it takes no file.
     """
     if suite not in SUITES:
         raise UsageError(f"nothing to measure by '{suite}'; choose one of {', '.join(SUITES)}")
+    if data is not None and suite not in WITH_DATA:
+        named = ", ".join(f"{name} takes {file}" for name, file in WITH_DATA.items())
+        raise UsageError(f"'bench {suite}' takes no --data; {named}")
     module = import_module(f"deltamem_cli.speed.{suite}")
+    given = {} if data is None else {"data": data}
     with flushed_denormals(), console.progress(f"bench {suite}") as tick:
-        show_figures(module.figures(tick), console=console)
+        show_figures(module.figures(tick, **given), console=console)
 
 
 def show_figures(found: Iterable[Figure | LeftOut], *, console: Console) -> None:

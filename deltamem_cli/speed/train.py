@@ -7,7 +7,7 @@ steering, with reads and states that need no recurrence. So what is over 1 is th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,8 @@ from deltamem.delta_rule import VARIABLE
 from deltamem.writers import TokenWriter
 from deltamem.writers.writer import WriteResult
 from deltamem_cli.speed.alternate import Figure, alternate, figure
-from deltamem_cli.speed.models import random_backbone
+from deltamem_cli.speed.laptop import loss, step_figures
+from deltamem_cli.speed.models import SMOLLM2_135M, random_backbone
 
 __all__ = ["figures"]
 
@@ -40,15 +41,20 @@ class NoOpWriter(TokenWriter):
 
 
 def figures(
-    tick: Callable[[int, int], None], *, tokens: int = 8192, rounds: int = 3
+    tick: Callable[[int, int], None],
+    *,
+    tokens: int = 8192,
+    rounds: int = 3,
+    laptop: Mapping[str, Any] = SMOLLM2_135M,
 ) -> Iterator[Figure]:
-    """train.step_vs_noop with each form, train.step_vs_naive, the most that it could be, and
-    train.measured.
+    """train.step_vs_noop with each form, train.step_vs_naive, the most that it could be,
+    train.measured, and train.step_vs_bare (laptop.py).
 
     Args:
         tick: progress of what is being timed.
         tokens: written in the step.
         rounds: turns.
+        laptop: architecture of the model of laptop.py.
     """
     import torch
 
@@ -73,6 +79,7 @@ def figures(
     times = alternate([real, _step(backbone, TokenWriter(), tokens, watched=True)], rounds=rounds)
     ratios = [watched / bare for bare, watched in times]
     yield figure("train.measured", ratios, f"with the memory measured over without, {size}")
+    yield from step_figures(tick, architecture=laptop, rounds=rounds)
 
 
 def _by(form: str, work: Callable[[], object]) -> None:
@@ -113,15 +120,9 @@ def _step(
         with watching, memory.attach(model) as attached:
             _, state = attached.forward(written, logits=False, use_cache=False)
             output, _ = attached.forward(asked, state=state, write=False, use_cache=False)
-        _loss(output.logits, asked).backward()
+        loss(output.logits, asked).backward()
         optimizer.step()
         if watched:
             monitor.numbers(Processes())
 
     return work
-
-
-def _loss(logits: Any, ids: Any) -> Any:
-    from torch.nn.functional import cross_entropy
-
-    return cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -16,8 +17,13 @@ def bench(
     suite: Annotated[
         Optional[str],
         typer.Argument(
-            metavar="[SUITE]", help="scan, train, decode or eval; lists them if left out."
+            metavar="[SUITE]",
+            help="scan, train, decode, eval, peers or threads; lists them if left out.",
         ),
+    ] = None,
+    data: Annotated[
+        Optional[Path],
+        typer.Option(help="Real data: IFEval's JSONL for peers, locomo10.json for eval."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -25,7 +31,7 @@ def bench(
     """Measure speed in ratios of one run: deltamem bench scan."""
     console = make_console(quiet=quiet, as_json=as_json)
     if suite is not None:
-        measure(suite, console=console)
+        measure(suite, console=console, data=data)
         return
     console.json({"rows": [{"name": name, "about": about} for name, about in SUITES.items()]})
     for name, about in SUITES.items():

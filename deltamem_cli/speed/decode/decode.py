@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from deltamem_cli.speed.alternate import Figure, LeftOut, figure
 from deltamem_cli.speed.decode.cuda import cuda_figures
 from deltamem_cli.speed.decode.tokens import KINDS, alone, relative_throughput, with_memory
+from deltamem_cli.speed.laptop import decode_figures
 from deltamem_cli.speed.models import random_backbone
 
 __all__ = ["cpu_figures", "figures"]
@@ -15,9 +16,10 @@ PROMPT = 64
 
 
 def figures(tick: Callable[[int, int], None]) -> Iterator[Figure | LeftOut]:
-    """Figures of the GPU (cuda.py), and then those of the CPU."""
+    """Figures of the GPU (cuda.py), those of the CPU, and those of a laptop's model."""
     yield from cuda_figures(tick)
     yield from cpu_figures(tick)
+    yield from decode_figures(tick)
 
 
 def cpu_figures(

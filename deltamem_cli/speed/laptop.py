@@ -1,0 +1,130 @@
+"""A model that a laptop runs, with a memory and without: a training step and single tokens.
+
+The shape is that of SmolLM2-135M with random weights, histories of 100 and 512 tokens, 8 side by
+side. Process time is measured, for others use such a machine as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from deltamem.writers import MultiStateWriter, TokenWriter, Writer
+from deltamem_cli.speed.alternate import Figure, alternate, figure
+from deltamem_cli.speed.decode.tokens import alone, with_memory
+from deltamem_cli.speed.models import SMOLLM2_135M, random_model
+
+__all__ = ["decode_figures", "step_figures"]
+
+Tick = Callable[[int, int], None]
+BATCH, READ = 8, 16
+HISTORIES = (100, 512)
+
+
+def _writers() -> dict[str, Writer]:
+    return {"tsw": TokenWriter(), "msw": MultiStateWriter()}
+
+
+def step_figures(
+    tick: Tick,
+    *,
+    architecture: Mapping[str, Any] = SMOLLM2_135M,
+    histories: tuple[int, ...] = HISTORIES,
+    rounds: int = 3,
+) -> Iterator[Figure]:
+    """train.step_vs_bare: a step that writes, asks and learns, over one of the bare model.
+
+    The bare model takes the same tokens in the same two passes, and gradients go back through
+    both to a vector that is added to its embeddings.
+    """
+    model = random_model(architecture, kind="llama")
+    for history in histories:
+        steps = {name: _step(model, writer, history) for name, writer in _writers().items()}
+        works = [_bare_step(model, history), *steps.values()]
+        times = alternate(works, rounds=rounds, tick=tick, clock=time.process_time)
+        for number, name in enumerate(steps, 1):
+            ratios = [turn[number] / turn[0] for turn in times]
+            setting = f"{name} over the bare model, {_size(model, history)}, process time"
+            yield figure("train.step_vs_bare", ratios, setting)
+
+
+def decode_figures(
+    tick: Tick,
+    *,
+    architecture: Mapping[str, Any] = SMOLLM2_135M,
+    histories: tuple[int, ...] = HISTORIES,
+    tokens: int = 16,
+    rounds: int = 3,
+) -> Iterator[Figure]:
+    """decode.token_vs_bare: single tokens of 8 sequences with a memory over those without."""
+    from deltamem import DeltaMemConfig, DeltaMemory
+
+    model = random_model(architecture, kind="llama")
+    for history in histories:
+        ids = _ids(history)
+        works = [alone(model, ids, tokens=tokens).decode]
+        for writer in _writers().values():
+            memory = DeltaMemory(DeltaMemConfig(writer=writer), model).initialise(model, seed=0)
+            side = with_memory(memory.eval(), model, ids, tokens=tokens, writes=False)
+            works.append(side.decode)
+        times = alternate(works, rounds=rounds, tick=tick, clock=time.process_time)
+        for number, name in enumerate(_writers(), 1):
+            ratios = [turn[number] / turn[0] for turn in times]
+            setting = f"{name}, writes off, over the bare model, {_size(model, history)}"
+            yield figure("decode.token_vs_bare", ratios, f"{setting}, process time")
+
+
+def _size(model: Any, history: int) -> str:
+    config = model.config
+    shape = f"{config.num_hidden_layers} layers of {config.hidden_size}"
+    return f"{BATCH} histories of {history} tokens, {shape}"
+
+
+def _ids(tokens: int) -> Any:
+    import torch
+
+    return (torch.arange(BATCH)[:, None] * 7 + torch.arange(tokens)) % 90 + 5
+
+
+def _step(model: Any, writer: Writer, history: int) -> Callable[[], object]:
+    import torch
+
+    from deltamem import DeltaMemConfig, DeltaMemory
+
+    memory = DeltaMemory(DeltaMemConfig(writer=writer), model).initialise(model, seed=0)
+    optimizer = torch.optim.AdamW(memory.parameters(), lr=1e-4)
+    written, asked = _ids(history), _ids(READ)
+
+    def work() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        with memory.attach(model) as attached:
+            _, state = attached.forward(written, logits=False, use_cache=False)
+            output, _ = attached.forward(asked, state=state, write=False, use_cache=False)
+        loss(output.logits, asked).backward()
+        optimizer.step()
+
+    return work
+
+
+def _bare_step(model: Any, history: int) -> Callable[[], object]:
+    import torch
+
+    written, asked = _ids(history), _ids(READ)
+    added = torch.zeros(model.config.hidden_size, requires_grad=True)
+    embed = model.get_input_embeddings()
+
+    def work() -> None:
+        added.grad = None
+        read = model.get_decoder()(inputs_embeds=embed(written) + added, use_cache=False)
+        output = model(inputs_embeds=embed(asked) + added, use_cache=False)
+        (loss(output.logits, asked) + read.last_hidden_state.mean()).backward()
+
+    return work
+
+
+def loss(logits: Any, ids: Any) -> Any:
+    """Mean cross-entropy of the next tokens."""
+    from torch.nn.functional import cross_entropy
+
+    return cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
