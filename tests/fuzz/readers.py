@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from conftest import ROOT
 from good_rows import CASES
 from mutations import Damage, damaged_bytes, damaged_header, damaged_json, damaged_lines
@@ -59,16 +60,10 @@ def _episodes(folder: Path) -> Any:
 def _chats(folder: Path) -> Any:
     from deltamem_cli.training_data import ChatData
 
-    return ChatData(
-        id=None,
-        path=str(folder / "data.jsonl"),
-        config=None,
-        revision=None,
-        split="train",
-        messages_column=None,
-        max_chars=1000,
-        held_out=1,
-    ).load()
+    written = yaml.safe_load((ROOT / "conf" / "data" / "chat.yaml").read_text(encoding="utf-8"))
+    settings = {key: value for key, value in written.items() if key != "_target_"}
+    given = {"path": str(folder / "data.jsonl"), "held_out": 1}
+    return ChatData(**{**settings, **given}).load()
 
 
 def _paper(folder: Path) -> Any:
