@@ -54,11 +54,11 @@ class Frozen:
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
         kind = VisibleContext if self.context == "visible" else DroppedContext
-        self._view = kind(self.backbone, batch=batch)
+        self._context = kind(self.backbone, batch=batch)
 
     def write(self, histories: Sequence[HistoryLike]) -> list[Shown]:
         """Read one piece more of each history into the KV cache, or drop it."""
-        return [Shown(**vars(report)) for report in self._view.read(histories)]
+        return [Shown(**vars(report)) for report in self._context.read(histories)]
 
     def answer(
         self,
@@ -69,13 +69,13 @@ class Frozen:
         on_answer: OnAnswer = unheard,
     ) -> list[Generation]:
         """Answer each prompt after a copy of its history's KV cache, or on its own."""
-        return self._view.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
+        return self._context.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
 
     def state_dict(self) -> dict[str, Any]:
         """The messages in view, or the instructions that were kept."""
-        return self._view.state_dict()
+        return self._context.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
         self.reset(len(state["messages"]))
-        self._view.load_state_dict(state)
+        self._context.load_state_dict(state)

@@ -154,7 +154,7 @@ class KnnLm(Frozen):
     ) -> list[Generation]:
         """Answer each prompt with the neighbours of its own history mixed in."""
         stored = [self._stored[prompt.history] for prompt in prompts]
-        return self._view.ask(
+        return self._context.ask(
             prompts,
             decoding,
             next_logits=interpolated(self.backbone, stored, self.interpolation),

@@ -19,14 +19,7 @@ from deltamem_base.faults import InvalidInput
 __all__ = ["check_fields", "fault_of", "field_types", "range_of"]
 
 WORDS: dict[Any, str] = {at.Ge: "at least", at.Gt: "above", at.Le: "at most", at.Lt: "below"}
-OUTSIDE = (
-    "greater_than",
-    "less_than",
-    "too_short",
-    "string_too_short",
-    "finite_number",
-    "literal_error",
-)
+OUTSIDE = ("greater_than", "less_than", "too_short", "string_too_short", "literal_error")
 """How the names begin of faults that the range explains; others are of the wrong type."""
 
 
@@ -72,6 +65,8 @@ def fault_of(kind: Any, value: Any) -> str | None:
         found = [{"type": one["type"], "msg": one["msg"]} for one in fault.errors()]
     if found:
         said = range_of(kind)
+        if said and any(one["type"] == "finite_number" for one in found):
+            return f"; it must be finite, and {said}"
         if said and any(one["type"].startswith(OUTSIDE) for one in found):
             return f"; it must be {said}"
         problem = found[0]["msg"]

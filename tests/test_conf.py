@@ -277,10 +277,15 @@ def test_the_papers_recipe_is_the_default_of_the_class() -> None:
         ("eval", ["runs_dir=a=b"], r"such characters is quoted: \"runs_dir='a=b'\""),
         ("eval", ["runs_dir=läufe"], r"quoted: \"runs_dir='läufe'\""),
         ("eval", ["runs_dir=$a's,"], r"quoted: 'runs_dir='"),
-        ("eval", ["bench={}"], "bench={} leaves bench without a choice; choose one of gpqa"),
+        ("eval", ["bench={}"], "bench={} leaves bench without a choice; choose one of facts, gpqa"),
         ("eval", ["bench=[]"], r"bench=\[\] leaves bench without a choice"),
         ("eval", ["adapter=${oc.env:NOPE}"], "adapter refers to nothing: .*'NOPE' not found"),
         ("eval", ["bench.seed=${nope}"], "bench.seed refers to nothing: .*'nope' not found"),
+        (
+            "chat",
+            ["context=auto"],
+            "context=auto follows a setting that there is none of here; choose one of none",
+        ),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -159,15 +159,15 @@ class LLMLingua2:
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
-        self._view = VisibleContext(self.backbone, batch=batch)
+        self._context = VisibleContext(self.backbone, batch=batch)
         self._started = [False] * batch
 
     def write(self, histories: Sequence[HistoryLike]) -> list[Compressed]:
         """Compress one piece more of each history, and read it into the KV cache."""
         started = time.perf_counter()
         done = [self._take(number, history) for number, history in enumerate(histories)]
-        read = self._view.read([piece for piece, _ in done])
-        kept = [text_bytes(messages) for messages in self._view.state_dict()["messages"]]
+        read = self._context.read([piece for piece, _ in done])
+        kept = [text_bytes(messages) for messages in self._context.state_dict()["messages"]]
         seconds = (time.perf_counter() - started) / len(histories)
         return [
             Compressed(
@@ -190,17 +190,17 @@ class LLMLingua2:
         on_answer: OnAnswer = unheard,
     ) -> list[Generation]:
         """Answer each prompt after a copy of its history's KV cache."""
-        return self._view.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
+        return self._context.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
 
     def state_dict(self) -> dict[str, Any]:
         """The compressed messages."""
-        return {**self._view.state_dict(), "started": list(self._started)}
+        return {**self._context.state_dict(), "started": list(self._started)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
         self.reset(len(state["messages"]))
         self._started = list(state["started"])
-        self._view.load_state_dict(state)
+        self._context.load_state_dict(state)
 
     def _take(self, number: int, history: HistoryLike) -> tuple[_Piece, Shortened]:
         """A piece of one history, compressed but for its instructions."""

@@ -110,9 +110,9 @@ class MemGen(Frozen):
 
     def write(self, histories: Sequence[HistoryLike]) -> list[Shown]:
         """Read one piece more of each history, for the backbone and for the weaver, or drop it."""
-        if not isinstance(self._view, VisibleContext):
+        if not isinstance(self._context, VisibleContext):
             return super().write(histories)
-        return [Shown(**vars(r)) for r in self._view.read(histories, reader=self._read)]
+        return [Shown(**vars(r)) for r in self._context.read(histories, reader=self._read)]
 
     @torch.no_grad()
     def answer(
@@ -131,7 +131,7 @@ class MemGen(Frozen):
         for start in range(0, len(prompts), size):
             group = prompts[start : start + size]
             seen = self._seen.selected([prompt.history for prompt in group])
-            answers += self._view.ask(
+            answers += self._context.ask(
                 group,
                 decoding,
                 next_logits=WovenLogits(self.backbone, self.weights, self.places, seen=seen),
@@ -143,10 +143,10 @@ class MemGen(Frozen):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what :meth:`state_dict` gave."""
         self.reset(len(state["messages"]))
-        if isinstance(self._view, VisibleContext):
-            self._view.load_state_dict(state, reader=self._read)
+        if isinstance(self._context, VisibleContext):
+            self._context.load_state_dict(state, reader=self._read)
         else:
-            self._view.load_state_dict(state)
+            self._context.load_state_dict(state)
 
     def _read(self, run: ReadPass) -> None:
         """The bare backbone into the view's cache, weaver and trigger into theirs."""

@@ -84,7 +84,7 @@ class MLPMemory(Frozen):
         on_answer: OnAnswer = unheard,
     ) -> list[Generation]:
         """Answer each prompt from the mixture."""
-        return self._view.ask(
+        return self._context.ask(
             prompts,
             decoding,
             next_logits=self._step,

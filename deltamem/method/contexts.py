@@ -171,7 +171,7 @@ class InView:
         write_answers: bool,
     ) -> None:
         """``write_answers``: question and answer tokens write too, for this answer only."""
-        self._view = VisibleContext(backbone, batch=batch)
+        self._visible = VisibleContext(backbone, batch=batch)
         self._aside = WrittenOnly(backbone, memory, batch=batch, window=window)
         self._write_answers = write_answers
         self.state = self._aside.state
@@ -182,9 +182,9 @@ class InView:
         aside = [] if together else self._aside.write(attached, histories)
         if aside:
             self.state = self._aside.state
-        reports = self._view.read(histories, reader=self._reader(attached, write=together))
-        if together and self._view.cache.memory is not None:
-            self.state = self._view.cache.memory
+        reports = self._visible.read(histories, reader=self._reader(attached, write=together))
+        if together and self._visible.cache.memory is not None:
+            self.state = self._visible.cache.memory
         return [
             Taken(
                 written_tokens=aside[i].written_tokens if aside else r.shown_tokens,
@@ -208,7 +208,7 @@ class InView:
         on_answer: OnAnswer,
     ) -> list[Generation]:
         """Answer prompts whose history is in the KV cache."""
-        self._view.cache.memory = state
+        self._visible.cache.memory = state
 
         def counted(number: int, answer: Generation) -> Generation:
             if not self._write_answers:
@@ -217,7 +217,7 @@ class InView:
 
         # a given answer that writes nothing is weighed in one forward of the model's own
         weighed = not self._write_answers and all(p.given is not None for p in prompts)
-        answers = self._view.ask(
+        answers = self._visible.ask(
             prompts,
             decoding,
             next_logits=None if weighed else partial(self._step, attached),
@@ -250,13 +250,13 @@ class InView:
 
     def _taken_in(self, answer: Generation, prompt: PromptLike) -> int:
         """Number of tokens that ran through the model after the history: all but the last one."""
-        question = answer.prompt_tokens - self._view.shown_tokens(prompt.history)
+        question = answer.prompt_tokens - self._visible.shown_tokens(prompt.history)
         return question + answer.new_tokens - 1
 
     def state_dict(self) -> dict[str, Any]:
         """Messages and states; the KV cache is read again when they are loaded."""
         return {
-            "view": self._view.state_dict(),
+            "view": self._visible.state_dict(),
             "aside": self._aside.state_dict(),
             "layers": dict(self.state.clone().layers),
         }
@@ -267,7 +267,7 @@ class InView:
         self.state = MemoryState(content["layers"], attached.memory.identity).clone()
         together = not any(content["aside"]["messages"])
         reader = self._reader(attached, write=together)
-        self._view.load_state_dict(content["view"], reader=reader)
+        self._visible.load_state_dict(content["view"], reader=reader)
 
     def _reader(self, attached: Attachment, *, write: bool) -> Reader:
         unit = attached.memory.config.writer.segment_unit

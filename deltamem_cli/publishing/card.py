@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.counts import counted
 from deltamem_base.faults import first_line
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.missing_runs import benchmark_words
@@ -101,7 +102,7 @@ def _result(record: Record) -> Any | None:
     data = record.provenance.data
     published = HUB_ID.fullmatch(data.source)
     low, high = (round(100 * end, 2) for end in metric.ci95)
-    questions = f"{metric.n} questions about {metric.clusters} histories"
+    questions = f"{counted(metric.n, 'question')} about {counted(metric.clusters, 'history')}"
     return EvalResult(
         task_type="text-generation",
         dataset_type=data.source if published else record.bench,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
-from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
 from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.runs.requests import EvaluationRequest
@@ -144,7 +144,7 @@ def _answered(
         batch_size=_batch_size(request.batch_size, request.benchmark, backbone),
     )
     notes: list[str] = []
-    with flushed_denormals():
+    with flush_to_zero():
         scored = run(
             request.benchmark, method, store, plan=plan, progress=tick, on_note=notes.append
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from deltamem_base.counts import counted
 from deltamem_cli.runs.chosen_weights import Chosen
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
 from deltamem_cli.screen.console import Console
@@ -43,7 +44,7 @@ def announce_evaluation(
         f"context={request.context}",
         None if control == "none" else f"control={control}",
         f"bench={named['bench']}{protocol}",
-        f"{samples:,} samples",
+        counted(samples, "sample"),
     ]
     console.note(", ".join(word for word in words if word is not None))
     for note in () if chosen is None else chosen.notes:
@@ -63,13 +64,13 @@ def announce_training(
     """
     named, recipe = request.options, request.recipe
     groups = ("writer", "steer") if request.method.needs_adapter else ()
-    steps = f"{recipe.steps} steps" if recipe.steps else f"{recipe.epochs} epochs"
+    steps = counted(recipe.steps, "step") if recipe.steps else counted(recipe.epochs, "epoch")
     words = [
         _model(named["model"], backbone),
         " ".join(f"{group}={named[group]}" for group in ("method", *groups)),
-        f"training={named['training']} ({steps} of {recipe.batch_size} episodes, learning rate "
-        f"{recipe.learning_rate:g})",
-        f"data {data.source.get('data', 'unnamed')} ({len(data.episodes):,} episodes)",
+        f"training={named['training']} ({steps} of {counted(recipe.batch_size, 'episode')}, "
+        f"learning rate {recipe.learning_rate:g})",
+        f"data {data.source.get('data', 'unnamed')} ({counted(len(data.episodes), 'episode')})",
     ]
     console.note(", ".join(words))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from deltamem_cli.settings.from_record import choices_of, eval_words
 from deltamem_cli.settings.groups import method_settings, options
+from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -62,9 +63,10 @@ def _bare_backbone() -> str:
 
 def _adapter(record: Record) -> list[str]:
     """The adapter that was named or released; of a folder a record knows no more than its name."""
-    named = record.config.get("adapter")
+    settings = RecordedSettings.of(record)
+    named = settings.adapter
     weights = record.provenance.weights
-    released = record.config.get("model", {}).get("adapters", {}).get(record.writer)
+    released = settings.released.get(str(record.writer))
     chosen = None if weights is None else weights.chosen
     if chosen == "released" or (named is not None and named == released):
         return ["adapter=${model.adapters." + str(record.writer) + "}"]

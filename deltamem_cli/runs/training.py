@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.runs.build import assemble_learner, load_backbone
-from deltamem_cli.runs.denormals import flushed_denormals
 from deltamem_cli.runs.fitting import check_memory, one_sentence_without_memory, smaller
+from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.headline import announce_training
 from deltamem_cli.runs.launching import fit_out
 from deltamem_cli.runs.requests import TrainingRequest
@@ -128,7 +128,7 @@ def _take_steps(
         run.folder, key=run.key, settings=run.settings, on_note=console.note
     )
     label = run.folder.name.rpartition("__")[0]
-    with flushed_denormals(), tracking_run as tracked, console.progress(label) as tick:
+    with flush_to_zero(), tracking_run as tracked, console.progress(label) as tick:
         train_loop(
             learner,
             episodes,

@@ -14,6 +14,7 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.from_record import rebuild
 from deltamem_cli.settings.groups import method_settings
+from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
     from deltamem.memory.inspection import TurnNumbers
@@ -91,7 +92,7 @@ def _watch(
     _same("backbone", backbone.fingerprint, str(made.backbone.model_fingerprint))
     chosen = None
     if places:
-        before = record.config.get("adapter")
+        before = RecordedSettings.of(record).adapter
         names = [] if before is None else [before]
         sha = str(made.method.adapter_sha)
         chosen = adapter_of_sha(request.weights, sha, folders=places, names=names)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.counts import counted
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import OK, UsageError
 from deltamem_cli.exits import Stopped
@@ -118,7 +119,7 @@ class ChatPrompt:
 
         now = self.conversation.snapshot
         self.console.result(
-            f"{now.state.nbytes:,} bytes, {len(now.turns)} turns, "
+            f"{now.state.nbytes:,} bytes, {counted(len(now.turns), 'turn')}, "
             f"{sum(turn.tokens for turn in now.turns)} tokens written\n\n"
             + state_table(state_numbers(now.state))
         )
@@ -142,8 +143,8 @@ class ChatPrompt:
         self.conversation.load(path)
         self.files.add(path)
         now = self.conversation.snapshot
-        words = "its text was left out" if not now.whole else f"{len(now.messages)} messages"
-        self.console.note(f"read {path}: {len(now.turns)} turns, {words}")
+        words = "its text was left out" if not now.whole else counted(len(now.messages), "message")
+        self.console.note(f"read {path}: {counted(len(now.turns), 'turn')}, {words}")
 
     def _forget(self, rest: str) -> None:
         self.conversation.forget()

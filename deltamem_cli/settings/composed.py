@@ -8,6 +8,7 @@ from typing import Any
 
 from deltamem_base.plain_values import INTERPOLATION
 from deltamem_cli.errors import UsageError
+from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.override_faults import refers_to_nothing
 from deltamem_cli.settings.paths import with_homes
 
@@ -41,15 +42,18 @@ class Composed:
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
 
+        words = OmegaConf.to_container(hydra.overrides.task, resolve=False)  # as they were typed
+        chosen = {str(group): str(name) for group, name in hydra.runtime.choices.items()}
         try:
             tree = OmegaConf.to_container(config, resolve=True)
         except OmegaConfBaseException as fault:
-            raise UsageError(refers_to_nothing(fault)) from fault
+            sentence = refers_to_nothing(fault, words, chosen=chosen, choices=options)
+            raise UsageError(sentence) from fault
         written = leaves(OmegaConf.to_container(config, resolve=False))
         return cls(
             tree=with_homes(tree),
-            options={str(group): str(name) for group, name in hydra.runtime.choices.items()},
-            words=list(hydra.overrides.task),
+            options=chosen,
+            words=words,
             following=frozenset(key for key, value in written if INTERPOLATION in str(value)),
         )
 

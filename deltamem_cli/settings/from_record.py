@@ -21,6 +21,7 @@ from deltamem_cli.settings.grammar import key_of, word
 from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.identity import recorded
 from deltamem_cli.settings.paths import leads_outside, names_a_path
+from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -72,7 +73,7 @@ def rebuild(
     """
     given = {key_of(said) for said in overrides}
     # a named adapter says itself how it writes, whatever the run was called
-    named = "adapter" in given or record.config.get("adapter") is not None
+    named = "adapter" in given or RecordedSettings.of(record).adapter is not None
     given |= {"writer", *but} if named else {*but}
     chosen = choices_of(record, [group for group in groups if group not in given])
     words = eval_words(record, chosen, parts=parts, given=given)

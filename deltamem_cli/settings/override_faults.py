@@ -7,7 +7,8 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from deltamem_cli.settings.grammar import write
+from deltamem_base.faults import first_line
+from deltamem_cli.settings.grammar import key_of, write
 
 __all__ = ["explain", "no_such_option", "refers_to_nothing", "without_option"]
 
@@ -45,7 +46,7 @@ def explain(
     if isinstance(cause, ConfigAttributeError | ConfigKeyError):
         bad = str(cause.full_key or cause.key)
         return f"there is no setting '{bad}'{_nearest(bad, known())}"
-    return (str(fault).strip().splitlines() or [repr(fault)])[0]
+    return first_line(fault)
 
 
 def _nearest(bad: str, known: Sequence[str]) -> str:
@@ -64,10 +65,31 @@ def without_option(word: str, options: Sequence[str]) -> str:
     return f"{word} leaves {group} without a choice; choose one of {', '.join(options)}"
 
 
-def refers_to_nothing(fault: Any) -> str:
-    """The sentence for a setting whose ``${...}`` cannot be followed."""
+def refers_to_nothing(
+    fault: Any,
+    words: Sequence[str],
+    *,
+    chosen: Mapping[str, str],
+    choices: Callable[[str], Sequence[str]],
+) -> str:
+    """The sentence for a setting whose ``${...}`` cannot be followed.
+
+    Args:
+        fault: what OmegaConf raised.
+        words: that were given.
+        chosen: the option of every group.
+        choices: gives the options of a group.
+    """
+    key = str(fault.full_key or "a setting")
+    group = key.partition(".")[0]
+    others = [name for name in choices(group) if name != chosen.get(group)]
+    if others and not any(key_of(word) == key for word in words):  # the option itself refers
+        return (
+            f"{group}={chosen[group]} follows a setting that there is none of here; choose one of "
+            f"{', '.join(others)}"
+        )
     reason = str(fault.msg or fault).strip().splitlines()[0].rpartition("interpolation: ")[2]
-    return f"{fault.full_key or 'a setting'} refers to nothing: {reason}"
+    return f"{key} refers to nothing: {reason}"
 
 
 def _unreadable(word: str, reason: str, choices: Mapping[str, Sequence[str]]) -> str:

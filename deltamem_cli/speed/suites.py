@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.screen.console import Console
 from deltamem_cli.speed.alternate import Figure, LeftOut
 
@@ -46,7 +46,7 @@ def measure(suite: str, *, console: Console, data: Path | None = None) -> None:
         raise UsageError(f"'bench {suite}' takes no --data; {named}")
     module = import_module(f"deltamem_cli.speed.{suite}")
     given = {} if data is None else {"data": data}
-    with flushed_denormals(), console.progress(f"bench {suite}") as tick:
+    with flush_to_zero(), console.progress(f"bench {suite}") as tick:
         show_figures(module.figures(tick, **given), console=console)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
+from deltamem_base.faults import first_line
 from deltamem_cli.settings.composed import leaves
 from deltamem_cli.tracking.trackers import RunFacts, Tracker
 
@@ -107,14 +108,11 @@ class TrackedRun:
                 yield
         except Exception as fault:
             failed = self._live.pop(name, None)
-            self._on_note(f"tracker {name} failed and is off; the run goes on ({_reason(fault)})")
+            self._on_note(
+                f"tracker {name} failed and is off; the run goes on ({first_line(fault)})"
+            )
             with suppress(Exception):
                 failed.finish()
-
-
-def _reason(fault: Exception) -> str:
-    lines = str(fault).strip().splitlines()
-    return lines[0] if lines else type(fault).__name__
 
 
 def _curves(report: StepReport) -> dict[str, float]:

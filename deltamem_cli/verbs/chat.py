@@ -7,7 +7,7 @@ import typer
 from deltamem_cli.errors import OK
 from deltamem_cli.runs.build import load_backbone, load_memory
 from deltamem_cli.runs.chosen_weights import choose_adapter
-from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.requests import ChatRequest
 from deltamem_cli.screen.chat_prompt import ChatPrompt
 from deltamem_cli.screen.console import Console
@@ -60,7 +60,7 @@ def _chat(request: ChatRequest, console: Console) -> int:
     for note in chosen.notes:
         console.note(note)
     try:
-        with flushed_denormals():
+        with flush_to_zero():
             return prompt.run()
     finally:
         console.json(

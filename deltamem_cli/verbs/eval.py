@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from deltamem_base.counts import counted
 from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 
@@ -50,7 +51,7 @@ def _line(record: Record) -> str:
     if metric is None:
         return f"{record.cell}: no {record.primary_metric} (no sample of its kind)"
     low, high = metric.ci95
-    what = f"{metric.n} questions, {metric.clusters} histories"
+    what = f"{counted(metric.n, 'question')}, {counted(metric.clusters, 'history')}"
     text = (
         f"{record.cell}: {record.primary_metric} {metric.mean:.4f} [{low:.4f}, {high:.4f}] ({what})"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.watching import turns_of_run
 from deltamem_cli.screen.console import Console
@@ -116,7 +117,7 @@ def _inspect_run(
             "files": [str(file) for file in files],
         }
     )
-    console.result(f"{record.cell}, history {name}: {len(turns)} turns\n")
+    console.result(f"{record.cell}, history {name}: {counted(len(turns), 'turn')}\n")
     console.result(turn_table(turns))
     console.wrote(*files)
 

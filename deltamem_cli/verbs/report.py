@@ -120,12 +120,12 @@ def _command(record: Record, what: str) -> str:
     """The command for what is missing beside a run; in general words where a name is unknown."""
     from deltamem_base.faults import Fault, first_line
     from deltamem_cli.runs.missing_runs import eval_command
-    from evaluations.reporting import assembly
+    from evaluations.reporting.attribution import outlined_command
 
     try:
         return eval_command(record, what)
     except Fault as fault:
-        return f"{assembly.eval_command(record, what)} ({first_line(fault)})"
+        return f"{outlined_command(record, what)} ({first_line(fault)})"
 
 
 def _format(kind: str | None, out: Path | None) -> str:

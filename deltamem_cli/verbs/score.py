@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.requests import ScoringRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.from_record import rebuild
+from deltamem_cli.settings.recorded_settings import RecordedSettings
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
     for name, metric in entry.metrics.items():
         before = record.metrics.get(name)
         was = "not scored before" if before is None else f"{before.mean:.4f} in the record"
-        console.result(f"{name}: {metric.mean:.4f} ({was}; {metric.n} answers)")
+        console.result(f"{name}: {metric.mean:.4f} ({was}; {counted(metric.n, 'answer')})")
     if entry.fingerprint != record.fingerprint:
         console.note("note: the protocol or the data differs from the run's")
     console.wrote(*paths)
@@ -95,7 +97,7 @@ def _record(run: Path) -> Record:
             "interrupted goes on when the same command is run again"
         )
     record = read_record(run / RECORD)
-    if not isinstance(record.config.get("bench"), dict):
+    if RecordedSettings.of(record).bench is None:
         raise InvalidData(f"{run / RECORD} does not say with which settings the run was made")
     return record
 

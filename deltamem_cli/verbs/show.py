@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
@@ -61,7 +62,9 @@ def _show(request: EvaluationRequest, console: Console) -> None:
         console.result(f"{name:12} {value}")
     data = {name: value for name, value in content["data"].items() if value}
     console.result("data         " + ", ".join(f"{k} {v}" for k, v in data.items()))
-    console.result(f"samples      {content['samples']} about {content['histories']} histories")
+    console.result(
+        f"samples      {content['samples']} about {counted(content['histories'], 'history')}"
+    )
     console.result("groups       " + ", ".join(f"{name} {n}" for name, n in groups.items()))
     console.result(f"decoding     {content['first']['decoding']}")
     console.result(f"\nfirst sample: {samples[0].id}, context={request.context}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deltamem_base.counts import counted
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 
@@ -38,6 +39,9 @@ def _speaks() -> bool:
 
 def _line(summary: dict[str, Any]) -> str:
     held = summary.get("held_out_em")
-    words = [f"{summary.get('step', 0)} steps", f"loss {summary.get('loss', float('nan')):.4f}"]
+    words = [
+        counted(summary.get("step", 0), "step"),
+        f"loss {summary.get('loss', float('nan')):.4f}",
+    ]
     words += [] if held is None else [f"held-out EM {held:.4f}"]
     return f"{summary['path']}: {', '.join(words)}"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.counts import counted
 from deltamem_base.faults import InvalidData
 from deltamem_base.printable import printable
 from evaluations.figures.inline_svg import inline_svg
@@ -94,13 +95,9 @@ def _summary(stored: Sequence[StoredRecord]) -> str:
         "method": {r.method for r in records},
         "benchmark": {r.bench for r in records},
     }
-    counts = [_counted(len(names), what) for what, names in parts.items()]
+    counts = [counted(len(names), what) for what, names in parts.items()]
     answered = sum(r.n.scored for r in records)
-    return f"{_counted(len(records), 'record')}: {', '.join(counts)}; {answered:,} answers"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
+    return f"{counted(len(records), 'record')}: {', '.join(counts)}; {counted(answered, 'answer')}"
 
 
 def _maps(stored: Iterable[StoredRecord]) -> tuple[list[_Map], list[str]]:

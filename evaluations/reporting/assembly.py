@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from evaluations.paper.numbers import Paper
-from evaluations.records.record import Record
 from evaluations.records.stored import StoredRecord
 from evaluations.reporting.attribution import (
-    REFERENCE,
     Attribution,
     Command,
     attribute,
     attribution_table,
+    outlined_command,
 )
 from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.costs import costs_table, provenance_table
@@ -21,7 +20,7 @@ from evaluations.reporting.paper_tables import paper_tables
 from evaluations.reporting.results import results_table
 from evaluations.reporting.tables import Report
 
-__all__ = ["eval_command", "make_report"]
+__all__ = ["make_report"]
 
 
 def make_report(
@@ -40,25 +39,15 @@ def make_report(
         paper: the published numbers; None leaves the comparison out.
         reader: of samples.
         attributions: where :func:`attribute` was called already.
-        command: how a missing run is made; None is :func:`eval_command`.
+        command: how a missing run is made; None is :func:`outlined_command`.
         notes: on the whole report.
     """
     parts = attribute(stored, reader=reader) if attributions is None else attributions
     tables = [results_table(stored, emphasis=emphasised(stored, reader=reader))]
     if parts:
-        tables.append(attribution_table(parts, stored=stored, command=command or eval_command))
+        tables.append(attribution_table(parts, stored=stored, command=command or outlined_command))
     tables += [] if paper is None else paper_tables(stored, paper)
     tables += [costs_table(stored), provenance_table(stored)]
     return Report(
         title="Results", tables=tables, records=stored, notes=[*notes, *reader.left_out.values()]
     )
-
-
-def eval_command(record: Record, what: str) -> str:
-    """The command for a control of a run, or for its reference, as far as the record says."""
-    own = "method=<the bare backbone>" if what == REFERENCE else f"method={record.method}"
-    words = [f"bench={record.bench}", f"model={record.model}", own, f"context={record.context}"]
-    if what != REFERENCE:
-        words += [f"writer={record.writer}"] if record.writer else []
-        words.append(f"control={what}")
-    return " ".join(["deltamem eval", *words, f"seed={record.seed}"])

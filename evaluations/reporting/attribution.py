@@ -22,7 +22,14 @@ from evaluations.reporting.differences import paired
 from evaluations.reporting.naming import column_titles, row_names
 from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
 
-__all__ = ["CONTROLS", "REFERENCE", "Attribution", "attribute", "attribution_table"]
+__all__ = [
+    "CONTROLS",
+    "REFERENCE",
+    "Attribution",
+    "attribute",
+    "attribution_table",
+    "outlined_command",
+]
 
 CONTROLS = ("foreign", "zero")
 """Controls that replace a question's own state; the first is preferred."""
@@ -179,3 +186,13 @@ def _gaps(one: Attribution, command: Command) -> list[str]:
     if any(part is not None and part.resampled == "questions" for part in parts):
         gaps.append("a single history: questions are resampled, and the interval is too narrow")
     return gaps
+
+
+def outlined_command(record: Record, what: str) -> str:
+    """The command for a control of a run, or for its reference, as far as the record says."""
+    own = "method=<the bare backbone>" if what == REFERENCE else f"method={record.method}"
+    words = [f"bench={record.bench}", f"model={record.model}", own, f"context={record.context}"]
+    if what != REFERENCE:
+        words += [f"writer={record.writer}"] if record.writer else []
+        words.append(f"control={what}")
+    return " ".join(["deltamem eval", *words, f"seed={record.seed}"])

@@ -64,7 +64,11 @@ BAD = [
     ("train", "training.checkpoint_every=0", "at least 1"),
     ("train", "training.checkpoint_every=-1", "at least 1"),
     ("train", "training.learning_rate=-1", "training.learning_rate is -1; it must be above 0"),
-    ("train", "training.learning_rate=inf", "training.learning_rate is inf; it must be above 0"),
+    (
+        "train",
+        "training.learning_rate=inf",
+        "training.learning_rate is inf; it must be finite, and above 0",
+    ),
     ("train", "training.learning_rate=nan", "training.learning_rate is nan"),
     ("train", "training.final_learning_rate=-1", "at least 0 and at most 1"),
     ("train", "training.steps=true", "training.steps is True: input should be a valid integer"),

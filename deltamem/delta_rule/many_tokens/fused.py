@@ -157,10 +157,10 @@ class _Launch:
 
     def carry(self, tensors: Sequence[Tensor], *, backwards: bool = False) -> None:
         """One program for each row of each state."""
-        from deltamem.delta_rule.many_tokens.scan_kernels import walk_kernel
+        from deltamem.delta_rule.many_tokens.scan_kernels import carry_kernel
 
         arguments = (*tensors, self.chunks, self.rank)
-        self._run(walk_kernel, self.rank, arguments, num_warps=1, backwards=backwards)
+        self._run(carry_kernel, self.rank, arguments, num_warps=1, backwards=backwards)
 
     def _run(self, kernel: Any, each: int, arguments: Sequence[Any], **options: int) -> None:
         # said aloud, because Triton warns before it changes its default

@@ -13,11 +13,11 @@ import triton
 import triton.language as tl
 
 __all__ = [
+    "carry_kernel",
     "gradient_kernel",
     "gradient_of_chunk_kernel",
     "maps_kernel",
     "scan_kernel",
-    "walk_kernel",
 ]
 
 
@@ -100,7 +100,7 @@ def maps_kernel(
 
 
 @triton.jit
-def walk_kernel(
+def carry_kernel(
     maps: tl.tensor,
     fresh: tl.tensor,
     state: tl.tensor,

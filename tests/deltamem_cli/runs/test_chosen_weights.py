@@ -56,10 +56,10 @@ def test_the_first_line_says_what_is_evaluated(cli: Callable[..., Any], locomo_f
     first, *_ = cli("eval", *words).err.splitlines()
     assert first.startswith("model=tiny (777.1 k parameters), method=delta_mem, adapter ")
     assert f"(released, sha {stored_sha(SHIPPED)[:12]})" in first
-    assert first.endswith("context=none, bench=locomo (benchmark protocol), 1 samples")
+    assert first.endswith("context=none, bench=locomo (benchmark protocol), 1 sample")
     first, *_ = cli("eval", *FEW, "method=frozen", "control=none").err.splitlines()
     assert first == (
-        "model=tiny (777.1 k parameters), method=frozen, context=none, bench=recall, 1 samples"
+        "model=tiny (777.1 k parameters), method=frozen, context=none, bench=recall, 1 sample"
     )
     assert cli("eval", *FEW, "method=frozen", "-q").err == ""
 
@@ -68,7 +68,7 @@ def test_the_first_line_says_what_is_trained(cli: Callable[..., Any]) -> None:
     first, *_ = cli("train", *QUICK, "training.steps=1", "writer=ssw").err.splitlines()
     assert first == (
         "model=tiny (777.1 k parameters), method=delta_mem writer=ssw steer=qo, training=recall "
-        "(1 steps of 2 episodes, learning rate 0.005), data recall, training split (2 episodes)"
+        "(1 step of 2 episodes, learning rate 0.005), data recall, training split (2 episodes)"
     )
 
 

@@ -81,13 +81,13 @@ def test_commands(chat: Callable[..., Any]) -> None:
     assert done.code == 0, done.err
     assert "/context on|off" in done.out
     assert done.out.count("4,096 bytes, 0 turns, 0 tokens written") == 2
-    assert done.out.count("4,096 bytes, 1 turns,") == 2
+    assert done.out.count("4,096 bytes, 1 turn,") == 2
     assert done.out.count("the last turn:") == 2
     assert "| 3     | 0.000 | 0.000          | 0.000                  |" in done.out
     assert Path("deep/talk.dmstate").is_file()
-    assert "read deep/talk.dmstate: 1 turns, 2 messages" in done.err
+    assert "read deep/talk.dmstate: 1 turn, 2 messages" in done.err
     going_on = chat("/memory", words=("writer=msw", "state=deep/talk.dmstate"))
-    assert "4,096 bytes, 1 turns," in going_on.out
+    assert "4,096 bytes, 1 turn," in going_on.out
 
 
 @pytest.mark.parametrize(

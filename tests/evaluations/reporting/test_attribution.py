@@ -10,8 +10,7 @@ from scipy.stats import binom
 from simulated_runs import OWN, simulate
 
 from evaluations.reporting import SampleReader, StoredRecord, attribute
-from evaluations.reporting.assembly import eval_command
-from evaluations.reporting.attribution import Attribution, attribution_table
+from evaluations.reporting.attribution import Attribution, attribution_table, outlined_command
 from evaluations.reporting.tables import Cell
 
 ROUNDING = 1e-12
@@ -43,7 +42,7 @@ def taken_apart(stored: list[StoredRecord]) -> dict[str, Attribution]:
 
 def text(stored: list[StoredRecord]) -> tuple[list[list[str]], str]:
     parts = attribute(stored, reader=SampleReader())
-    table = attribution_table(parts, stored=stored, command=eval_command)
+    table = attribution_table(parts, stored=stored, command=outlined_command)
     rows = [[c.text if isinstance(c, Cell) else c for c in row] for row in table.rows]
     notes = [n if isinstance(n, str) else n.line for n in table.notes]
     return rows, "\n".join(notes)

@@ -24,8 +24,8 @@ def main() -> None:
     found = {
         "maps": stack(kernels.maps_kernel, states=1, warps=map_warps(8)),
         "widest maps": stack(kernels.maps_kernel, width=WIDEST, warps=map_warps(WIDEST)),
-        "walk": stack(kernels.walk_kernel, backwards=False),
-        "walk back": stack(kernels.walk_kernel, backwards=True, chunks=1),
+        "walk": stack(kernels.carry_kernel, backwards=False),
+        "walk back": stack(kernels.carry_kernel, backwards=True, chunks=1),
         "reads": stack(kernels.scan_kernel, keep_states=False, states=1, time=1),
         "states": stack(kernels.scan_kernel, keep_states=True),
         "gradient of a chunk": stack(kernels.gradient_of_chunk_kernel),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["flushed_denormals"]
+__all__ = ["flush_to_zero"]
 
 
 @contextmanager
-def flushed_denormals() -> Iterator[None]:
+def flush_to_zero() -> Iterator[None]:
     """Flush below 1e-38 to zero in this thread.
 
     A closed gate lets a state fade until its numbers are denormal, and a CPU is ten times slower on

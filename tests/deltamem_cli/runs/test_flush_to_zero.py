@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from deltamem_cli.runs.denormals import flushed_denormals
+from deltamem_cli.runs.flush_to_zero import flush_to_zero
 
 
 def test_denormals_are_zero_inside_only() -> None:
     tiny = torch.full((8,), 1e-30)
     assert (tiny * 1e-10).count_nonzero() == 8
-    with flushed_denormals():
+    with flush_to_zero():
         assert (tiny * 1e-10).count_nonzero() == 0
     assert (tiny * 1e-10).count_nonzero() == 8
