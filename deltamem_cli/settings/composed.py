@@ -42,7 +42,9 @@ class Composed:
         from omegaconf import OmegaConf
         from omegaconf.errors import OmegaConfBaseException
 
-        words = OmegaConf.to_container(hydra.overrides.task, resolve=False)  # as they were typed
+        typed = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+        assert isinstance(typed, list)
+        words = [str(word) for word in typed]
         chosen = {str(group): str(name) for group, name in hydra.runtime.choices.items()}
         try:
             tree = OmegaConf.to_container(config, resolve=True)

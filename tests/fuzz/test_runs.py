@@ -70,8 +70,9 @@ def fuzz_runs(cli: Cli, seeds: range) -> None:
 
 
 def fuzz_words(cli: Cli, seeds: range) -> None:
-    from deltamem_cli.settings.compose import compose_each, groups, options
+    from deltamem_cli.settings.compose import compose_each
     from deltamem_cli.settings.composed import leaves
+    from deltamem_cli.settings.groups import groups, options
 
     (config,) = compose_each("eval", [[]])
     keys = sorted(key for key, _ in leaves(config.tree))
