@@ -72,7 +72,7 @@ def compare_runs(a: Run, b: Run, *, force: bool = False) -> Comparison:
     metric = a.record.primary_metric
     if not _with_metric(a.lines, b.lines, shared, metric):
         raise InvalidInput(f"{a.record.cell} and {b.record.cell} share no sample with {metric}")
-    names = dict.fromkeys([metric, *(m for n in shared for m in a.lines[n].scores)])
+    names = dict.fromkeys([metric, *(m for n in shared for m in a.lines[n].measures)])
     lines = [line for name in names for line in _lines(a.lines, b.lines, shared, name)]
     if any(line.paired.resampled == "questions" for line in lines if line.group == "all"):
         notes.append("a single history: questions are resampled, and the interval is too narrow")
