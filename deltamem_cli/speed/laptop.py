@@ -1,4 +1,4 @@
-"""A model that a laptop runs, with a memory and without: a training step and single tokens.
+"""A model that a laptop runs, with a memory and without: a training step.
 
 The shape is that of SmolLM2-135M with random weights, histories of 100 and 512 tokens, 8 side by
 side. Process time is measured, for others use such a machine as well.
@@ -12,17 +12,18 @@ from typing import Any
 
 from deltamem.writers import MultiStateWriter, TokenWriter, Writer
 from deltamem_cli.speed.alternate import Figure, alternate, figure
-from deltamem_cli.speed.decode.tokens import alone, with_memory
 from deltamem_cli.speed.models import SMOLLM2_135M, random_model
 
-__all__ = ["decode_figures", "step_figures"]
+__all__ = ["HISTORIES", "Tick", "history_ids", "loss", "size", "step_figures", "writers"]
 
 Tick = Callable[[int, int], None]
+"""Is told the turns that are done, and all turns."""
 BATCH, READ = 8, 16
 HISTORIES = (100, 512)
 
 
-def _writers() -> dict[str, Writer]:
+def writers() -> dict[str, Writer]:
+    """Writers that are timed."""
     return {"tsw": TokenWriter(), "msw": MultiStateWriter()}
 
 
@@ -40,48 +41,24 @@ def step_figures(
     """
     model = random_model(architecture, kind="llama")
     for history in histories:
-        steps = {name: _step(model, writer, history) for name, writer in _writers().items()}
+        steps = {name: _step(model, writer, history) for name, writer in writers().items()}
         works = [_bare_step(model, history), *steps.values()]
         times = alternate(works, rounds=rounds, tick=tick, clock=time.process_time)
         for number, name in enumerate(steps, 1):
             ratios = [turn[number] / turn[0] for turn in times]
-            setting = f"{name} over the bare model, {_size(model, history)}, process time"
+            setting = f"{name} over the bare model, {size(model, history)}, process time"
             yield figure("train.step_vs_bare", ratios, setting)
 
 
-def decode_figures(
-    tick: Tick,
-    *,
-    architecture: Mapping[str, Any] = SMOLLM2_135M,
-    histories: tuple[int, ...] = HISTORIES,
-    tokens: int = 16,
-    rounds: int = 3,
-) -> Iterator[Figure]:
-    """decode.token_vs_bare: single tokens of 8 sequences with a memory over those without."""
-    from deltamem import DeltaMemConfig, DeltaMemory
-
-    model = random_model(architecture, kind="llama")
-    for history in histories:
-        ids = _ids(history)
-        works = [alone(model, ids, tokens=tokens).decode]
-        for writer in _writers().values():
-            memory = DeltaMemory(DeltaMemConfig(writer=writer), model).initialise(model, seed=0)
-            side = with_memory(memory.eval(), model, ids, tokens=tokens, writes=False)
-            works.append(side.decode)
-        times = alternate(works, rounds=rounds, tick=tick, clock=time.process_time)
-        for number, name in enumerate(_writers(), 1):
-            ratios = [turn[number] / turn[0] for turn in times]
-            setting = f"{name}, writes off, over the bare model, {_size(model, history)}"
-            yield figure("decode.token_vs_bare", ratios, f"{setting}, process time")
-
-
-def _size(model: Any, history: int) -> str:
+def size(model: Any, history: int) -> str:
+    """Batch, history and model that are timed, in words."""
     config = model.config
     shape = f"{config.num_hidden_layers} layers of {config.hidden_size}"
     return f"{BATCH} histories of {history} tokens, {shape}"
 
 
-def _ids(tokens: int) -> Any:
+def history_ids(tokens: int) -> Any:
+    """Token ids (B, T)."""
     import torch
 
     return (torch.arange(BATCH)[:, None] * 7 + torch.arange(tokens)) % 90 + 5
@@ -94,7 +71,7 @@ def _step(model: Any, writer: Writer, history: int) -> Callable[[], object]:
 
     memory = DeltaMemory(DeltaMemConfig(writer=writer), model).initialise(model, seed=0)
     optimizer = torch.optim.AdamW(memory.parameters(), lr=1e-4)
-    written, asked = _ids(history), _ids(READ)
+    written, asked = history_ids(history), history_ids(READ)
 
     def work() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -110,7 +87,7 @@ def _step(model: Any, writer: Writer, history: int) -> Callable[[], object]:
 def _bare_step(model: Any, history: int) -> Callable[[], object]:
     import torch
 
-    written, asked = _ids(history), _ids(READ)
+    written, asked = history_ids(history), history_ids(READ)
     added = torch.zeros(model.config.hidden_size, requires_grad=True)
     embed = model.get_input_embeddings()
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 from deltamem_cli.speed.alternate import Figure, LeftOut, figure
 from deltamem_cli.speed.decode.cuda import cuda_figures
+from deltamem_cli.speed.decode.laptop import decode_figures
 from deltamem_cli.speed.decode.tokens import KINDS, alone, relative_throughput, with_memory
-from deltamem_cli.speed.laptop import decode_figures
 from deltamem_cli.speed.models import random_backbone
 
 __all__ = ["cpu_figures", "figures"]

@@ -12,7 +12,7 @@ import pytest
 
 from deltamem.delta_rule import VARIABLE
 from deltamem_cli.speed.decode.decode import cpu_figures
-from deltamem_cli.speed.laptop import decode_figures
+from deltamem_cli.speed.decode.laptop import decode_figures
 from deltamem_cli.speed.models import SMOLLM2_135M
 
 SMALL_LLAMA = {**SMOLLM2_135M, "num_hidden_layers": 2, "vocab_size": 200}
