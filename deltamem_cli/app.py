@@ -19,6 +19,7 @@ from deltamem_cli.verbs.inspect import inspect
 from deltamem_cli.verbs.list import list_
 from deltamem_cli.verbs.parity import parity
 from deltamem_cli.verbs.pretrain import pretrain
+from deltamem_cli.verbs.publish import publish
 from deltamem_cli.verbs.push import push
 from deltamem_cli.verbs.report import report
 from deltamem_cli.verbs.reproduce import reproduce
@@ -47,6 +48,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "reproduce": reproduce,
     "chat": chat,
     "push": push,
+    "publish": publish,
     "list": list_,
     "doctor": doctor,
     "show": show,

@@ -90,6 +90,9 @@ class Benchmark(ABC, Generic[Kind]):
     """The metric that stands in tables."""
     confidential: ClassVar[bool] = False
     """Its questions must not be printed, stored or published."""
+    texts_may_be_shared: ClassVar[bool] = False
+    """Whether the licence of the data lets anybody spread its questions and what answers quote of
+    them. Where it does not, published lines hold ids, scores and digests of answers."""
     fills_answers: ClassVar[bool] = False
     """Its answers are meant to have as many tokens as they may."""
 

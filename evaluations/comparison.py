@@ -137,13 +137,13 @@ def flips(a: Run, b: Run) -> list[Flip]:
 
 
 def _flip(a: SampleLine, b: SampleLine, effect: float) -> Flip:
-    if a.question is None:
+    if a.question is None or a.is_withheld or b.is_withheld:
         return Flip(id=a.id, question=None, references=(), a=WITHHELD, b=WITHHELD, effect=effect)
     return Flip(
         id=a.id,
         question=a.asked or a.question,
         references=a.references,
-        a=a.prediction,
-        b=b.prediction,
+        a=a.answer,
+        b=b.answer,
         effect=effect,
     )

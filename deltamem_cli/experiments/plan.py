@@ -7,9 +7,9 @@ cell share its run, and nothing is run twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.words import Words, merged, replaced, value_of
@@ -19,6 +19,9 @@ from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import about
 from deltamem_cli.settings.identity import content_hash
 from deltamem_cli.settings.run_key import planned_key
+
+if TYPE_CHECKING:
+    from evaluations.records.experiment import Unrun
 
 __all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
 
@@ -31,7 +34,12 @@ class Cell:
     """One evaluation, and the training that it needs."""
 
     row: str
+    """Its label: with the seed, where there are several."""
     column: str
+    named: str
+    """Name of the row in the experiment's yaml."""
+    seed: int
+    """Seed of the training."""
     train: Words | None
     """Words of `deltamem train`; None where nothing is trained."""
     evaluate: Words
@@ -61,6 +69,10 @@ class Plan:
     """Costs to show in place of scores."""
     figure: str | None = None
     """Groups of the primary metric to draw, by the number in their names."""
+    values: int | None = None
+    """Number of answers that a question can have, for the bits of a state."""
+    unrun: Sequence[Unrun] = ()
+    """Cells that are not run on purpose."""
 
     def cell(self, row: str, column: str) -> Cell | None:
         """The cell at a place, None where the experiment has none."""
@@ -74,6 +86,8 @@ class Draft:
 
     row: str
     column: str
+    named: str
+    seed: int
     train: Words | None
     evaluate: Words
 
@@ -100,6 +114,17 @@ def make_plan(composed: Composed) -> Plan:
         table=experiment.get("table"),
         measures=tuple(experiment.get("measures") or ()),
         figure=experiment.get("figure"),
+        values=experiment.get("values"),
+        unrun=[_unrun(one) for one in experiment.get("unrun") or ()],
+    )
+
+
+def _unrun(stated: Mapping[str, Any]) -> Unrun:
+    from evaluations.records.experiment import Unrun
+
+    rows = stated.get("rows")
+    return Unrun(
+        column=stated["column"], rows=None if rows is None else tuple(rows), why=stated["why"]
     )
 
 
@@ -111,13 +136,18 @@ def make_drafts(composed: Composed) -> list[Draft]:
     for row, own in tree["experiment"]["rows"].items():
         for seed in seeds:
             label = row if len(seeds) == 1 else f"{row}, seed {seed}"
-            for draft in _row(tree, label, own, seed):
-                drafts.setdefault((draft.row, draft.column), draft)
+            for column, train, evaluate in _row(tree, own, seed):
+                draft = Draft(
+                    row=label, column=column, named=row, seed=seed, train=train, evaluate=evaluate
+                )
+                drafts.setdefault((label, column), draft)
     return _chosen(list(drafts.values()), tree["only"])
 
 
-def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int) -> list[Draft]:
-    """The cells of one row; columns that a scale makes equal are one."""
+def _row(
+    tree: Mapping[str, Any], own: Mapping[str, Any], seed: int
+) -> Iterator[tuple[str, Words | None, Words]]:
+    """Column, training and evaluation of a row's cells; a scale may make columns equal."""
     experiment, scale = tree["experiment"], tree["scale"]
     common = merged(
         scale["eval"], experiment.get("eval", ()), own.get("both", ()), own.get("eval", ())
@@ -137,7 +167,6 @@ def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int)
             [f"seed={seed}"],
             tree["train"],
         )
-    drafts = []
     for column, words in experiment["columns"].items():
         if column not in own.get("columns", experiment["columns"]):
             continue
@@ -146,10 +175,7 @@ def _row(tree: Mapping[str, Any], label: str, own: Mapping[str, Any], seed: int)
         if stand_in is not None:
             evaluate = replaced(evaluate, "bench", stand_in)
             column = _label(replaced(words, "bench", stand_in[:1]))
-        drafts.append(
-            Draft(row=label, column=column, train=train, evaluate=merged(evaluate, tree["eval"]))
-        )
-    return drafts
+        yield column, train, merged(evaluate, tree["eval"])
 
 
 def _label(words: Sequence[str]) -> str:
@@ -159,11 +185,17 @@ def _label(words: Sequence[str]) -> str:
 
 
 def _chosen(drafts: Sequence[Draft], only: Any) -> list[Draft]:
-    """The cells that were asked for by ``row``, ``row/column`` or ``/column``."""
+    """The cells that were asked for by ``row``, ``row/column`` or ``/column``.
+
+    A row's name without a seed means it with all seeds.
+    """
     if only is None:
         return list(drafts)
     wanted = [only] if isinstance(only, str) else [str(name) for name in only]
-    names = {d: {d.row, f"{d.row}/{d.column}", f"/{d.column}"} for d in drafts}
+    names = {
+        d: {f"/{d.column}", *(n for row in (d.row, d.named) for n in (row, f"{row}/{d.column}"))}
+        for d in drafts
+    }
     for name in wanted:
         if not any(name in known for known in names.values()):
             rows, columns = (
@@ -190,6 +222,8 @@ def _with_keys(drafts: Sequence[Draft]) -> list[Cell]:
             Cell(
                 row=draft.row,
                 column=draft.column,
+                named=draft.named,
+                seed=draft.seed,
                 train=draft.train,
                 evaluate=draft.evaluate,
                 training=None if draft.train is None else trained[draft.train],

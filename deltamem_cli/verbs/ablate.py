@@ -12,6 +12,7 @@ from deltamem_cli.experiments import Outcome, Plan, run_missing
 from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.dry_run import show_forecast
 from deltamem_cli.experiments.jobs import jobs_of
+from deltamem_cli.experiments.stored import results_of
 from deltamem_cli.experiments.table import draw, experiment_table, records_of
 from deltamem_cli.experiments.words import as_overrides
 from deltamem_cli.screen.console import Console
@@ -47,7 +48,7 @@ def _ablate(given: Sequence[str], console: Console, *, dry_run: bool) -> int:
         show_forecast(plan, jobs, runs=runs, console=console)
         return OK
     outcomes = run_missing(jobs, words, runs=runs, results=results, console=console)
-    _show(plan, outcomes, runs, console)
+    _show(plan, outcomes, words, runs, console)
     failed = [cell for cell in plan.cells if outcomes[cell.key].fault]
     if failed:
         console.error(
@@ -57,8 +58,15 @@ def _ablate(given: Sequence[str], console: Console, *, dry_run: bool) -> int:
     return PARTIAL if failed else OK
 
 
-def _show(plan: Plan, outcomes: Mapping[str, Outcome], runs: Path, console: Console) -> None:
-    from deltamem_base.whole_files import write_json, write_text
+def _show(
+    plan: Plan,
+    outcomes: Mapping[str, Outcome],
+    words: Sequence[str],
+    runs: Path,
+    console: Console,
+) -> None:
+    from deltamem_base.whole_files import write_text
+    from evaluations.records.experiment import write_experiment
     from evaluations.reporting import markdown
 
     text = markdown(experiment_table(plan, outcomes))
@@ -75,13 +83,12 @@ def _show(plan: Plan, outcomes: Mapping[str, Outcome], runs: Path, console: Cons
         }
         for cell in plan.cells
     ]
-    content = {"experiment": plan.name, "rows": rows}
-    console.json(content)
+    console.json({"experiment": plan.name, "rows": rows})
     console.result(text)
     base = runs / "experiments" / plan.name
     figures = draw(plan, outcomes, base)
     written = [
         write_text(base.with_suffix(".md"), text),
-        write_json(base.with_suffix(".json"), content),
+        write_experiment(runs, results_of(plan, records, outcomes, words)),
     ]
     console.wrote(*written, *figures)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from deltamem_cli.errors import UsageError
+from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.screen.console import Console
 from deltamem_cli.verbs.options import Json, Quiet, make_console
 
@@ -48,12 +48,62 @@ def report(
         Optional[Path],
         typer.Option("--out", help="File to write, else README.md, report.tex, ... beside them."),
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Check published results and what is rendered of them; write nothing."
+        ),
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put all complete records into tables, beside the paper's: deltamem report --format html."""
+    """Put all complete records into tables, beside the paper's: deltamem report --format html.
+
+    Of a folder of published results (deltamem publish) it writes README.md, figures/ and a page.
+    """
     console = make_console(quiet=quiet, as_json=as_json)
+    if check or (kind is None and out is None and not runs and _all_published(folders)):
+        raise typer.Exit(_published(folders or [], console, check=check))
     _report(folders or [], console, out=out, kind=kind, with_runs=runs)
+
+
+def _all_published(folders: Sequence[Path] | None) -> bool:
+    from deltamem_cli.publishing.rendering import is_published
+
+    return bool(folders) and all(map(is_published, folders or []))
+
+
+def _published(folders: Sequence[Path], console: Console, *, check: bool) -> int:
+    """Render folders of published results, or say what does not hold together in them.
+
+    Returns:
+        3 where a check found something.
+
+    Raises:
+        UsageError: a folder that holds no published results.
+    """
+    from deltamem_base.whole_files import write_text
+    from deltamem_cli.publishing.rendering import faults_of_folder, is_published, rendered
+    from evaluations.reporting.published import read_folder
+
+    for path in folders:
+        if not is_published(path):
+            raise UsageError(f"{path} holds no published results: deltamem publish RUN... {path}")
+    found: list[str] = []
+    for path in folders:
+        folder = read_folder(path)
+        files = rendered(folder)
+        if check:
+            found += faults_of_folder(folder, files)
+            continue
+        console.result(files["README.md"])
+        console.wrote(*(write_text(path / name, text) for name, text in files.items()))
+    console.json({"folders": [str(path) for path in folders], "faults": found})
+    for sentence in found:
+        console.result(sentence)
+    if check and not found:
+        console.result(f"{', '.join(map(str, folders))}: all runs hold together")
+    return VERDICT_NOT_MET if found else OK
 
 
 def _report(

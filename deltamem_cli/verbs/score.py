@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
-from deltamem_cli.runs.requests import ScoringRequest
+from deltamem_cli.runs.stored_benchmark import stored_benchmark
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.composed import Composed
-from deltamem_cli.settings.from_record import rebuild
 from deltamem_cli.settings.recorded_settings import RecordedSettings
 from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
@@ -102,27 +100,14 @@ def _record(run: Path) -> Record:
     return record
 
 
-def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark, Path | None]:
+def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark[Any], Path | None]:
     """The run's benchmark, loaded, and the folder where copies of records lie."""
-
-    def load(composed: Composed) -> tuple[Benchmark, Path | None]:
-        request = ScoringRequest.of(composed)
-        request.benchmark.load()
-        return request.benchmark, request.results
-
     for override in overrides:
         if not override.startswith(("bench.", "results_dir=")):
             raise UsageError(
                 f"a run of bench={record.bench} is scored by that benchmark, with settings such as "
                 f"bench.path=FILE; got '{override}'"
             )
-    loaded: tuple[Benchmark, Path | None] = rebuild(
-        record,
-        overrides,
-        load,
-        groups=("bench",),
-        parts=("bench",),
-        but=("bench.path",),
-        checked=("bench", "results_dir"),
-    )
-    return loaded
+    request = stored_benchmark(record, overrides)
+    request.benchmark.load()
+    return request.benchmark, request.results

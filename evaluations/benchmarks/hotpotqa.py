@@ -64,6 +64,7 @@ class HotpotQA(Benchmark[HotpotSample]):
     """The validation split of the distractor setting; see the module."""
 
     primary_metric = "em"
+    texts_may_be_shared = True
 
     def __init__(
         self,

@@ -79,6 +79,7 @@ class Squad(Benchmark[SquadSample]):
     """Paragraphs with their questions; see the module."""
 
     primary_metric = "f1"
+    texts_may_be_shared = True
 
     def __init__(
         self,

@@ -37,6 +37,7 @@ class Throughput(Benchmark):
     """``repeats`` long histories with one question each."""
 
     primary_metric = "answered"
+    texts_may_be_shared = True
     fills_answers: ClassVar[bool] = True
 
     def __init__(

@@ -19,7 +19,7 @@ from evaluations.reporting.attribution import Attribution
 from evaluations.reporting.naming import column_titles, row_names
 from evaluations.reporting.results import score
 
-__all__ = ["Drawing", "draw_all"]
+__all__ = ["COLOURS", "MARKERS", "STYLE", "WIDTH", "Drawing", "draw_all"]
 
 COLOURS = ("#3b82d6", "#e07b39", "#3a9d5d", "#b65fc4", "#c94f5d", "#8a7a5c", "#2fa3a8", "#a59a1c")
 """Between light and dark, so that they stand out on either page."""

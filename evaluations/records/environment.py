@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import resource
 import subprocess
@@ -12,9 +13,12 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from evaluations.quantities import Count
+
 __all__ = [
     "Commit",
     "Environment",
+    "core_count",
     "device_name",
     "environment",
     "git_commit",
@@ -58,6 +62,8 @@ class Environment(Commit):
     """Operating system and processor."""
     device: str | None
     """GPU in use, else the processor; None where the system does not tell."""
+    cores: Count | None = None
+    """Cores of the processor that the process might use; None where the system does not tell."""
 
 
 def timestamp() -> str:
@@ -72,6 +78,7 @@ def environment() -> Environment:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         device=device_name(),
+        cores=core_count(),
         **asdict(git_commit()),
     )
 
@@ -98,6 +105,13 @@ def device_name() -> str | None:
         return platform.processor() or None
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, None)
+
+
+def core_count() -> int | None:
+    """Cores that this process may use; None where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count()
 
 
 @lru_cache(maxsize=1)

@@ -64,7 +64,7 @@ def make_record(
     origins = [line.origin for line in stored]
     backbone = BackboneUsed.used(made.backbone, NumericsUsed.of(o.numerics for o in origins))
     environments = Environments.of(o.environment for o in origins)
-    thinking = Thinking(**count_thinking(line.prediction for line in stored))
+    thinking = Thinking(**count_thinking(line.answer for line in stored))
     return Record(
         **identity,
         fingerprint=benchmark.fingerprint(),

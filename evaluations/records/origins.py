@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from evaluations.quantities import Count
 from evaluations.records.environment import Environment, environment
 
 __all__ = ["Environments", "Numerics", "NumericsUsed", "Origin", "differing", "made_here"]
@@ -67,6 +68,8 @@ class Environments:
     """Operating systems and processors."""
     device: tuple[str, ...] = ()
     """GPUs, or processors where none was in use."""
+    cores: tuple[Count, ...] = ()
+    """Cores that the processes might use."""
     git_commit: tuple[str, ...] = ()
     git_dirty: tuple[bool, ...] = ()
     """Whether the checkout had changes."""
@@ -82,6 +85,7 @@ class Environments:
             python=_once(one.python for one in made),
             platform=_once(one.platform for one in made),
             device=_once(one.device for one in made),
+            cores=_once(one.cores for one in made),
             git_commit=_once(one.git_commit for one in made),
             git_dirty=_once(one.git_dirty for one in made),
         )

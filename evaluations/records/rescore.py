@@ -41,7 +41,7 @@ def rescore(run: Run, benchmark: Benchmark) -> Record:
         date=timestamp(),
         fingerprint=benchmark.fingerprint(),
         metrics=benchmark.metrics(list(_scored(benchmark, samples, run.lines.values()))),
-        thinking=Thinking(**count_thinking(line.prediction for line in run.lines.values())),
+        thinking=Thinking(**count_thinking(line.answer for line in run.lines.values())),
         **asdict(git_commit()),
     )
     return replace(run.record, rescored=(*run.record.rescored, entry))
@@ -57,10 +57,10 @@ def _scored(
     benchmark: Benchmark, samples: dict[str, Sample], lines: Iterable[SampleLine]
 ) -> Iterable[Scored]:
     for line in lines:
-        sample = samples[line.id]
+        sample, answer = samples[line.id], line.answer
         if sample.references != line.references:
             raise InvalidData(
                 f"{line.id} had other references in the run than in this data: give the data and "
                 "the settings of the run, such as bench.path=FILE"
             )
-        yield Scored(sample=sample, scores=benchmark.score(sample, line.prediction))
+        yield Scored(sample=sample, scores=benchmark.score(sample, answer))

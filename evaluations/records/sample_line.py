@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from deltamem_base.faults import InvalidData
@@ -34,15 +35,18 @@ class SampleLine:
     groups: tuple[str, ...]
     """Groups under which its scores are averaged."""
     question: str | None
-    """Text of the user turn; None where the benchmark keeps it confidential."""
+    """Text of the user turn; None where the benchmark keeps it confidential, or where it was
+    withheld."""
     asked: str | None
     """The question without directions for its answer; None as for ``question``."""
     metadata: Tree
     """Fields that only this benchmark's kind of sample has, by name."""
     references: tuple[str, ...]
-    """Answers that count as right."""
-    prediction: str
-    """The answer as it was generated, thinking included."""
+    """Answers that count as right; none where they were withheld."""
+    prediction: str | None
+    """The answer as it was generated, thinking included; None where it was withheld."""
+    prediction_sha256: str | None = None
+    """sha256 of an answer that was withheld; None where the answer itself is here."""
     scores: Mapping[str, Share]
     """Score by metric, between 0 and 1; a metric that does not apply is left out."""
     reference_nll: Amount | None = None
@@ -83,6 +87,39 @@ class SampleLine:
         """Whatever can be compared: the scores, and how surprising the reference was."""
         weighed = self.reference_nll
         return {**self.scores, **({} if weighed is None else {REFERENCE_NLL: weighed})}
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether its texts were left out when it was published."""
+        return self.prediction is None
+
+    @property
+    def answer(self) -> str:
+        """The answer as it was generated.
+
+        Raises:
+            InvalidData: it was withheld.
+        """
+        if self.prediction is None:
+            raise InvalidData(
+                f"the answer to {self.id} was withheld when the run was published, for the "
+                "benchmark's texts may not be spread: run the same `deltamem eval` again"
+            )
+        return self.prediction
+
+    def withheld(self) -> SampleLine:
+        """The same line without texts: ids, groups, scores, costs, a digest of the answer."""
+        if self.prediction is None:
+            return self
+        return replace(
+            self,
+            question=None,
+            asked=None,
+            metadata={},
+            references=(),
+            prediction=None,
+            prediction_sha256=hashlib.sha256(self.prediction.encode()).hexdigest(),
+        )
 
     @property
     def all_written_tokens(self) -> int:

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import os
 import stat
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from deltamem_base.faults import CannotWrite, Fault, InvalidData, Partial
-from deltamem_base.whole_files import cannot_write
+from deltamem_base.whole_files import cannot_write, why
 from evaluations.records.origins import Numerics, made_here
 from evaluations.records.sample_line import SampleLine, line_text, parse_lines
 
-__all__ = ["SAMPLES", "SampleStore", "read_samples"]
+__all__ = ["PACKED", "SAMPLES", "SampleStore", "packed", "read_samples"]
 
 SAMPLES = "samples.jsonl"
 """The file of a run folder that holds them."""
+PACKED = f"{SAMPLES}.gz"
+"""The same file packed, as published runs have it."""
+LARGEST = 2**29
+"""Most bytes that a packed file is unpacked to: more is no file of answers."""
 
 
 class SampleStore:
@@ -151,7 +157,7 @@ def _lock(file: int, path: Path) -> None:
 
 
 def read_samples(folder: Path, *, key: str | None = None) -> Sequence[SampleLine]:
-    """The answered samples of a run.
+    """The answered samples of a run, packed or not.
 
     Args:
         folder: the run's own.
@@ -162,7 +168,30 @@ def read_samples(folder: Path, *, key: str | None = None) -> Sequence[SampleLine
     """
     path = folder / SAMPLES
     try:
-        content = path.read_bytes()
-    except OSError as fault:
-        raise InvalidData(f"no samples in {folder}: {fault.strerror}") from fault
+        if (folder / PACKED).is_file() and not path.exists():
+            path = folder / PACKED
+            content = _unpacked(path)
+        else:
+            content = path.read_bytes()
+    except (OSError, EOFError, zlib.error) as fault:
+        raise InvalidData(f"no samples in {folder}: {why(fault)}") from fault
     return parse_lines(content[: content.rfind(b"\n") + 1], path, key=key)
+
+
+def packed(content: bytes) -> bytes:
+    """The bytes of a packed file, the same whenever and wherever it is made."""
+    return gzip.compress(content, compresslevel=9, mtime=0)
+
+
+def _unpacked(path: Path) -> bytes:
+    """The content of a packed file.
+
+    Raises:
+        InvalidData: more than any file of answers has.
+        OSError: it cannot be read.
+    """
+    with gzip.open(path, "rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise InvalidData(f"{path} holds more than {LARGEST:,} bytes, which no file of answers has")
+    return content

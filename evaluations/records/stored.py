@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deltamem_base.faults import InvalidData, Unavailable
+from evaluations.records.publication import Publication, read_publication
 from evaluations.records.record import RECORD, Record, read_record
 from evaluations.records.sample_line import SampleLine
 from evaluations.records.store import SAMPLES, read_samples
@@ -23,8 +24,17 @@ class StoredRecord:
 
     @property
     def samples(self) -> Path | None:
-        """The run's samples; None where they are not on this machine."""
-        return self.beside(SAMPLES)
+        """The run's samples, packed or not; None where they are not on this machine."""
+        return self.beside(f"{SAMPLES}*")
+
+    @property
+    def publication(self) -> Publication | None:
+        """The words that the run was published with; None of one that was not.
+
+        Raises:
+            InvalidData: a damaged file.
+        """
+        return read_publication(self.file.parent) if self.file.name == RECORD else None
 
     def beside(self, pattern: str) -> Path | None:
         """A file of the run's folder, the first by name; None where none is on this machine."""

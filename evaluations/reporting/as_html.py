@@ -13,7 +13,7 @@ from deltamem_base.counts import counted
 from deltamem_base.faults import InvalidData
 from deltamem_base.printable import printable
 from evaluations.figures.inline_svg import inline_svg
-from evaluations.figures.plots import draw_all
+from evaluations.figures.plots import Drawing, draw_all
 from evaluations.records.stored import StoredRecord
 from evaluations.reporting.as_json import json_content
 from evaluations.reporting.attribution import Attribution
@@ -21,7 +21,7 @@ from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.flips import flip_pairs
 from evaluations.reporting.tables import Cell, Report
 
-__all__ = ["MEMORY_MAP", "html_page"]
+__all__ = ["MEMORY_MAP", "html_page", "tables_page"]
 
 MEMORY_MAP = "memory__*.svg"
 """A heat-map of the states, where `deltamem inspect` left one in the run's folder."""
@@ -42,6 +42,24 @@ def html_page(report: Report, *, attributions: Sequence[Attribution], reader: Sa
         attributions: of the report's records; they say which runs are set against each other.
         reader: of samples.
     """
+    maps, faults = _maps(report.records)
+    records = json_content(report)["rows"]
+    return _rendered(
+        report,
+        drawings=draw_all(report.records, attributions),
+        pairs=flip_pairs(attributions, reader=reader),
+        maps=maps,
+        notes=[*report.notes, *faults],
+        details={r["cell"]: json.dumps(r, indent=1, ensure_ascii=False) for r in records},
+    )
+
+
+def tables_page(report: Report, drawings: Sequence[Drawing]) -> str:
+    """The page of a report whose records lie beside it: tables and figures alone."""
+    return _rendered(report, drawings=drawings, pairs=[], maps=[], notes=report.notes, details={})
+
+
+def _rendered(report: Report, **parts: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -54,18 +72,12 @@ def html_page(report: Report, *, attributions: Sequence[Attribution], reader: Sa
     environment.tests["numeric"] = _is_numeric
     environment.filters |= {"anchor": _anchor, "short": _short}
     environment.finalize = _shown
-    maps, faults = _maps(report.records)
-    records = json_content(report)["rows"]
     return environment.get_template("report.html").render(
         report=report,
         summary=_summary(report.records),
         open_tables=[t for t in report.tables if not t.folded],
         folded_tables=[t for t in report.tables if t.folded],
-        drawings=draw_all(report.records, attributions),
-        pairs=flip_pairs(attributions, reader=reader),
-        maps=maps,
-        notes=[*report.notes, *faults],
-        details={r["cell"]: json.dumps(r, indent=1, ensure_ascii=False) for r in records},
+        **parts,
     )
 
 

@@ -35,7 +35,8 @@ def machine(record: Record) -> str:
     """The machine or machines of a record, in words."""
     made = record.provenance.environment
     torch = [f"torch {version}" for version in made.versions.get("torch", ())]
-    parts = [*made.device, *made.platform, *torch]
+    cores = [f"{cores} core{'' if cores == 1 else 's'}" for cores in made.cores]
+    parts = [*made.device, *cores, *made.platform, *torch]
     return ", ".join(parts) or "an unknown machine"
 
 

@@ -18,7 +18,7 @@ MOST = 50
 """Fixed samples of a pair that are shown, and broken ones."""
 LONGEST = 400
 """Characters of a question or an answer that are shown."""
-WITHHELD = "[withheld: the benchmark's questions are confidential]"
+WITHHELD = "[withheld: the benchmark's texts are not to be spread]"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,7 +55,7 @@ PRETRAIN = (
     "backbone.width=32",
     "backbone.window=384",
 )
-ABLATE = ("ablate", "scale=tiny", "experiment=heads", "only=[q,o]")
+ABLATE = ("ablate", "scale=smoke", "experiment=heads", "only=[q,o]")
 TIMES = {"tokens_per_second", "write_seconds", "answer_seconds", "wall_seconds", "peak_memory_mb",
          "date"}  # fmt: skip
 """When it ran and what the machine did: all that may differ between two runs, in logs, samples and

@@ -63,6 +63,7 @@ class Facts(Benchmark[FactsSample]):
     """Generated chats; see the module."""
 
     primary_metric = "em"
+    texts_may_be_shared = True
 
     def __init__(
         self,

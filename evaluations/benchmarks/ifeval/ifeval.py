@@ -60,6 +60,7 @@ class IFEval(Benchmark[IfevalSample]):
     """All prompts; see the module."""
 
     primary_metric = "prompt_strict"
+    texts_may_be_shared = True
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class Recall(Benchmark[RecallSample]):
     """Generated dialogues; see the module."""
 
     primary_metric = "em"
+    texts_may_be_shared = True
 
     def __init__(
         self,

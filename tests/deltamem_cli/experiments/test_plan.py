@@ -58,7 +58,7 @@ def test_the_papers_scale_composes_and_has_every_row_and_column_of_its_table(
 
 def test_experiments_share_what_is_the_same() -> None:
     tables = {
-        name: plan(f"experiment={name}", "scale=tiny") for name in ("table1", "heads", "depth")
+        name: plan(f"experiment={name}", "scale=smoke") for name in ("table1", "heads", "depth")
     }
     same = {
         tables["table1"].cell("tsw", "recall").key,
@@ -71,7 +71,7 @@ def test_experiments_share_what_is_the_same() -> None:
 
 
 def test_a_key_is_what_a_cell_holds_and_not_where_it_goes() -> None:
-    base = ("experiment=heads", "scale=tiny", "only=[q,o]")
+    base = ("experiment=heads", "scale=smoke", "only=[q,o]")
     usual = keys(plan(*base))
     assert keys(plan(*base, "runs_dir=elsewhere", "results_dir=null")) == usual
     assert len(set(usual.values())) == 2
@@ -94,7 +94,7 @@ def test_a_file_is_known_by_its_content(in_folder: Path) -> None:
 
 
 def test_several_seeds_make_rows_of_their_own() -> None:
-    made = plan("experiment=writers", "scale=tiny", "seeds=[42,43]", "only=['tsw, seed 43']")
+    made = plan("experiment=writers", "scale=smoke", "seeds=[42,43]", "only=['tsw, seed 43']")
     assert list(made.rows) == ["tsw, seed 43"]
     assert "seed=43" in (made.cells[0].train or ())
     assert made.columns == ["recall", "recall, context=none"]
@@ -106,12 +106,12 @@ def test_several_seeds_make_rows_of_their_own() -> None:
         ([], r"name an experiment: experiment= one of capacity, depth, .*table2, writers"),
         (["experiment=head"], r"no experiment 'head' \(did you mean 'heads'"),
         (["experiment=heads", "scale=small"], "no scale 'small'"),
-        (["experiment=heads", "scale=tiny", "only=[z]"], "there is no cell 'z'; name a row"),
+        (["experiment=heads", "scale=smoke", "only=[z]"], "there is no cell 'z'; name a row"),
         (
-            ["experiment=heads", "scale=tiny", "train:training.stepz=1"],
+            ["experiment=heads", "scale=smoke", "train:training.stepz=1"],
             "no setting 'training.stepz'",
         ),
-        (["experiment=heads", "scale=tiny", "eval:bench.factz=1"], "no setting 'bench.factz'"),
+        (["experiment=heads", "scale=smoke", "eval:bench.factz=1"], "no setting 'bench.factz'"),
     ],
 )
 def test_what_makes_no_plan(words: list[str], sentence: str) -> None:

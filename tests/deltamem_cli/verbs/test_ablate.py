@@ -25,7 +25,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def words(runs: Path, *more: str) -> list[str]:
-    return ["ablate", "scale=tiny", f"runs_dir={runs}", "results_dir=null", *more]
+    return ["ablate", "scale=smoke", f"runs_dir={runs}", "results_dir=null", *more]
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))

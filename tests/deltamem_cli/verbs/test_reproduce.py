@@ -19,7 +19,7 @@ from deltamem_cli.screen.console import Console
 from evaluations.paper.numbers import Column, Published, Row, Table
 from evaluations.paper.verdict import Verdict
 
-WORDS = ["experiment=table1", "scale=tiny", "only=[tsw]", "results_dir=null"]
+WORDS = ["experiment=table1", "scale=smoke", "only=[tsw]", "results_dir=null"]
 QUIET = Console(quiet=True)
 PLACE = ("tsw", "recall")
 
@@ -102,7 +102,7 @@ def test_a_run_that_failed_is_invalid_with_its_reason(ran: Any) -> None:
 
 
 def test_the_tiny_backbone_reproduces_nothing_of_the_paper(cli: Callable[..., Any]) -> None:
-    done = cli("reproduce", "table=4", "scale=tiny", "--json")
+    done = cli("reproduce", "table=4", "scale=smoke", "--json")
     assert done.code == 3
     content = json.loads(done.out)
     assert content["met"] is False
@@ -129,7 +129,7 @@ def test_only_what_a_cell_needs_is_planned(cli: Callable[..., Any]) -> None:
 
 
 def test_a_released_adapter_is_judged_by_its_row_and_nothing_is_trained(tmp_path: Path) -> None:
-    words = ["experiment=table1", "scale=tiny", "only=[tsw-released]", "results_dir=null"]
+    words = ["experiment=table1", "scale=smoke", "only=[tsw-released]", "results_dir=null"]
     plan, _, _ = plan_of([*words, f"runs_dir={tmp_path}"])
     outcomes = run_missing(jobs_of(plan.cells), words, runs=tmp_path, results=None, console=QUIET)
     table = replace(printed(100.0), released={"tsw-released": "tsw"}).with_released()
