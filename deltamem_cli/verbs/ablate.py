@@ -15,8 +15,8 @@ from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.stored import results_of
 from deltamem_cli.experiments.table import draw, experiment_table, records_of
 from deltamem_cli.experiments.words import as_overrides
+from deltamem_cli.options import DryRun, Json, Overrides, Quiet, make_console
 from deltamem_cli.screen.console import Console
-from deltamem_cli.verbs.options import DryRun, Json, Overrides, Quiet, make_console
 
 __all__ = ["ablate"]
 

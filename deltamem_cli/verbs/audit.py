@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
+from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.build import assemble_method, load_backbone
 from deltamem_cli.runs.chosen_weights import choose_weights
 from deltamem_cli.runs.headline import announce_evaluation
@@ -15,7 +16,6 @@ from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
-from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
     from evaluations.audit.audit import Finding

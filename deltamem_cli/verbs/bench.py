@@ -7,8 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
+from deltamem_cli.options import Json, Quiet, make_console
 from deltamem_cli.speed.suites import SUITES, measure
-from deltamem_cli.verbs.options import Json, Quiet, make_console
 
 __all__ = ["bench"]
 

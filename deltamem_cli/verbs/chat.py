@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from deltamem_cli.errors import OK
+from deltamem_cli.options import Cfg, Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.build import load_backbone, load_memory
 from deltamem_cli.runs.chosen_weights import choose_adapter
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
@@ -13,7 +14,6 @@ from deltamem_cli.screen.chat_prompt import ChatPrompt
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
-from deltamem_cli.verbs.options import Cfg, Json, Overrides, Quiet, make_console
 
 __all__ = ["chat"]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deltamem_cli.verbs.options import Json, make_console
+from deltamem_cli.options import Json, make_console
 
 if TYPE_CHECKING:
     from evaluations.comparison import Comparison, Flip, Line

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from deltamem_cli.demo.recall import demo_recall
 from deltamem_cli.demo.table1 import demo_table
+from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.requests import DemoRequest
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 __all__ = ["demo"]
 

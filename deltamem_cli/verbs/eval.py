@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from deltamem_base.counts import counted
+from deltamem_cli.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 from deltamem_cli.runs.evaluation import run_evaluation
-from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record

@@ -9,13 +9,13 @@ import typer
 
 from deltamem_base.assets.catalogue import asset_named, asset_names
 from deltamem_cli.errors import MISSING, OK, UsageError
+from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.fetching import fetch_one
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.instantiate import build
-from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 __all__ = ["fetch"]
 

@@ -12,6 +12,7 @@ import typer
 
 from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
+from deltamem_cli.options import Json, Quiet, make_console
 from deltamem_cli.runs.watching import turns_of_run
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.memory_tables import (
@@ -21,7 +22,6 @@ from deltamem_cli.screen.memory_tables import (
     turn_maps,
     turn_table,
 )
-from deltamem_cli.verbs.options import Json, Quiet, make_console
 
 if TYPE_CHECKING:
     from deltamem.memory.state_file import SavedState

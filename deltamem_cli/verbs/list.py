@@ -9,10 +9,10 @@ from typing import Annotated, Optional
 import typer
 
 from deltamem_cli.errors import UsageError
+from deltamem_cli.options import Json, Overrides, make_console
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.method_list import list_methods
 from deltamem_cli.settings.groups import about, options
-from deltamem_cli.verbs.options import Json, Overrides, make_console
 
 __all__ = ["GROUPS", "list_"]
 

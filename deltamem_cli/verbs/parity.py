@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deltamem_cli.errors import OK, VERDICT_NOT_MET
+from deltamem_cli.options import Json, make_console
 from deltamem_cli.screen.console import Console
-from deltamem_cli.verbs.options import Json, make_console
 
 if TYPE_CHECKING:
     from deltamem.parity import CaseResult

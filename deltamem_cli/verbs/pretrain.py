@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_cli.options import Cfg, Overrides, Quiet, make_console
 from deltamem_cli.runs.fitting import one_sentence_without_memory
 from deltamem_cli.runs.requests import PretrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.verbs.options import Cfg, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
     from deltamem.pretraining import BackboneLearner, Curriculum

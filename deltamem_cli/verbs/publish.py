@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from deltamem_cli.options import Json, Quiet, make_console
 from deltamem_cli.screen.console import Console
-from deltamem_cli.verbs.options import Json, Quiet, make_console
 
 __all__ = ["publish"]
 

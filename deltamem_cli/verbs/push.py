@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from deltamem_cli.options import Json, Quiet, make_console
 from deltamem_cli.publishing.check import left_out, whole_folder
 from deltamem_cli.publishing.contents import Contents, Target, contents_of
 from deltamem_cli.screen.console import Console
-from deltamem_cli.verbs.options import Json, Quiet, make_console
 
 if TYPE_CHECKING:
     from deltamem.adapter.upload import Published

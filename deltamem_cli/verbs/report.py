@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
+from deltamem_cli.options import Json, Quiet, make_console
 from deltamem_cli.screen.console import Console
-from deltamem_cli.verbs.options import Json, Quiet, make_console
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record

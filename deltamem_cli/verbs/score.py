@@ -10,10 +10,10 @@ import typer
 
 from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
+from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.stored_benchmark import stored_benchmark
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.recorded_settings import RecordedSettings
-from deltamem_cli.verbs.options import Json, Overrides, Quiet, make_console
 
 if TYPE_CHECKING:
     from evaluations.benchmark import Benchmark

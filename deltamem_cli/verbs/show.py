@@ -7,12 +7,12 @@ from typing import Any
 
 from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
+from deltamem_cli.options import Json, Overrides, make_console
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.prompt_preview import WITHHELD, first_prompt, print_prompt
 from deltamem_cli.screen.training_preview import show_training
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.verbs.options import Json, Overrides, make_console
 
 __all__ = ["show"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from deltamem_base.counts import counted
+from deltamem_cli.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 from deltamem_cli.runs.training import run_training
-from deltamem_cli.verbs.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 
 __all__ = ["train"]
 
