@@ -91,7 +91,7 @@ class _Benchmarks:
         """The benchmark, and its questions; None where its data are not on this machine."""
         key = content_hash([record.bench, record.config.get("bench")])
         if key not in self._known:
-            benchmark, _ = stored_benchmark(record)
+            benchmark = stored_benchmark(record).benchmark
             try:
                 benchmark.load()
                 self._known[key] = benchmark, list(benchmark.samples())
