@@ -1,4 +1,4 @@
-"""What is rendered from a folder of published results, and whether the folder holds together."""
+"""The tables, pictures and page of a folder of published results, and a check of the folder."""
 
 from __future__ import annotations
 

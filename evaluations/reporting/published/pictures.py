@@ -19,7 +19,7 @@ class Picture:
     """One figure."""
 
     name: str
-    """Of its file, without suffix."""
+    """Name of its file, without suffix."""
     title: str
     svg: str
     section: str

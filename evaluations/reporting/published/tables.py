@@ -98,7 +98,7 @@ def _unrun(experiment: ExperimentResults, row: str, column: str, footnotes: Foot
 
 
 def gains_table(folder: PublishedFolder, experiment: ExperimentResults) -> Table | None:
-    """What each row gains over the bare backbone; None where there is nothing to set against."""
+    """The gain of each row over the bare backbone; None where there is nothing to set against."""
     rows: list[list[Cell | str]] = []
     for row in experiment.rows:
         cells = [_gain(folder, folder.place(experiment, row, c)) for c in experiment.columns]
