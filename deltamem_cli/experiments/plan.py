@@ -16,6 +16,7 @@ from deltamem_cli.experiments.words import Words, merged, replaced, value_of
 from deltamem_cli.runs.build import is_trained, naming_weights
 from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.grammar import write
 from deltamem_cli.settings.groups import about
 from deltamem_cli.settings.identity import content_hash
 from deltamem_cli.settings.run_key import planned_key
@@ -129,9 +130,15 @@ def _unrun(stated: Mapping[str, Any]) -> Unrun:
 
 
 def make_drafts(composed: Composed) -> list[Draft]:
-    """The cells of :func:`make_plan` without their keys."""
+    """The cells of :func:`make_plan` without their keys.
+
+    Raises:
+        UsageError: a seed that is named twice, or ``only`` names no cell.
+    """
     tree = composed.tree
     seeds = tree["seeds"]
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"seeds={write(seeds)} names a seed twice; name each one once")
     drafts: dict[tuple[str, str], Draft] = {}
     for row, own in tree["experiment"]["rows"].items():
         for seed in seeds:

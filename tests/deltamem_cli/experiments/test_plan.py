@@ -106,6 +106,7 @@ def test_several_seeds_make_rows_of_their_own() -> None:
         ([], r"name an experiment: experiment= one of capacity, depth, .*table2, writers"),
         (["experiment=head"], r"no experiment 'head' \(did you mean 'heads'"),
         (["experiment=heads", "scale=small"], "no scale 'small'"),
+        (["experiment=heads", "seeds=[1,2,1]"], r"seeds=\[1,2,1\] names a seed twice; name each"),
         (["experiment=heads", "scale=smoke", "only=[z]"], "there is no cell 'z'; name a row"),
         (
             ["experiment=heads", "scale=smoke", "train:training.stepz=1"],
