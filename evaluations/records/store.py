@@ -47,7 +47,8 @@ class SampleStore:
 
         Raises:
             Fault: another process writes here.
-            CannotWrite: the folder cannot be written, or the file is a link or another user's.
+            Partial: the folder cannot be written.
+            CannotWrite: the file is a link or another user's.
             InvalidData: a damaged line, or samples of another configuration.
         """
         self.path, self.key = folder / SAMPLES, key
@@ -56,7 +57,8 @@ class SampleStore:
             folder.mkdir(parents=True, exist_ok=True)
             self.file = _open(self.path)
         except OSError as fault:
-            raise cannot_write(f"the run folder {folder}", fault) from fault
+            closed = cannot_write(f"the run folder {folder}", fault)
+            raise Partial(f"{closed}: {closed.remedy} and run the same command again") from fault
         try:
             _lock(self.file, self.path)
             self.lines = {line.id: line for line in self._recover()}

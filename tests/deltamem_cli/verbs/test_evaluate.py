@@ -196,8 +196,8 @@ def test_a_truncated_record_is_left_out_and_made_again(cli: Callable[..., Any]) 
 def test_a_read_only_folder(cli: Callable[..., Any]) -> None:
     Path("runs").write_text("in the way")
     done = cli("eval", "method=frozen", *SMALL)
-    assert done.code == 1
-    assert "cannot be written" in done.err
+    assert done.code == 5
+    assert "see to it that it can be written and run the same command again" in done.err
 
 
 @pytest.mark.parametrize(
