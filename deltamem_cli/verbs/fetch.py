@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -11,11 +11,13 @@ from deltamem_base.assets.catalogue import asset_named, asset_names
 from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.fetching import fetch_one
+from deltamem_cli.runs.requests import FetchRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
-from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import options
-from deltamem_cli.settings.instantiate import build
+
+if TYPE_CHECKING:
+    from evaluations.data.fetch import Source
 
 __all__ = ["fetch"]
 
@@ -78,7 +80,7 @@ def _names(group: str) -> list[str]:
     return sorted([*asset_names(group), *(options(group) if group in PRIMARY else ())])
 
 
-def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
+def _sources(group: str, name: str, settings: Sequence[str]) -> Sequence[Source]:
     """Where the data comes from; neither the data nor a model is needed.
 
     Raises:
@@ -95,10 +97,11 @@ def _sources(group: str, name: str, settings: Sequence[str]) -> list[Any]:
             "the hub by the first run that needs it, or by `hf download`"
         )
 
-    def of(composed: Composed) -> list[Any]:
-        return list(build(composed.tree[group]).sources())
-
-    found: list[Any] = run_config(
-        PRIMARY[group], of, [f"{group}={name}", *settings], checked=(group, "seed")
+    part: Literal["bench", "data"] = "bench" if group == "bench" else "data"
+    request: FetchRequest = run_config(
+        PRIMARY[group],
+        lambda composed: FetchRequest.of(composed, part=part),
+        [f"{group}={name}", *settings],
+        checked=(group, "seed"),
     )
-    return found
+    return request.sources

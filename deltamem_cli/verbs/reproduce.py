@@ -19,6 +19,7 @@ from deltamem_cli.experiments.words import as_overrides
 from deltamem_cli.options import DryRun, Json, Overrides, Quiet, make_console
 from deltamem_cli.published_numbers import paper_file
 from deltamem_cli.runs.fetching import fetch_needed
+from deltamem_cli.runs.requests import FetchRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.grammar import write
 
@@ -65,9 +66,10 @@ def _reproduce(words: Sequence[str], console: Console, *, dry_run: bool) -> int:
     if dry_run:
         show_forecast(plan, jobs, runs=runs, console=console)
         return OK
-    evaluations = dict.fromkeys(cell.evaluate for cell in plan.cells)
-    trainings = dict.fromkeys(cell.train for cell in plan.cells if cell.train is not None)
-    fetch_needed(list(evaluations), list(trainings), console=console)
+    needed_data = [FetchRequest.of(cell.evaluation, part="bench") for cell in plan.cells]
+    trainings = [cell.training for cell in plan.cells if cell.training is not None]
+    needed_data += [FetchRequest.of(training, part="training") for training in trainings]
+    fetch_needed(needed_data, console)
     outcomes = run_missing(jobs, needed, runs=runs, results=results, console=console)
     judged = judge_table(table, plan, outcomes, places=places)
     _show(table, plan, judged, runs, console)

@@ -30,7 +30,10 @@ from evaluations.data.datafile import UrlSource, cache_folder, locate
 from evaluations.data.sources import MANIFEST, HubSource, fetched_folder
 from evaluations.records.environment import timestamp
 
-__all__ = ["check_fetched", "fetch"]
+__all__ = ["Source", "check_fetched", "fetch"]
+
+Source = HubSource | UrlSource | Asset
+"""Anything that can be fetched."""
 
 Progress = Callable[[int, int, str], None]
 """Called with the numbers of finished and of all files, and the name of the next."""
@@ -38,7 +41,7 @@ REFUSED = (401, 403)
 """HTTP: without a token, or with one that has no right to the data."""
 
 
-def fetch(source: HubSource | UrlSource | Asset, *, progress: Progress | None = None) -> Path:
+def fetch(source: Source, *, progress: Progress | None = None) -> Path:
     """Download what is missing of a source, verify it, and write its manifest.
 
     Returns:

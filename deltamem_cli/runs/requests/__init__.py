@@ -4,6 +4,7 @@ from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.chat import ChatRequest
 from deltamem_cli.runs.requests.demo import DemoRequest
 from deltamem_cli.runs.requests.evaluation import Control, EvaluationRequest
+from deltamem_cli.runs.requests.fetching import FetchRequest
 from deltamem_cli.runs.requests.method import MethodRequest
 from deltamem_cli.runs.requests.pretraining import PretrainingRequest
 from deltamem_cli.runs.requests.scoring import ScoringRequest
@@ -16,6 +17,7 @@ __all__ = [
     "Control",
     "DemoRequest",
     "EvaluationRequest",
+    "FetchRequest",
     "MethodRequest",
     "PretrainingRequest",
     "ScoringRequest",
