@@ -28,7 +28,7 @@ from deltamem.memory.writing import segment_ids, write_windows
 from deltamem.state import MemoryState
 from deltamem_base.faults import InvalidInput
 
-__all__ = ["Context", "InView", "Taken", "WrittenOnly"]
+__all__ = ["Asked", "Context", "InView", "Taken", "WrittenOnly"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,20 @@ class Taken:
     split_segments: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """Prompts about histories, and how they are answered."""
+
+    prompts: Sequence[PromptLike]
+    decoding: DecodingLike
+    state: MemoryState
+    """State that the prompts find, which need not be the one that was left behind."""
+    side_by_side: int | None
+    """Prompts that are decoded at once, at most; None takes all of them."""
+    on_answer: OnAnswer
+    """Called with the number of a prompt and its answer as soon as that is there."""
+
+
 class Context(Protocol):
     """B histories as one memory method holds them."""
 
@@ -55,17 +69,8 @@ class Context(Protocol):
     def write(self, attached: Attachment, histories: Sequence[HistoryLike]) -> list[Taken]:
         """Append one piece to each history."""
 
-    def ask(
-        self,
-        attached: Attachment,
-        prompts: Sequence[PromptLike],
-        decoding: DecodingLike,
-        *,
-        state: MemoryState,
-        side_by_side: int | None,
-        on_answer: OnAnswer,
-    ) -> list[Generation]:
-        """Answer prompts from ``state``, which need not be the one that was left behind."""
+    def ask(self, attached: Attachment, asked: Asked) -> list[Generation]:
+        """Answer each prompt."""
 
     def state_dict(self) -> dict[str, Any]:
         """Messages and states, as plain values and tensors."""
@@ -123,19 +128,14 @@ class WrittenOnly:
             for w in written
         ]
 
-    def ask(
-        self,
-        attached: Attachment,
-        prompts: Sequence[PromptLike],
-        decoding: DecodingLike,
-        *,
-        state: MemoryState,
-        side_by_side: int | None,
-        on_answer: OnAnswer,
-    ) -> list[Generation]:
+    def ask(self, attached: Attachment, asked: Asked) -> list[Generation]:
         """Answer prompts that hold the instructions and the question."""
         return self._dropped.ask(
-            prompts, decoding, memory=state, side_by_side=side_by_side, on_answer=on_answer
+            asked.prompts,
+            asked.decoding,
+            memory=asked.state,
+            side_by_side=asked.side_by_side,
+            on_answer=asked.on_answer,
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -197,32 +197,23 @@ class InView:
             for i, r in enumerate(reports)
         ]
 
-    def ask(
-        self,
-        attached: Attachment,
-        prompts: Sequence[PromptLike],
-        decoding: DecodingLike,
-        *,
-        state: MemoryState,
-        side_by_side: int | None,
-        on_answer: OnAnswer,
-    ) -> list[Generation]:
+    def ask(self, attached: Attachment, asked: Asked) -> list[Generation]:
         """Answer prompts whose history is in the KV cache."""
-        self._visible.cache.memory = state
+        self._visible.cache.memory = asked.state
 
         def counted(number: int, answer: Generation) -> Generation:
             if not self._write_answers:
                 return answer
-            return replace(answer, written_tokens=self._taken_in(answer, prompts[number]))
+            return replace(answer, written_tokens=self._taken_in(answer, asked.prompts[number]))
 
         # a given answer that writes nothing is weighed in one forward of the model's own
-        weighed = not self._write_answers and all(p.given is not None for p in prompts)
+        weighed = not self._write_answers and all(p.given is not None for p in asked.prompts)
         answers = self._visible.ask(
-            prompts,
-            decoding,
+            asked.prompts,
+            asked.decoding,
             next_logits=None if weighed else partial(self._step, attached),
-            side_by_side=side_by_side,
-            on_answer=lambda number, answer: on_answer(number, counted(number, answer)),
+            side_by_side=asked.side_by_side,
+            on_answer=lambda number, answer: asked.on_answer(number, counted(number, answer)),
         )
         return [counted(number, answer) for number, answer in enumerate(answers)]
 

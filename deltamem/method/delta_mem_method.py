@@ -31,7 +31,7 @@ from deltamem.backbone import (
 from deltamem.backbone.contexts.visible import fit_history
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.memory.observation import write_observed
-from deltamem.method.contexts import Context, InView, Taken, WrittenOnly
+from deltamem.method.contexts import Asked, Context, InView, Taken, WrittenOnly
 from deltamem.state import MemoryState
 from deltamem.writers.stored import stored_writer
 from deltamem_base.faults import InvalidInput, check_choice
@@ -171,14 +171,14 @@ class DeltaMemMethod:
         elif self._state_control == "shuffled":
             state = state.shuffled(self._seed)
         with self.memory.attach(self.backbone.model, write=False) as attached:
-            return self._context.ask(
-                attached,
-                prompts,
-                decoding,
+            asked = Asked(
+                prompts=prompts,
+                decoding=decoding,
                 state=state,
                 side_by_side=side_by_side,
                 on_answer=on_answer,
             )
+            return self._context.ask(attached, asked)
 
     def state_dict(self) -> dict[str, Any]:
         """Messages and states, as plain values and tensors."""
