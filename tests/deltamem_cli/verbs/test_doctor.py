@@ -78,6 +78,17 @@ def test_a_method_with_a_model_of_its_own_says_where_it_is_not(
         assert said in " ".join((done.out + done.err).split())
 
 
+def test_memorybank_asks_for_its_text_encoder(
+    cli: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = cli("doctor", *FEW, "method=memorybank", "--json")
+    assert done.code == 4
+    (missing,) = json.loads(done.out)["missing"]
+    assert missing.startswith("minilm (the text encoder all-MiniLM-L6-v2, 92 MB) is not on this")
+    assert missing.endswith("run `deltamem fetch model=minilm`")
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
