@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from deltamem.backbone.loading.hub import from_cache_or_hub
+from deltamem_base.downloads import say_download
 from deltamem_base.faults import Unavailable
 from deltamem_base.hub import hub_faults, not_fetched
 from deltamem_base.quiet import quiet_hub
@@ -39,9 +40,16 @@ def adapter_folder(name: str) -> Path:
         )
     from huggingface_hub import snapshot_download
 
-    load = partial(
-        snapshot_download, repository, revision=revision or None, allow_patterns=list(FILES)
-    )
+    def load(*, local_files_only: bool) -> str:
+        if not local_files_only:
+            say_download(f"the adapter {name}", source="the hub")
+        return snapshot_download(
+            repository,
+            revision=revision or None,
+            allow_patterns=list(FILES),
+            local_files_only=local_files_only,
+        )
+
     explain = partial(_explain, name)
     with quiet_hub():
         return Path(from_cache_or_hub(load, repository, explain=explain, faults=hub_faults()))

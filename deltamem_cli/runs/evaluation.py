@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
@@ -69,11 +70,13 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
     from evaluations.runner import plan_samples
 
     benchmark = request.benchmark
-    benchmark.load()
+    with told_of_downloads(console.note):
+        benchmark.load()
     expected = len(plan_samples(benchmark, request.limit))
     reset_peak_memory()
     backbone = load_backbone(request.backbone, console)
-    chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
+    with told_of_downloads(console.note):
+        chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
     method = assemble_method(request, backbone, chosen=chosen)
     said = method.describe()
     described = {**backbone.identity, **said}

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.runs.build import assemble_learner, load_backbone
 from deltamem_cli.runs.fitting import check_memory, one_sentence_without_memory, smaller
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
@@ -61,7 +62,8 @@ def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
     processes = Processes.current(on_cpu=request.backbone.device == "cpu")
     console = console if processes.main else replace(console, quiet=True)
     tracking = build(request.tracker)
-    data = request.load_data()
+    with told_of_downloads(console.note):
+        data = request.load_data()
     if processes.count == 1:
         check_memory(request, data.episodes, console)
     less = [word for word, _ in smaller(request)]

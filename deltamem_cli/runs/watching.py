@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.build import assemble_method, load_backbone
 from deltamem_cli.runs.chosen_weights import adapter_of_sha
@@ -85,7 +86,8 @@ def _watch(
     from evaluations.runner import run_history
 
     benchmark = request.benchmark
-    benchmark.load()
+    with told_of_downloads(console.note):
+        benchmark.load()
     _same("benchmark (protocol and data)", benchmark.fingerprint(), record.fingerprint)
     backbone = load_backbone(request.backbone, console)
     made = record.provenance

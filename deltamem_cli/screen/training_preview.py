@@ -8,6 +8,7 @@ from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import excerpt
@@ -28,7 +29,8 @@ def show_training(overrides: Sequence[str], *, console: Console) -> None:
 
 
 def _show(request: TrainingRequest, console: Console) -> None:
-    recipe, data = request.recipe, request.load_data()
+    with told_of_downloads(console.note):
+        recipe, data = request.recipe, request.load_data()
     first = data.episodes[0]
     content: dict[str, Any] = {
         "source": dict(data.source),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import OK, VERDICT_NOT_MET, UsageError
 from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.build import assemble_method, load_backbone
@@ -56,11 +57,13 @@ def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
     from evaluations.audit.gold import can_tell
 
     benchmark = request.benchmark
-    benchmark.load()
+    with told_of_downloads(console.note):
+        benchmark.load()
     if not benchmark.samples():
         raise UsageError("with these settings the benchmark asks nothing, so nothing is audited")
     backbone = load_backbone(request.backbone, console)
-    chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
+    with told_of_downloads(console.note):
+        chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
     method = assemble_method(request, backbone, chosen=chosen)
     first = {s.history_id: s for s in reversed(benchmark.samples())}
     few = list(reversed(first.values()))[:samples]

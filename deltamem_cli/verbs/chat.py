@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import OK
 from deltamem_cli.options import Cfg, Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.build import load_backbone, load_memory
@@ -39,7 +40,8 @@ def _chat(request: ChatRequest, console: Console) -> int:
     from deltamem.conversation.conversation import Conversation
 
     backbone = load_backbone(request.backbone, console)
-    chosen = choose_adapter(request.weights, fingerprint=backbone.fingerprint)
+    with told_of_downloads(console.note):
+        chosen = choose_adapter(request.weights, fingerprint=backbone.fingerprint)
     memory = load_memory(request.weights, backbone, chosen=chosen)
     conversation = Conversation(
         backbone,

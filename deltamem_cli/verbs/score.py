@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deltamem_base.counts import counted
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
 from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.stored_benchmark import stored_benchmark
@@ -51,7 +52,7 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
 
     record = _record(run)
     stored = Run.of(StoredRecord(record=record, file=run / RECORD))
-    benchmark, results = _benchmark(record, overrides)
+    benchmark, results = _benchmark(record, overrides, console)
     scored = rescore(stored, benchmark)
     copy = None if results is None else _copy(record, results, console)
     places = [run / RECORD, *([] if copy is None else [copy])]
@@ -100,7 +101,9 @@ def _record(run: Path) -> Record:
     return record
 
 
-def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark[Any], Path | None]:
+def _benchmark(
+    record: Record, overrides: Sequence[str], console: Console
+) -> tuple[Benchmark[Any], Path | None]:
     """The run's benchmark, loaded, and the folder where copies of records lie."""
     for override in overrides:
         if not override.startswith(("bench.", "results_dir=")):
@@ -109,5 +112,6 @@ def _benchmark(record: Record, overrides: Sequence[str]) -> tuple[Benchmark[Any]
                 f"bench.path=FILE; got '{override}'"
             )
     request = stored_benchmark(record, overrides)
-    request.benchmark.load()
+    with told_of_downloads(console.note):
+        request.benchmark.load()
     return request.benchmark, request.results

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from deltamem_base.counts import counted
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
 from deltamem_cli.options import Json, Overrides, make_console
 from deltamem_cli.runs.requests import EvaluationRequest
@@ -36,7 +37,8 @@ def _show(request: EvaluationRequest, console: Console) -> None:
         UsageError: settings that leave nothing to ask.
     """
     benchmark = request.benchmark
-    benchmark.load()
+    with told_of_downloads(console.note):
+        benchmark.load()
     samples = benchmark.samples()
     if not samples:
         raise UsageError("with these settings the benchmark asks nothing")

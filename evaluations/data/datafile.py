@@ -10,6 +10,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from deltamem_base.downloads import say_download
 from deltamem_base.faults import Unavailable, check_choice, first_line
 from deltamem_base.hub import is_offline, not_fetched, why_unreachable
 from deltamem_base.user_cache import user_cache
@@ -77,6 +78,7 @@ def locate(source: UrlSource, *, given: str | None) -> Path:
         return path
     if is_offline():
         raise _not_fetched(source, why_unreachable())
+    say_download(source.name, source=source.url)
     try:
         content = _download(source.url)
     except (OSError, http.client.HTTPException) as fault:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deltamem_base.digests import sha256_of
+from deltamem_base.downloads import say_download
 from deltamem_base.faults import InvalidData, Unavailable, first_line
 from deltamem_base.hub import accept_terms, is_gated, not_fetched, why_unreachable
 from deltamem_base.json_text import read_document
@@ -128,6 +129,8 @@ def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
     rows: list[Row] = []
     revision = source.revision
     with quiet_datasets() as online:
+        if online:
+            say_download(source.id, source="the hub")
         try:
             for split in source.splits:
                 data = load_dataset(source.id, source.config, split=split, revision=source.revision)

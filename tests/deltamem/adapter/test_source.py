@@ -14,6 +14,7 @@ from hub_server import Hub, Repository
 from deltamem import load_adapter, save_published_adapter
 from deltamem.adapter.source import adapter_folder, pinned_source
 from deltamem.adapter.weights import stored_sha
+from deltamem_base.downloads import told_of_downloads
 from deltamem_base.faults import Unavailable
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
@@ -68,7 +69,11 @@ def test_the_authors_release_is_fetched_by_id(hub: Hub, tiny: Any, tmp_path: Pat
     name = "declare-lab/delta-mem_qwen3_4b-instruct"
     hub.repositories[name] = Repository(private=False)
     sha = hub.repositories[name].commit("main", {**content, "figure.png": b"pixels"}, "release")
-    fetched = adapter_folder(f"{name}@{sha}")
+    said: list[str] = []
+    with told_of_downloads(said.append):
+        fetched = adapter_folder(f"{name}@{sha}")
+        assert adapter_folder(f"{name}@{sha}") == fetched  # on this machine now: not a word
+    assert said == [f"fetching the adapter {name}@{sha} from the hub ..."]
     assert {path.name for path in fetched.iterdir()} == set(content)
     assert load_adapter(fetched, tiny).sha == memory.sha
     asked = len(hub.asked)

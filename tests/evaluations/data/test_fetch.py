@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_base.faults import CannotWrite, Unavailable
-from evaluations.data.datafile import UrlSource
+from evaluations.data.datafile import UrlSource, locate
 from evaluations.data.fetch import check_fetched, fetch
 from evaluations.data.sources import HubSource, load_rows
 
@@ -189,6 +190,19 @@ def test_a_single_file(hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     missing = UrlSource(name="m.json", url=f"{hub}/nothing", sha256=digest, licence="free")
     with pytest.raises(Unavailable, match=r"m.json \(free\) is not on this machine"):
         fetch(missing)
+
+
+def test_whoever_waits_for_a_file_is_told_once(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DELTAMEM_DATA", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    url, digest = f"{hub}/released.json", hashlib.sha256(b"[1]").hexdigest()
+    source = UrlSource(name="r.json", url=url, sha256=digest, licence="free")
+    said: list[str] = []
+    with told_of_downloads(said.append):
+        assert locate(source, given=None) == locate(source, given=None) == tmp_path / "r.json"
+    assert said == [f"fetching r.json from {url} ..."]
 
 
 def test_a_data_folder_that_cannot_be_written(
