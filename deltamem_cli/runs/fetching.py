@@ -16,9 +16,12 @@ __all__ = ["fetch_needed", "fetch_one"]
 
 def fetch_needed(requests: Iterable[FetchRequest], console: Console) -> None:
     """Fetch each source of these runs once; what cannot be had is said."""
+    from evaluations.data.sources import HubSource
+
     sources = {repr(source): source for request in requests for source in request.sources}
     for source in sources.values():
-        fetch_one(getattr(source, "id", None) or source.name, source, console)
+        name = source.id if isinstance(source, HubSource) else source.name
+        fetch_one(name, source, console)
 
 
 def fetch_one(name: str, source: Source, console: Console) -> dict[str, Any]:
