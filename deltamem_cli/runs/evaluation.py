@@ -72,10 +72,9 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
     benchmark = request.benchmark
     with told_of_downloads(console.note):
         benchmark.load()
-    expected = len(plan_samples(benchmark, request.limit))
-    reset_peak_memory()
-    backbone = load_backbone(request.backbone, console)
-    with told_of_downloads(console.note):
+        expected = len(plan_samples(benchmark, request.limit))
+        reset_peak_memory()
+        backbone = load_backbone(request.backbone, console)
         chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
     method = assemble_method(request, backbone, chosen=chosen)
     said = method.describe()
@@ -100,10 +99,7 @@ def evaluate(request: EvaluationRequest, console: Console) -> Record:
             identity={**identity, "path": str(folder / RECORD)},
             made=_made(request, backbone, said, chosen, notes, time.monotonic() - started),
         )
-    places = [folder / RECORD]
-    if record.complete and not record.limited and request.results is not None:
-        places.append(request.results / f"{record.cell}.json")
-    _write(record, places)
+    _write(record, [folder / RECORD, *_copies(request, record)])
     return record
 
 
@@ -154,6 +150,13 @@ def _answered(
     if request.likelihood:
         notes += unweighed_notes(store.lines.values())
     return scored, notes
+
+
+def _copies(request: EvaluationRequest, record: Record) -> list[Path]:
+    """The file among the results of a run that is whole; none of another."""
+    if request.results is None or record.limited or not record.complete:
+        return []
+    return [request.results / f"{record.cell}.json"]
 
 
 def _write(record: Record, places: Sequence[Path]) -> None:
