@@ -74,6 +74,18 @@ def test_the_released_file(locomo_file: Path) -> None:
     assert max(turns) == 689 + 1
 
 
+def test_the_first_conversations_alone(locomo_file: Path) -> None:
+    benchmark = Locomo(path=str(locomo_file), conversations=2)
+    benchmark.load()
+    assert len(benchmark.samples()) == 304
+    assert len({sample.history_id for sample in benchmark.samples()}) == 2
+    assert "only the first 2 conversations are asked about" in benchmark.data().deviations
+    whole = Locomo(path=str(locomo_file))
+    whole.load()
+    assert benchmark.samples() == whole.samples()[:304]
+    assert benchmark.fingerprint() != whole.fingerprint()
+
+
 def test_what_we_add_to_a_question_knows_no_answer(locomo_file: Path) -> None:
     """Within a category the words around the file's question are the same for every question."""
     benchmark = Locomo(path=str(locomo_file))
