@@ -11,7 +11,7 @@ from pathlib import Path
 
 from conftest import ROOT
 
-LONGEST = 20
+LONGEST = 22
 """Files that a stranger may have to open on the way."""
 PLACES = ("read_conversation", "history", "delta_rule", "append", "write_json")
 """Functions at which the way is looked at: a row, its history, its write, its line, its record."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated
 
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Interval, MinLen
 
 from deltamem.training import Ask, Episode
+from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data.training_data import TrainingData
+from evaluations.benchmarks.facts.attributes import ATTRIBUTES
 from evaluations.benchmarks.facts.dialogues import (
     KINDS,
     MOST_STATEMENTS,
+    SINGLE_HOP,
     Dialogue,
     fact_dialogue,
     least,
@@ -24,10 +27,10 @@ from evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS
 __all__ = ["FactsData"]
 
 Statements = Annotated[int, Interval(ge=1, le=MOST_STATEMENTS)]
+Attributes = Annotated[int, Interval(ge=1, le=len(ATTRIBUTES))]
 Share = Annotated[float, Interval(ge=0, le=1)]
 HELD_OUT_SEED = 1
 """Offset of the seed for the held-out chats of the training split."""
-QUARTERS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +46,15 @@ class FactsData:
     """Seed of everything that is drawn."""
     max_facts: Statements
     """Statements in a chat at most."""
-    easy_facts: Sequence[Statements]
-    """Statements at most in the first quarter of the chats, in the second, and so on; such chats
-    have single-hop questions only."""
+    easy_share: Share
+    """Which part of the chats, from the first on, is easy: single-hop questions only, no small talk
+    and no new statements; 0 to 1. A memory that meets everything at once learns which values there
+    are, and stays there."""
+    easy_facts: Annotated[Sequence[Statements], MinLen(1)]
+    """Statements at most in the first stage of the easy chats, in the second, and so on; the stages
+    are of one length."""
+    easy_attributes: Annotated[Sequence[Attributes], MinLen(1)]
+    """Attributes that can be said of a person in each of these stages, the first ones."""
     other_kinds: Share
     """Which part of the chats after the easy ones has a two-hop question or an update; 0 to 1."""
     questions: Annotated[int, Ge(1)]
@@ -56,14 +65,21 @@ class FactsData:
     held_out: Annotated[int, Ge(0)]
     """Chats that are only evaluated on, of every kind and number, and without new statements."""
 
+    def __post_init__(self) -> None:
+        """Refuse stages that are told in half."""
+        if len(self.easy_facts) != len(self.easy_attributes):
+            raise InvalidInput(
+                f"training.data.easy_facts tells {len(self.easy_facts)} stages and easy_attributes "
+                f"{len(self.easy_attributes)}: give both as many"
+            )
+
     def load(self) -> TrainingData:
         """The endless supply, as a sequence of ``size``."""
         facts = {name: value for name, value in asdict(self).items() if name not in UNTOLD}
-        held = FactsEpisodes(self, seed=self.seed + HELD_OUT_SEED, easy_facts=(), acknowledged=0.0)
+        plain = replace(self, seed=self.seed + HELD_OUT_SEED, easy_share=0.0, acknowledged=0.0)
+        held = FactsEpisodes(plain)
         return TrainingData(
-            episodes=FactsEpisodes(
-                self, seed=self.seed, easy_facts=self.easy_facts, acknowledged=self.acknowledged
-            ),
+            episodes=FactsEpisodes(self),
             held_out=[held[i] for i in range(self.held_out)],
             source={"data": "facts, training split", **facts},
             stored=False,
@@ -77,32 +93,42 @@ UNTOLD = ("size", "held_out")
 class FactsEpisodes:
     """The endless training split of ``bench=facts``, as a sequence of fixed length."""
 
-    def __init__(
-        self, data: FactsData, *, seed: int, easy_facts: Sequence[int], acknowledged: float
-    ) -> None:
-        """Chats by ``data``, but for what is given here."""
-        self.data, self.seed = data, seed
-        self.easy_facts, self.acknowledged = tuple(easy_facts), acknowledged
+    def __init__(self, data: FactsData) -> None:
+        """Chats by ``data``."""
+        self.data, self.easy = data, int(data.size * data.easy_share)
 
     def __len__(self) -> int:
         return self.data.size
 
     def __getitem__(self, index: int) -> Episode:
-        rng = random.Random(f"facts train {self.seed} {index}")
-        quarter = index * QUARTERS // self.data.size
-        easy = quarter < len(self.easy_facts)
-        most = min(self.easy_facts[quarter], self.data.max_facts) if easy else self.data.max_facts
-        facts = rng.randint(1, most)
-        kind, *others = KINDS
-        possible = [other for other in others if facts >= least(other)]
-        if not easy and possible and rng.random() < self.data.other_kinds:
-            kind = rng.choice(possible)
-        made = fact_dialogue(rng, kind, facts)
+        rng = random.Random(f"facts train {self.data.seed} {index}")
+        easy = index < self.easy
+        made, kind = self._easy(rng, index) if easy else self._full(rng)
+        acknowledged = 0.0 if easy else self.data.acknowledged
         return Episode(
-            id=f"facts-{self.seed}-{index}", written=made.messages, asks=self._asks(rng, made, kind)
+            id=f"facts-{self.data.seed}-{index}",
+            written=made.messages,
+            asks=self._asks(rng, made, kind, acknowledged),
         )
 
-    def _asks(self, rng: random.Random, made: Dialogue, kind: str) -> tuple[Ask, ...]:
+    def _easy(self, rng: random.Random, index: int) -> tuple[Dialogue, str]:
+        stage = index * len(self.data.easy_facts) // self.easy
+        facts = rng.randint(1, min(self.data.easy_facts[stage], self.data.max_facts))
+        attributes = self.data.easy_attributes[stage]
+        made = fact_dialogue(rng, SINGLE_HOP, facts, attributes=attributes, small_talk=0)
+        return made, SINGLE_HOP
+
+    def _full(self, rng: random.Random) -> tuple[Dialogue, str]:
+        facts = rng.randint(1, self.data.max_facts)
+        kind, *others = KINDS
+        possible = [other for other in others if facts >= least(other)]
+        if possible and rng.random() < self.data.other_kinds:
+            kind = rng.choice(possible)
+        return fact_dialogue(rng, kind, facts), kind
+
+    def _asks(
+        self, rng: random.Random, made: Dialogue, kind: str, acknowledged: float
+    ) -> tuple[Ask, ...]:
         """Questions at random, the one of the chat's kind among them if it has only one."""
         special = [q for q in made.questions if q.kind == kind]
         first = rng.choice(special)
@@ -111,7 +137,7 @@ class FactsEpisodes:
         asks = []
         for question in [first, *rng.sample(others, count)]:
             text, answer = question.text, question.answer
-            if rng.random() < self.acknowledged:
+            if rng.random() < acknowledged:
                 text, answer = new_statement(rng), ACKNOWLEDGEMENTS[0]
             asks.append(Ask(visible=[{"role": "user", "content": text}], answer=answer))
         return tuple(asks)

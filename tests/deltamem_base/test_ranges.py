@@ -21,15 +21,15 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.composed import leaves
 from deltamem_cli.settings.instantiate import check_types, settings_with_types
 
-ANY_NUMBER = ("memory.beta_bias_init", "method.learner.layer")
-"""Any finite number will do: a bias, and a layer counted from either end."""
+ANY_NUMBER = ("memory.beta_bias_init", "method.learner.layer", "model.memory_layers")
+"""Any finite number will do: a bias, and layers, counted from either end or listed."""
 OF_NO_RUN = ("model.architecture.",)
 """Numbers for counts without the weights; nothing is computed with them."""
 WHOLE = [("pretrain", "", ""), ("demo", "", ""), ("chat", "", "")]
 
 
 def composed(primary: str, group: str, option: str) -> dict[str, Any]:
-    words = [f"{group}={option}", *NEEDED.get(option, [])] if group else []
+    words = [f"{group}={option}", *NEEDED.get(f"{group}={option}", [])] if group else []
     return deepcopy(dict(compose(primary, *words).tree))
 
 

@@ -84,9 +84,15 @@ def least(kind: str) -> int:
 
 
 def fact_dialogue(
-    rng: random.Random, kind: str, statements: int, *, names: Sequence[str] = NAMES
+    rng: random.Random,
+    kind: str,
+    statements: int,
+    *,
+    names: Sequence[str] = NAMES,
+    attributes: int | None = None,
+    small_talk: int = MOST_SMALL_TALK,
 ) -> Dialogue:
-    """Draw a dialogue, with up to two turns of small talk.
+    """Draw a dialogue, with some turns of small talk.
 
     Args:
         rng: source of everything.
@@ -94,6 +100,8 @@ def fact_dialogue(
             own; all other statements are asked about as single hops.
         statements: how many there are, superseded ones and friends included.
         names: who may occur.
+        attributes: so many of them, the first ones; None for all.
+        small_talk: turns of it at most.
 
     Raises:
         ValueError: too few or too many statements for this kind.
@@ -101,7 +109,7 @@ def fact_dialogue(
     known = statements - least(kind) + 1
     if not 1 <= known <= statements <= MOST_STATEMENTS:
         raise ValueError(f"{statements} statements in a dialogue of the kind {kind}")
-    facts, people = _facts(rng, known, names)
+    facts, people = _facts(rng, known, names, ATTRIBUTES[:attributes])
     values = {a.name: iter(rng.sample(a.values, known + 1)) for _, a in facts}
     current = {fact: next(values[fact[1].name]) for fact in facts}
     threads = [[_statement(rng, *fact, current[fact])] for fact in facts]
@@ -121,7 +129,7 @@ def fact_dialogue(
         asked.append((special, TWO_HOP, asker, place[0]))
     texts = [iter(thread) for thread in threads]
     return Dialogue(
-        messages=_messages(rng, [next(texts[number]) for number in order]),
+        messages=_messages(rng, [next(texts[number]) for number in order], small_talk),
         questions=tuple(
             Question(
                 kind=of_kind,
@@ -155,10 +163,12 @@ def _statement(rng: random.Random, person: str, attribute: Attribute, value: str
     return _led(rng, text, person) if rng.random() < LEAD_SHARE else text
 
 
-def _facts(rng: random.Random, known: int, names: Sequence[str]) -> tuple[list[Has], list[str]]:
+def _facts(
+    rng: random.Random, known: int, names: Sequence[str], choice: Sequence[Attribute]
+) -> tuple[list[Has], list[str]]:
     """Who is said to have what, and these people with one more."""
-    count = min(rng.randint(1, known), rng.randint(1, known), len(ATTRIBUTES))
-    attributes = rng.sample(ATTRIBUTES, count)
+    count = min(rng.randint(1, known), rng.randint(1, known), len(choice))
+    attributes = rng.sample(choice, count)
     people = rng.sample(list(names), rng.randint(math.ceil(known / count), known) + 1)
     pairs = [(person, attribute) for person in people[1:] for attribute in attributes]
     facts = rng.sample(pairs, known)
@@ -208,10 +218,12 @@ def _interleaved(rng: random.Random, threads: Sequence[Sequence[str]]) -> list[i
     return order
 
 
-def _messages(rng: random.Random, statements: Sequence[str]) -> tuple[Message, ...]:
+def _messages(
+    rng: random.Random, statements: Sequence[str], small_talk: int
+) -> tuple[Message, ...]:
     """Turns of the user, each answered by the assistant, with small talk between them."""
     turns = [(text, rng.choice(ACKNOWLEDGEMENTS)) for text in statements]
-    for talk in rng.sample(SMALL_TALK, rng.randint(0, MOST_SMALL_TALK)):
+    for talk in rng.sample(SMALL_TALK, rng.randint(0, small_talk)):
         turns.insert(rng.randint(0, len(turns)), talk)
     return tuple(
         {"role": role, "content": content}

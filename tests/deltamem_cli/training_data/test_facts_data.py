@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from test_facts import (
     LARGEST_CHI_SQUARE,
     PEOPLE,
@@ -15,21 +16,25 @@ from test_facts import (
 )
 
 from deltamem.training import Ask, Episode, episodes_sha
+from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data import FactsData
 from evaluations.benchmarks.facts import Facts
+from evaluations.benchmarks.facts.attributes import ATTRIBUTES
 from evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS, UNSEEN_NAMES
 
 DATA = FactsData(
     size=1600,
     seed=42,
     max_facts=8,
+    easy_share=0.5,
     easy_facts=(2, 3),
+    easy_attributes=(4, 16),
     other_kinds=0.25,
     questions=2,
     acknowledged=0.125,
     held_out=64,
 )
-FIRST = "61efd44011ed3964b42c200f014eb4116a9da43603863d02f56d09248b110a21"
+FIRST = "f764b560ab551ad90261e3cc09293b341754fbffe5d338f677575d15299b2f17"
 """Digest of the first hundred episodes, as every machine has to make them."""
 
 
@@ -67,8 +72,10 @@ def test_every_question_can_be_answered_by_reading() -> None:
 
 def test_a_new_statement_is_answered_by_a_short_acknowledgement() -> None:
     asks = [ask for episode in episodes() for ask in episode.asks]
+    late = [ask for episode in episodes()[800:] for ask in episode.asks]
     new = [ask for ask in asks if acknowledged(ask)]
-    assert abs(len(new) / len(asks) - 1 / 8) < 0.02
+    assert not any(acknowledged(ask) for episode in episodes()[:800] for ask in episode.asks)
+    assert abs(len(new) / len(late) - 1 / 8) < 0.03
     for ask in new:
         assert not shown(ask).endswith("?")
         assert len(PEOPLE & set(words(shown(ask)))) == (2 if friends_in(shown(ask)) else 1)
@@ -87,6 +94,10 @@ def test_easy_ones_come_first() -> None:
     assert set(sizes[800:]) == set(range(1, 9))
     assert not any(others[:800])
     assert any(others[800:])
+    assert all(len(e.written) == 2 * n for e, n in zip(episodes()[:800], sizes, strict=False))
+    assert any(len(e.written) > 2 * n for e, n in zip(episodes()[800:], sizes[800:], strict=True))
+    asked = {e.asks[0].answer for e in episodes()[:400]}
+    assert asked <= {value for attribute in ATTRIBUTES[:4] for value in attribute.values}
     short = episodes(replace(DATA, max_facts=1))
     assert {len(statements_of(episode.written)) for episode in short} == {1}
 
@@ -139,3 +150,8 @@ def test_held_out_chats_are_not_trained_on() -> None:
     assert len(held) == 64
     assert not {str(e.written) for e in held} & {str(e.written) for e in episodes()}
     assert len({len(statements_of(e.written)) for e in held}) == 8
+
+
+def test_stages_are_told_whole() -> None:
+    with pytest.raises(InvalidInput, match="easy_facts tells 2 stages and easy_attributes 1"):
+        replace(DATA, easy_attributes=(4,))
