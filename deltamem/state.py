@@ -101,8 +101,8 @@ class MemoryState:
         """
         if self.adapter != like.adapter:
             raise InvalidInput(
-                f"the memory state was written by adapter {self.adapter}, "
-                f"and adapter {like.adapter} is attached"
+                f"the memory state was written by adapter {self.adapter}, but adapter "
+                f"{like.adapter} is attached"
             )
         if set(self.layers) != set(like.layers):
             raise InvalidInput(

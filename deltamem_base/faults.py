@@ -46,7 +46,7 @@ class Unavailable(Fault):
 class CannotWrite(Fault):
     """A file that cannot be written: a full disk, a folder without permission."""
 
-    remedy: str = "see to it that it can be written"
+    remedy: str = "make it writable"
     """The next step, to go before "and run the same command again"."""
 
 

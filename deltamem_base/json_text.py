@@ -93,8 +93,8 @@ def parse_json(text: str, *, where: str, line: int = 1) -> Any:
         start = text.rfind("\n", 0, half.start()) + 1
         at = f"{where}, line {line + text.count(chr(10), 0, start)}, character "
         raise InvalidData(
-            f"{at}{half.start() - start + 1}: {half[1]} is half of a surrogate pair, which is no "
-            "text"
+            f"{at}{half.start() - start + 1}: {half[1]} is half of a surrogate pair, "
+            "which is not valid text"
         )
     return content
 

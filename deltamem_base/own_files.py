@@ -27,7 +27,7 @@ def own_folder(inside: Path) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or not _is_own(found):
-        raise Unavailable(f"{folder} is another user's, or others may write to it: remove it")
+        raise Unavailable(f"{folder} belongs to another user, or others may write to it: remove it")
     return folder
 
 

@@ -25,7 +25,7 @@ def check_name(name: Any, *, where: str, key: str) -> None:
         InvalidData: it holds anything but letters, digits and ``_ + . -``, or begins with a dot.
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InvalidData(f"{where}: {key} is {name!r}, which is no name")
+        raise InvalidData(f"{where}: {key} is {name!r}, which is not a name")
 
 
 def check_plain(content: Any, *, where: str, below: str = "") -> None:
@@ -41,13 +41,16 @@ def check_plain(content: Any, *, where: str, below: str = "") -> None:
     """
     if isinstance(content, str) and INTERPOLATION in content:
         raise InvalidData(
-            f"{where}: {below or 'a setting'} holds '{INTERPOLATION}', and a file refers to nothing"
+            f"{where}: {below or 'a setting'} holds '{INTERPOLATION}', but a stored "
+            "file may not refer to other settings"
         )
     if isinstance(content, Mapping):
         for key, value in content.items():
             name = f"{below}.{key}" if below else str(key)
             if MARKER.fullmatch(str(key)):
-                raise InvalidData(f"{where}: {name} is refused, for a file names nothing to run")
+                raise InvalidData(
+                    f"{where}: {name} is not allowed: a stored file may not name code to run"
+                )
             check_plain(str(key), where=where, below=name)
             check_plain(value, where=where, below=name)
     elif isinstance(content, Sequence) and not isinstance(content, str):

@@ -41,13 +41,15 @@ def named_object(name: str) -> Any:
     packages = trusted_packages()
     if not _within(name, packages):
         raise InvalidInput(
-            f"{name!r} is no class of {', '.join(packages)}; a package of your own is registered "
-            f"by an entry point of the group {GROUP} (CONTRIBUTING.md)"
+            f"{name!r} is not a class of {', '.join(packages)}; a package of your own "
+            f"is registered by an entry point of the group {GROUP} (CONTRIBUTING.md)"
         )
     found = _found(name)
     # what a module of ours merely imports, such as torch, is not ours
     if not _within(str(getattr(found, "__module__", "")), packages):
-        raise InvalidInput(f"{name!r} is not written in {name.partition('.')[0]}, only used there")
+        raise InvalidInput(
+            f"{name!r} is not defined in {name.partition('.')[0]}, only imported there"
+        )
     return found
 
 

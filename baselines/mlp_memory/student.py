@@ -56,7 +56,7 @@ class Student(nn.Module):
         like = decoder_layers(model)[layer]
         if not hasattr(getattr(like, "mlp", None), "down_proj"):
             raise InvalidInput(
-                f"a layer of {type(decoder).__name__} has no plain MLP to build the student of"
+                f"a layer of {type(decoder).__name__} has no plain MLP to build the student from"
             )
         table = model.get_input_embeddings()
         self.layer = layer

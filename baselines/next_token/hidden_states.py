@@ -23,7 +23,7 @@ def check_layer(model: Any, layer: int) -> None:
     """
     count = len(decoder_layers(model))
     if not -count <= layer < count:
-        raise InvalidInput(f"layer {layer} is not there; choose from {-count} to {count - 1}")
+        raise InvalidInput(f"there is no layer {layer}; choose from {-count} to {count - 1}")
 
 
 @contextmanager

@@ -261,8 +261,8 @@ def check_part(context: str) -> None:
     """
     if context not in CONTEXTS:
         raise InvalidInput(
-            f"context is '{context}', and a textual memory decides itself what of the history is "
-            "in view (part); leave context at auto"
+            f"context is '{context}', but a textual memory chooses by itself which part "
+            "of the history is in view; leave context at auto"
         )
 
 

@@ -107,7 +107,9 @@ class Lora(nn.Module):
             InvalidInput: these branches are attached already, and would act twice.
         """
         if self.attached:
-            raise InvalidInput("these branches are attached already; leave their `with` first")
+            raise InvalidInput(
+                "these branches are already attached; leave their `with` block first"
+            )
         handles: list[RemovableHandle] = []
         self.attached = True
         try:

@@ -200,8 +200,8 @@ def parameter_name(tensor: str) -> str:
     found = TENSOR.fullmatch(tensor)
     if found is None:
         raise InvalidInput(
-            f"no weight of an adapter has the name {tensor[:60]!r}; they are named as in "
-            "model.layers.3.self_attn.beta_bias"
+            f"{tensor[:60]!r} is not the name of an adapter's weight; these are named "
+            "like model.layers.3.self_attn.beta_bias"
         )
     return f"layers.{found['index']}.{found['weight']}"
 

@@ -88,8 +88,8 @@ def save_published_adapter(memory: MemoryLayers, folder: Path, *, backbone: Back
     )
     if like.published_writer != writer:
         raise InvalidInput(
-            f"the authors' format has no words for the writer '{writer.name}', {writer!r}; it "
-            "would come back as another"
+            f"the authors' format cannot hold the writer '{writer.name}', {writer!r}: "
+            "it would load as another one; save the adapter in deltamem's own format"
         )
     outputs = {
         index: {h: getattr(attention, f"{h}_proj").out_features for h in "qkvo"}

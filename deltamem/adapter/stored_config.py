@@ -84,8 +84,9 @@ class StoredConfig:
         told = (keys.memory_write_granularity, keys.num_state_heads)
         if told != (writer.granularity, writer.num_states):
             raise InvalidInput(
-                f"memory_write_granularity is '{told[0]}' with num_state_heads {told[1]}, and the "
-                f"writer '{writer.name}' writes by {writer.granularity} into {writer.num_states}"
+                f"memory_write_granularity is '{told[0]}' and num_state_heads is {told[1]}, "
+                f"but the writer '{writer.name}' writes by {writer.granularity} into "
+                f"{writer.num_states} state(s)"
             )
         check_choice("state_dtype", keys.state_dtype, STATE_DTYPES)
         return keys.config(writer=writer, state_dtype=keys.state_dtype)

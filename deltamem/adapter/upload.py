@@ -45,7 +45,7 @@ def check_repository(name: str) -> None:
     except HFValidationError as fault:
         fits, rule = False, first_line(fault)
     if not fits:
-        raise InvalidInput(f"'{name}' is no repository of the hub: {rule}")
+        raise InvalidInput(f"'{name}' is not a name for a repository of the hub: {rule}")
 
 
 def publish(
@@ -76,7 +76,7 @@ def publish(
     check_repository(repository)
     token = get_token()
     if token is None:
-        raise Unavailable(f"there is no token of the hub: {LOG_IN}")
+        raise Unavailable(f"no access token of the hub was found: {LOG_IN}")
     if not hub_answers():
         raise Unavailable(f"{constants.ENDPOINT} cannot be reached: {why_unreachable()}")
     api = HfApi(endpoint=constants.ENDPOINT, token=token, library_name="deltamem")
@@ -104,8 +104,8 @@ def publish(
 def _check_private(api: Any, repository: str, *, wanted: bool) -> None:
     if wanted and not api.model_info(repository).private:
         raise InvalidInput(
-            f"{repository} is there already and public: make it private in its settings on the "
-            "hub, or name another one"
+            f"{repository} exists already and is public: make it private in its "
+            "settings on the hub, or name another one"
         )
 
 
@@ -114,7 +114,8 @@ def _check_whole(api: Any, repository: str, commit: str, *, names: Iterable[str]
     lacking = sorted(set(names) - set(api.list_repo_files(repository, revision=commit)))
     if lacking:
         raise Fault(
-            f"commit {commit} of {repository} lacks {lacking[0]}: its .gitignore keeps that out"
+            f"commit {commit} of {repository} lacks {lacking[0]}: the repository's "
+            ".gitignore excludes it"
         )
 
 
@@ -137,14 +138,15 @@ def _explain(repository: str, fault: Exception) -> Fault:
         if isinstance(fault, ValueError):
             return InvalidInput(f"{repository} was not changed: {reason}")
         return Unavailable(
-            f"the connection to the hub broke off ({reason}): run the same command again, what is "
-            "there already is not sent twice"
+            f"the connection to the hub broke off ({reason}): run the same command "
+            "again; files that have arrived are not sent twice"
         )
     if response.status_code == 401:
-        return Unavailable(f"the hub does not know this token: {LOG_IN}")
+        return Unavailable(f"the hub does not accept this token: {LOG_IN}")
     if response.status_code == 403:
         return Unavailable(
-            f"this token may not write to {repository} ({reason}): with one that may, {LOG_IN}"
+            f"this token may not write to {repository} ({reason}): make a token with "
+            f"write access, then {LOG_IN}"
         )
     return Fault(f"the hub refused {repository} ({response.status_code}): {reason}")
 

@@ -93,8 +93,9 @@ def _dense(name: Any, weight: Tensor) -> Tensor:
     plain = weight.layout is torch.strided and not (weight.is_quantized or weight.is_meta)
     if not plain or weight.dtype not in DTYPES or not isinstance(name, str):
         raise InvalidInput(
-            f"{name} is a {str(weight.dtype).removeprefix('torch.')} tensor on {weight.device}, "
-            f"{weight.layout}; weights are dense numbers of {', '.join(map(str, DTYPES))}"
+            f"{name} is a {str(weight.dtype).removeprefix('torch.')} tensor on "
+            f"{weight.device}, {weight.layout}; an adapter's weights are dense tensors "
+            f"of {', '.join(map(str, DTYPES))}"
         )
     return weight.float()
 

@@ -85,7 +85,10 @@ class Attachment:
             InvalidInput: a state, mask, cache or segments that do not fit, or the block has ended.
         """
         if not self._attached:
-            raise InvalidInput("this memory is off its backbone again: call it within its `with`")
+            raise InvalidInput(
+                "this memory is no longer attached to its backbone: call it inside the "
+                "`with` block that attaches it"
+            )
         start = state if state is not None else _carried(past_key_values)
         run = self._new_pass(
             start,
@@ -160,8 +163,9 @@ class Attachment:
         output = self._inner(*args, **kwargs)
         if len(run.new_layers) != len(run.state.layers):
             raise InvalidInput(
-                "a layer ran without its memory: something put back the `forward` of its attention "
-                "while the memory was attached; do that outside the `with`"
+                "a layer ran without its memory: something replaced the `forward` of its "
+                "attention while the memory was attached; replace it outside the `with` "
+                "block"
             )
         self.last = run
         if cache is None:
@@ -221,7 +225,9 @@ def attach(
     attachment = Attachment(model, memory, initial=state, write=write)
     base = model.get_decoder()
     if base in ATTACHED:
-        raise InvalidInput("a memory is attached to this backbone already; leave its `with` first")
+        raise InvalidInput(
+            "a memory is already attached to this backbone; leave its `with` block first"
+        )
     with overridden(attachment.forwards()):
         attachment._attached = True
         ATTACHED.add(base)

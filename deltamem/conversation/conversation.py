@@ -185,8 +185,8 @@ class Conversation:
         size = len(self.backbone.render(question, add_generation_prompt=True).ids)
         if size >= window:
             raise InvalidInput(
-                f"the message has {size} tokens with its instructions and the backbone attends to "
-                f"{window}: make it shorter"
+                f"the message has {size} tokens with its instructions, but the backbone "
+                f"attends to only {window}: make it shorter"
             )
         if self.context == "none":
             return replace(now, cache=None)
@@ -274,9 +274,9 @@ class Conversation:
         """
         if not now.whole:
             raise InvalidInput(
-                f"the chat template of {self.backbone.name} shows earlier turns differently now, "
-                "and a part of their text was left out of the loaded file, so they cannot be "
-                "written again: /forget starts anew"
+                f"the chat template of {self.backbone.name} now shows earlier turns "
+                "differently, and part of their text was left out of the loaded file, so "
+                "they cannot be written again: start afresh with /forget"
             )
         state, turns = write_observed(
             self.memory, self.backbone, now.messages, window=self.backbone.window, join=None

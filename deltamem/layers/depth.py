@@ -36,7 +36,7 @@ def layer_indices(layers: Layers, *, depth: int) -> tuple[int, ...]:
     for index in layers:
         if not 0 <= index < depth:
             raise InvalidInput(
-                f"layer {index} is to have a memory, and the decoder has layers 0 to {depth - 1}"
+                f"layers names layer {index}, but the decoder has layers 0 to {depth - 1}"
             )
     return tuple(sorted(set(layers)))
 

@@ -48,7 +48,7 @@ class StateNumbers:
 def _check_lengths(layers: Sequence[int], *values: Sequence[float]) -> None:
     if any(len(value) != len(layers) for value in values):
         lengths = ", ".join(str(len(value)) for value in values)
-        raise InvalidInput(f"numbers of {len(layers)} layers have the lengths {lengths}")
+        raise InvalidInput(f"there are {len(layers)} layers, but their values number {lengths}")
 
 
 @dataclass(frozen=True, kw_only=True)

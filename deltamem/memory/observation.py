@@ -107,8 +107,8 @@ class Observation:
         self._at += self._length
         if batch != 1 or self._at > len(self._turns):
             raise InvalidInput(
-                f"{len(self._turns)} tokens of one history are watched, and a pass wrote {batch} "
-                f"rows up to token {self._at}"
+                f"{len(self._turns)} tokens of a single history are observed, but a pass "
+                f"wrote {batch} rows up to token {self._at}"
             )
 
     def _memory_hook(

@@ -155,7 +155,7 @@ def read_state(path: Path) -> SavedState:
         raise InvalidInput(f"{path} is damaged or not a state file: {fault}") from fault
     strange = [name for name in tensors if not LAYER.fullmatch(name)]
     if not metadata.keys() >= {"manifest", "sha256"} or strange or not tensors:
-        raise InvalidInput(f"{path} is a safetensors file, and not one of a memory state")
+        raise InvalidInput(f"{path} is a safetensors file, but holds no memory state")
     if _digest(metadata["manifest"], tensors) != metadata["sha256"]:
         raise InvalidInput(f"{path} is damaged: its content does not match its checksum")
     manifest = _manifest(path, metadata["manifest"])
@@ -215,7 +215,8 @@ def _check(path: Path, found: Manifest, here: Manifest) -> None:
     if found.adapter != here.adapter:
         raise InvalidInput(
             f"{path} was written by adapter {found.adapter[:12]}, and adapter "
-            f"{here.adapter[:12]} is attached: name the other with adapter=FOLDER or writer="
+            f"{here.adapter[:12]} is attached: name the first one with adapter=FOLDER "
+            "or writer=NAME"
         )
     names = sorted(found.config.keys() | here.config.keys())
     for name in names:
@@ -226,8 +227,8 @@ def _check(path: Path, found: Manifest, here: Manifest) -> None:
         theirs, ours = getattr(found, name), getattr(here, name)
         if theirs != ours:
             raise InvalidInput(
-                f"{path} was written with another {name} ({theirs[:12]}) than the one that is "
-                f"here ({ours[:12]})"
+                f"{path} was written with another {name} ({theirs[:12]}) than the one in "
+                f"use here ({ours[:12]})"
             )
 
 
@@ -236,8 +237,8 @@ def _manifest(path: Path, text: str) -> Manifest:
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise InvalidInput(
-            f"{path} has format {found!r:.40} of state files, and this program reads {FORMAT}: use "
-            "the version of deltamem that wrote it"
+            f"{path} is a state file of format {found!r:.40}, but this version of "
+            f"deltamem reads format {FORMAT}: use the version that wrote it"
         )
     manifest = typed(content, Manifest, where=f"the manifest of {path}")
     lacking = sorted(config_keys(DeltaMemConfig()).keys() - manifest.config.keys())

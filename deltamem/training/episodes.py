@@ -132,7 +132,9 @@ def parse_episode(row: Any, *, default_id: str) -> Episode:
     system = [m for m in messages[:1] if m["role"] == "system"]
     if "questions" in row:
         if "write" in row:
-            raise ValueError("write has no place beside questions, which leave nothing unwritten")
+            raise ValueError(
+                "'write' cannot stand beside 'questions', with which every message is written"
+            )
         asks = _asks(row["questions"], system)
         return Episode(id=str(row.get("id", default_id)), written=messages, asks=asks)
     if len(messages) < 2 or messages[-1]["role"] != "assistant":
@@ -154,7 +156,7 @@ def parse_episode(row: Any, *, default_id: str) -> Episode:
 def _asks(questions: Any, system: Sequence[dict[str, str]]) -> tuple[Ask, ...]:
     """The questions of a row, each asked by itself after the instructions."""
     if not isinstance(questions, list) or not questions:
-        raise ValueError("questions is no list of objects with a question and an answer")
+        raise ValueError("'questions' must be a list of objects with a question and an answer")
     asks = []
     for number, entry in enumerate(questions, 1):
         if not isinstance(entry, dict) or not {"question", "answer"} <= set(entry):

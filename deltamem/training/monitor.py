@@ -64,7 +64,7 @@ class MemoryMonitor:
             InvalidInput: ``every`` is not positive.
         """
         if every < 1:
-            raise InvalidInput(f"the memory cannot be measured every {every} steps; at least 1")
+            raise InvalidInput(f"the memory cannot be measured every {every} steps; use at least 1")
         self._memory, self._every = memory, every
         self._attentions = dict(memory.attentions(model))
         self._sums: dict[tuple[int, str], Tensor] = {}

@@ -68,8 +68,8 @@ def writer_class(name: str) -> type[Writer]:
                 ) from fault
     if name not in KNOWN:
         raise InvalidInput(
-            f"no writer here has the name '{name}'; there are {', '.join(sorted(KNOWN))}. Install "
-            "the package that brings it, or import its module first"
+            f"there is no writer '{name}'; choose one of {', '.join(sorted(KNOWN))}, or "
+            "install the package that brings it or import its module first"
         )
     return KNOWN[name]
 

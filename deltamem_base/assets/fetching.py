@@ -58,9 +58,9 @@ def fetch_asset(asset: Asset, *, progress: Progress) -> Path:
     except OSError as fault:
         raise CannotWrite(f"{asset.place} cannot be written ({why(fault)})") from fault
     raise Unavailable(
-        f"{asset.name} ({asset.about}) cannot be fetched from {len(reasons)} places, "
-        f"{'; '.join(reasons)}: run `{asset.command}` where one of them answers, or copy "
-        f"{asset.place} from there"
+        f"{asset.name} ({asset.about}) cannot be fetched from any of {len(reasons)} "
+        f"places ({'; '.join(reasons)}): run `{asset.command}` on a machine that "
+        f"reaches one of them, and copy {asset.place} from there"
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from deltamem_base.counts import counted
 from deltamem_base.faults import Fault
 from deltamem_cli.experiments.plan import Cell
 from deltamem_cli.experiments.words import Words, merged
@@ -120,7 +121,8 @@ def run_missing(
             if job.key not in ready:
                 outcomes[job.key] = _without(job, outcomes)
         if ready:
-            console.note(f"{len(ready)} {'trainings' if kind == 'train' else 'evaluations'} to run")
+            what = "training" if kind == "train" else "evaluation"
+            console.note(f"{counted(len(ready), what)} to run")
             outcomes |= _launch(ready, outcomes, words, runs=runs, results=results, console=console)
     return outcomes
 

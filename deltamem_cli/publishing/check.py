@@ -29,27 +29,27 @@ def whole_folder(adapter: Path) -> Path:
     from deltamem.adapter.files import FORMAT
 
     if not adapter.is_dir():
-        raise UsageError(f"{adapter} is no folder; name one that `deltamem train` left")
+        raise UsageError(f"{adapter} is not a folder; name one that `deltamem train` left")
     run = adapter / ADAPTER
     folder = run if run.is_dir() else adapter
     there = {path.name for path in folder.iterdir()}
     alien = sorted(name for name in there if name in PEFT or Path(name).suffix in PICKLES)
     if alien:
         raise UsageError(
-            f"{folder} holds {alien[0]}, which is no file of a δ-mem adapter in safetensors: push "
-            "a folder as `deltamem train` leaves it"
+            f"{folder} holds {alien[0]}, which does not belong to a δ-mem adapter in "
+            "safetensors: push a folder as `deltamem train` leaves it"
         )
     missing = [name for name in FORMAT if name not in there]
     if missing:
         raise UsageError(
-            f"{folder} is no whole adapter ({', '.join(missing)} is missing): name a folder that "
-            "`deltamem train` left, and run that command again if it had not finished"
+            f"{folder} is not a complete adapter ({', '.join(missing)} is missing): "
+            "name a folder that `deltamem train` left, and run that command again if "
+            "it had not finished"
         )
     for name in FORMAT:
         if (place := (folder / name).resolve()).parent != folder.resolve() or not place.is_file():
             raise UsageError(
-                f"{folder / name} is no file of this folder but leads elsewhere: put a copy in its "
-                "place"
+                f"{folder / name} is a link to another place: replace it with a copy of the file"
             )
     return folder
 
@@ -59,7 +59,7 @@ def left_out(folder: Path) -> list[str]:
     from deltamem.adapter.files import FORMAT
 
     others = sorted(path.name for path in folder.iterdir() if path.name not in FORMAT)
-    return [f"{name} is no part of an adapter and stays here" for name in others]
+    return [f"{name} is not part of an adapter and is not pushed" for name in others]
 
 
 def checked_sha(folder: Path, backbone: NamedBackbone, *, on_note: Callable[[str], object]) -> str:
@@ -102,6 +102,6 @@ def card_of(folder: Path, sha: str) -> str:
     stated = stated_sha(text)
     if stated is not None and stated != sha:
         raise UsageError(
-            f"{card} is the card of other weights ({stated[:12]}) than those beside it ({sha[:12]})"
+            f"{card} describes other weights ({stated[:12]}) than those beside it ({sha[:12]})"
         )
     return text

@@ -61,8 +61,8 @@ def assemble_method(
     if method.needs_adapter:
         if control.writes == "nothing" and method.writes_answers:
             raise UsageError(
-                f"control={control.name} has nothing written, and method.write_answers=true has "
-                "questions and answers written; leave one of them out"
+                f"control={control.name} writes nothing, but method.write_answers=true "
+                "writes questions and answers; leave one of them out"
             )
         return build(
             method.arguments,
@@ -74,8 +74,9 @@ def assemble_method(
         )
     if not control.is_none:
         raise UsageError(
-            f"control={control.name} changes what a δ-mem state holds, and method={method.name} "
-            "has none; use method=delta_mem or control=none"
+            f"control={control.name} changes the state of δ-mem, but "
+            f"method={method.name} has no such state; use method=delta_mem or "
+            "control=none"
         )
     chosen = chosen or choose_weights(request.weights, fingerprint=backbone.fingerprint)
     live: dict[str, Any] = {"backbone": backbone, "context": request.context}
@@ -130,9 +131,9 @@ def load_memory(request: WeightsRequest, backbone: Any, *, chosen: Chosen | None
     asked_for = request.adapter is not None and request.writer_was_named
     if asked_for and memory.config.writer != request.writer:
         raise UsageError(
-            f"writer={request.writer_name} was asked for, and the adapter {chosen.source} writes "
-            f"by {memory.config.writer.granularity} into {memory.config.writer.num_states} "
-            "state(s); leave writer= out"
+            f"writer={request.writer_name} was asked for, but the adapter "
+            f"{chosen.source} writes by {memory.config.writer.granularity} into "
+            f"{memory.config.writer.num_states} state(s); leave writer= out"
         )
     return memory
 

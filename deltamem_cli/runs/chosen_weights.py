@@ -67,8 +67,8 @@ def choose_weights(request: WeightsRequest, *, fingerprint: str | None) -> Chose
         if request.adapter is None:
             return None
         raise UsageError(
-            f"adapter={request.adapter} was given, and method={request.method} has no weights to "
-            "load; leave it out"
+            f"adapter={request.adapter} was given, but method={request.method} has no "
+            "weights to load; leave it out"
         )
     named = named_weights(request.adapter, released=request.backbone.released)
     if request.needs_adapter:

@@ -28,8 +28,8 @@ def check_alone(verb: str) -> None:
     if os.environ.get("RANK", "0") != "0":
         raise SystemExit(USAGE)
     raise UsageError(
-        f"`deltamem {verb}` runs in one process, and WORLD_SIZE is {os.environ['WORLD_SIZE']}: "
-        "start it without torchrun or accelerate launch"
+        f"`deltamem {verb}` runs in one process, but WORLD_SIZE is "
+        f"{os.environ['WORLD_SIZE']}: start it without torchrun or accelerate launch"
     )
 
 
@@ -55,15 +55,15 @@ def fit_out(
     if recipe.activation_checkpointing:
         if not learner.can_recompute:
             raise UsageError(
-                f"{method} changes what is attached to the backbone within a pass, which cannot "
-                "be made again: leave training.activation_checkpointing=false"
+                f"training.activation_checkpointing=true does not work with {method}, which "
+                "changes what is attached to the backbone during a pass: set it to false"
             )
         checkpoint_activations(model)
     if processes.shards:
         if not learner.take_even_passes():
             raise UsageError(
-                f"{method} takes as many passes as its episodes need, and the shards of FSDP meet "
-                "in each: start accelerate launch without --use_fsdp"
+                f"{method} takes a different number of passes in each process, and FSDP "
+                "needs the same one in all: start accelerate launch without --use_fsdp"
             )
         shard(model)
     for sentence in _without_effect(learner):

@@ -121,6 +121,6 @@ def _watch(
 def _same(what: str, found: str, stored: str) -> None:
     if found != stored:
         raise UsageError(
-            f"the {what} is {found[:12]} and the record's is {stored[:12]}: name the one of the "
-            "run, as adapter=FOLDER, model.id=… or bench.path=…"
+            f"the {what} here is {found[:12]}, but the run had {stored[:12]}: name the "
+            "run's with adapter=FOLDER, model.id=ID or bench.path=FILE"
         )

@@ -53,7 +53,7 @@ class ChatPrompt:
             try:
                 line = self.console.ask("> ", line=number)
             except Stopped as stopped:
-                self.console.note("\nleft; what was not saved is gone")
+                self.console.note("\nleft; what was not saved is lost")
                 return stopped.exit_code
             if line is None or line.strip() == "/quit":
                 return OK
@@ -132,7 +132,10 @@ class ChatPrompt:
         text = WITHOUT_TEXT not in words
         path = _path(" ".join(word for word in words if word != WITHOUT_TEXT), "/save")
         if path.exists() and path not in self.files:
-            raise UsageError(f"{path} exists and is not of this conversation: choose another name")
+            raise UsageError(
+                f"{path} exists and holds something else than this conversation: choose "
+                "another name"
+            )
         self.conversation.save(path, text=text)
         self.files.add(path)
         self.console.wrote(path)

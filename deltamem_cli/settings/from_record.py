@@ -173,8 +173,7 @@ def _declared(record: Record, key: str, have: Mapping[str, Any]) -> str:
     if any(key.startswith(f"{mapping}.") for mapping in OPEN):
         return f"++{key}"
     raise InvalidData(
-        f"the record of {record.cell} sets {key}, which is no setting of its options in this "
-        "version"
+        f"the record of {record.cell} sets {key}, which its options do not have in this version"
     )
 
 
@@ -182,8 +181,8 @@ def _within_reach(record: Record, key: str, value: Any) -> Any:
     """The value of a setting, which names no file outside the working folder."""
     if names_a_path(key) and isinstance(value, str) and leads_outside(value):
         raise InvalidData(
-            f"the record of {record.cell} sets {key}={value!r}, and a record names no file outside "
-            f"the working folder: say {key}=… yourself"
+            f"the record of {record.cell} sets {key}={value!r}, but a record may not "
+            f"name a file outside the working folder: give {key}=FILE yourself"
         )
     return value
 

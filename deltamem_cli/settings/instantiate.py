@@ -133,8 +133,8 @@ def _check_places(path: str, node: Mapping[str, Any]) -> None:
         if key not in taken and key not in (TARGET, *UNSEEN.get(path, ())):
             there = ", ".join(name for name in node if name in taken) or "none"
             raise UsageError(
-                f"{path}.{key} is no setting of {made.__name__}, which has here {there}: leave it "
-                f"out or choose another {path}"
+                f"{path}.{key} is not a setting of {made.__name__}, which has here {there}: "
+                f"leave it out or choose another {path}"
             )
 
 

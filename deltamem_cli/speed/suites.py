@@ -40,7 +40,7 @@ def measure(suite: str, *, console: Console, data: Path | None = None) -> None:
         UsageError: there is no suite of that name, or it takes no file.
     """
     if suite not in SUITES:
-        raise UsageError(f"nothing to measure by '{suite}'; choose one of {', '.join(SUITES)}")
+        raise UsageError(f"there is no suite '{suite}'; choose one of {', '.join(SUITES)}")
     if data is not None and suite not in WITH_DATA:
         named = ", ".join(f"{name} takes {file}" for name, file in WITH_DATA.items())
         raise UsageError(f"'bench {suite}' takes no --data; {named}")

@@ -83,12 +83,12 @@ def _inspect(
     settings = [word for word in words if word not in others]
     if what.is_dir() or what.suffix == ".json":
         if others:
-            raise UsageError(f"{others[0]} is no setting (key=value); a run is inspected alone")
+            raise UsageError(f"{others[0]} is not a setting (key=value); a run is inspected alone")
         _inspect_run(what, settings, console, history=history, out=out)
         return
     if settings or history is not None or len(others) > 1:
         stray = [*settings, *others[1:], *([] if history is None else [f"--history {history}"])]
-        raise UsageError(f"{stray[0]} goes with a run, and {what} is a state file")
+        raise UsageError(f"{stray[0]} is for a run, but {what} is a state file")
     if others:
         _compare_states(what, Path(others[0]), console, out=out)
     else:

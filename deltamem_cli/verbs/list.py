@@ -66,7 +66,7 @@ def _list(what: str | None, overrides: Sequence[str], console: Console) -> None:
         _list_runs(console)
         return
     if what is not None and what not in GROUPS:
-        raise UsageError(f"nothing to list by '{what}'; choose one of {', '.join(GROUPS)}, runs")
+        raise UsageError(f"there is no list '{what}'; choose one of {', '.join(GROUPS)}, runs")
     rows = [
         {"kind": kind, "name": name, "about": about(group, name)}
         for kind, group in GROUPS.items()

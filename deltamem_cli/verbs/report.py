@@ -189,7 +189,7 @@ def _format(kind: str | None, out: Path | None) -> str:
         if kind not in FORMATS:
             raise UsageError(f"--format is '{kind}'; choose one of {', '.join(FORMATS)}")
         if told not in (None, kind):
-            raise UsageError(f"--format is {kind}, and {out} ends as a file of {told} does")
+            raise UsageError(f"--format is {kind}, but {out} has the suffix of {told}")
         return kind
     if out is None:
         return next(iter(FORMATS))

@@ -81,7 +81,7 @@ def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     own: dict[str, str] = {}
     for name, _, value in (w.partition("=") for w in words if w.startswith(("table=", "cell="))):
         if not value or name in own:
-            raise UsageError(f"give {name}= once, with a name behind it: {name}={value}")
+            raise UsageError(f"give {name}= once, followed by a name: {name}={value}")
         own[name] = value
     rest = [w for w in words if not w.startswith(("table=", "cell="))]
     for word in rest:

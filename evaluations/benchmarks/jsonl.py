@@ -189,14 +189,14 @@ def _histories(told: Sequence[_Told]) -> dict[str, tuple[Message, ...]]:
         messages = _messages(question.row)
         if found.setdefault(question.history_id, messages) != messages:
             raise InvalidData(
-                f"{question.where}: the history '{question.history_id}' was told otherwise in an "
-                "earlier row"
+                f"{question.where}: an earlier row gives the history "
+                f"'{question.history_id}' another text"
             )
     missing = next((q for q in told if q.history_id not in found), None)
     if missing is not None:
         raise InvalidData(
-            f"{missing.where}: no row tells the history '{missing.history_id}'; give one of its "
-            "rows a 'history'"
+            f"{missing.where}: no row holds the text of the history "
+            f"'{missing.history_id}'; give one of its rows a 'history'"
         )
     return found
 

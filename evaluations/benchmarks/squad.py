@@ -147,7 +147,10 @@ class Squad(Benchmark[SquadSample]):
         kept = _without_articles(paragraphs, read_paragraphs(rows))
         name = Path(self._excluding).name
         if not kept:
-            raise InvalidData(f"{name} has all articles of the questions: nothing is left to ask")
+            raise InvalidData(
+                f"{name} holds every article that is asked about: no question is left; name "
+                "another file with bench.excluding"
+            )
         return kept, [
             f"{len(paragraphs) - len(kept):,} of {len(paragraphs):,} paragraphs are left out, "
             f"whose articles {name} has"

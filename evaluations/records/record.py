@@ -183,7 +183,9 @@ def read_record(path: Path) -> Record:
         content = read_document(path, dict)
         if content.get("schema") != SCHEMA:
             found = content.get("schema")
-            raise InvalidData(f"{path} is no record of schema {SCHEMA} (schema: {found!r:.20})")
+            raise InvalidData(
+                f"{path} is not a record of schema {SCHEMA} (its schema is {found!r:.20})"
+            )
         record = typed(content, Record, where=str(path))
         for key in NAMES:
             if (name := getattr(record, key)) is not None:

@@ -60,7 +60,7 @@ def _scored(
         sample, answer = samples[line.id], line.answer
         if sample.references != line.references:
             raise InvalidData(
-                f"{line.id} had other references in the run than in this data: give the data and "
-                "the settings of the run, such as bench.path=FILE"
+                f"{line.id} had other references in the run than in this data: give the "
+                "run's data and settings, such as bench.path=FILE"
             )
         yield Scored(sample=sample, scores=benchmark.score(sample, answer))

@@ -139,7 +139,9 @@ def line_text(line: SampleLine) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as fault:
-        raise InvalidData(f"{where} holds half of a surrogate pair, which is no text") from fault
+        raise InvalidData(
+            f"{where} holds half of a surrogate pair, which is not valid text"
+        ) from fault
     return text + "\n"
 
 
@@ -167,7 +169,7 @@ def parse_lines(content: bytes, path: Path, *, key: str | None = None) -> Sequen
                 "with runs_dir=FOLDER"
             )
         if line.id in known:
-            raise InvalidData(f"{where}: an earlier line has answered {line.id} already")
+            raise InvalidData(f"{where}: an earlier line already answers {line.id}")
         known.add(line.id)
         lines.append(line)
     return lines

@@ -182,7 +182,7 @@ def test_nothing_is_left_on_the_backbone(tiny: Any) -> None:
     texts(written(KnnLm(tiny), TALK))
     assert sha(tiny.model) == before
     assert not any(layer.mlp._forward_pre_hooks for layer in tiny.model.model.layers)
-    with pytest.raises(InvalidInput, match="layer 4 is not there; choose from -4 to 3"):
+    with pytest.raises(InvalidInput, match="there is no layer 4; choose from -4 to 3"):
         check_layer(tiny.model, 4)
 
 

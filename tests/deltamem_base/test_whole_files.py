@@ -60,8 +60,8 @@ def test_what_fails_leaves_what_was_there(fault: BaseException, tmp_path: Path) 
     [
         (errno.ENOSPC, "make room"),
         (errno.EDQUOT, "make room"),
-        (errno.EROFS, "see to it that it can be written"),
-        (errno.EACCES, "see to it that it can be written"),
+        (errno.EROFS, "make it writable"),
+        (errno.EACCES, "make it writable"),
     ],
 )
 def test_room_is_asked_for_where_room_is_missing(number: int, remedy: str) -> None:

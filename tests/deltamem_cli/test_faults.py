@@ -219,8 +219,8 @@ def test_a_killed_sweep_goes_on_with_what_is_missing(forked: ForkedCli, tmp_path
         assert len(kept) == cells
     ended = runs.run()
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    assert "trainings to run" not in ended.said
-    assert "1 evaluations to run" in ended.said
+    assert "training to run" not in ended.said
+    assert "1 evaluation to run" in ended.said
     runs.finish(ended)
 
 

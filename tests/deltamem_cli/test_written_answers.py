@@ -92,7 +92,7 @@ def test_benchmarks_without_a_protocol_write_histories_alone(cli: Callable[..., 
 def test_a_control_that_writes_nothing_takes_no_other_word(cli: Callable[..., Any]) -> None:
     done = cli("eval", "control=no_write", "method.write_answers=true")
     assert done.code == 2
-    assert "control=no_write has nothing written, and method.write_answers=true" in done.err
+    assert "control=no_write writes nothing, but method.write_answers=true" in done.err
 
 
 def test_the_audit_fails_where_nothing_writes(

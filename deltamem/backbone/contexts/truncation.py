@@ -49,7 +49,8 @@ def fit_messages(
         return [*system, *rest]
     if count(system) > budget:
         raise InvalidInput(
-            f"the instructions alone have {count(system)} tokens and there is room for {budget}"
+            f"the instructions alone have {count(system)} tokens, but there is room for "
+            f"only {budget}: shorten them"
         )
 
     def fits(chars: int) -> bool:

@@ -40,7 +40,7 @@ def empty_model(
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except Exception as fault:  # of all kinds: transformers takes a configuration as it comes
         raise InvalidInput(
-            f"no model can be made of the configuration of {id}: {first_line(fault)}"
+            f"no model can be built from the configuration of {id}: {first_line(fault)}"
         ) from fault
 
 
@@ -54,8 +54,8 @@ def decoder_layers(model: Any) -> Any:
     layers = getattr(decoder, "layers", None)
     if layers is None:
         raise InvalidInput(
-            f"{type(decoder).__name__} has no list of decoder layers with separate q_proj, k_proj, "
-            "v_proj and o_proj: this architecture can take no memory; use method=frozen or another "
-            "backbone"
+            f"{type(decoder).__name__} has no list of decoder layers with separate "
+            "q_proj, k_proj, v_proj and o_proj: no memory can be attached to this "
+            "architecture; use method=frozen or another backbone"
         )
     return layers

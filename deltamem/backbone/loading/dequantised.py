@@ -161,5 +161,6 @@ def _check(folder: Path, path: Path) -> None:
 
 def _damaged(folder: Path, path: Path) -> InvalidInput:
     return InvalidInput(
-        f"{folder} is not what {path.name} was dequantised to: remove it, and it is made again"
+        f"{folder} no longer holds what {path.name} was dequantised to: remove it, "
+        "and the next run makes it again"
     )

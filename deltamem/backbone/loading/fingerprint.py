@@ -71,7 +71,10 @@ def _read(files: Sequence[Path]) -> str:
             opened = stack.enter_context(safe_open(path, framework="pt"))
             twice = homes.keys() & set(opened.keys())
             if twice:
-                raise InvalidInput(f"{path} holds {min(twice)}, and another of its files does too")
+                raise InvalidInput(
+                    f"{path} holds {min(twice)}, and so does another file of the same model: "
+                    "remove one of the two"
+                )
             homes |= dict.fromkeys(opened.keys(), opened)
         values = pool.map(lambda name: _values(homes[name].get_tensor(name)), homes)
         return _combined(dict(zip(homes, values, strict=True)))

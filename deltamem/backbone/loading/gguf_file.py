@@ -76,7 +76,9 @@ def check_gguf(path: Path) -> Any:
         raise Unavailable("GGUF files are read by the package gguf: `pip install gguf`") from fault
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
-            raise InvalidInput(f"{path} is no GGUF file: it does not begin with {MAGIC.decode()}")
+            raise InvalidInput(
+                f"{path} is not a GGUF file: it does not begin with {MAGIC.decode()}"
+            )
     try:
         return GGUFReader(path)
     except Exception as fault:  # of all kinds: it takes what the file says for granted

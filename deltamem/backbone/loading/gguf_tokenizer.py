@@ -45,8 +45,8 @@ def set_word_rule(path: Path, tokenizer: Any, *, kind: str | None, rule: str | N
         backend.pre_tokenizer = rules.Sequence([rules.Digits(individual_digits=True), gpt2])
     elif rule not in AS_GPT2 and _rule_of(backend) == _plain(gpt2):
         raise InvalidInput(
-            f"{path} cuts text into words by the rule '{rule}' (tokenizer.ggml.pre), which is not "
-            "known here: use the model's safetensors files with model.id=ID"
+            f"{path} cuts text into words by the rule '{rule}' (tokenizer.ggml.pre), "
+            "which is not supported: use the model's safetensors files with model.id=ID"
         )
 
 

@@ -29,8 +29,8 @@ def as_backbone(model: Any, tokenizer: Any = None) -> Backbone:
         return model
     if not all(hasattr(model, name) for name in ("config", "get_decoder", "generate")):
         raise InvalidInput(
-            f"{type(model).__name__} is no causal language model of transformers: give what "
-            "AutoModelForCausalLM.from_pretrained returns, or a Backbone"
+            f"{type(model).__name__} is not a causal language model of transformers: "
+            "pass what AutoModelForCausalLM.from_pretrained returns, or a Backbone"
         )
     name = str(model.config.name_or_path or type(model).__name__)
     if tokenizer is None:

@@ -68,8 +68,8 @@ def pretrained_from_cache_or_hub(load: Callable[..., Any], id: str, revision: st
 def _explain(id: str, revision: str | None, fault: Exception, why: str) -> Exception:
     if "trust_remote_code" in str(fault):
         return InvalidInput(
-            f"{id} needs code of its own (auto_map), and no code out of a model's files is run "
-            "here: use a model that transformers knows by itself"
+            f"{id} needs code from its own files (auto_map), and no code from a model's "
+            "files is run here: use a model that transformers supports by itself"
         )
     if Path(id).is_dir():
         return InvalidInput(f"the folder {id} holds no model that can be loaded: {why}")

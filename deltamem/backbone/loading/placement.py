@@ -104,7 +104,7 @@ def find_device(device: str) -> torch.device:
     except RuntimeError as fault:
         raise InvalidInput(f"device is '{device}'; use auto, cpu, mps, cuda or cuda:N") from fault
     if not present.get(where.type, True):
-        raise InvalidInput(f"device is '{device}', and there is none here; use runtime=cpu")
+        raise InvalidInput(f"device is '{device}', but this machine has none; use runtime=cpu")
     return where
 
 

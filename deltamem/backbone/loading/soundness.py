@@ -63,7 +63,8 @@ def check_config(id: str, config: Any) -> None:
     if getattr(config, "transformers_weights", None) is not None:
         raise InvalidInput(
             f"the config.json of {id} has its weights in {config.transformers_weights} "
-            "(transformers_weights): save the model anew, so that they are in model.safetensors"
+            "(transformers_weights): save the model again, so that they are in "
+            "model.safetensors"
         )
     window_of(id, config)
 
@@ -78,9 +79,9 @@ def window_of(id: str, config: Any) -> int:
     window = getattr(text, "max_position_embeddings", None)
     if not isinstance(window, int) or window < 1:
         raise InvalidInput(
-            f"{id} is of the architecture {text.model_type}, which states no window of attention "
-            "(max_position_embeddings): use a transformer with separate q_proj, k_proj, v_proj and "
-            "o_proj"
+            f"{id} is of the architecture {text.model_type}, whose configuration states "
+            "no context length (max_position_embeddings): use a transformer with "
+            "separate q_proj, k_proj, v_proj and o_proj"
         )
     return window
 
@@ -100,13 +101,13 @@ def check_tokenizer(id: str, tokenizer: Any) -> None:
         tokens = tokenizer(PROBE, add_special_tokens=False).input_ids
     except Exception as fault:  # its settings are text of anybody's, and it checks none of them
         raise InvalidInput(
-            f"the tokenizer of {id} makes no tokens of a text ({first_line(fault)}): put its own "
-            "tokenizer.json and tokenizer_config.json there"
+            f"the tokenizer of {id} cannot tokenise a text ({first_line(fault)}): put "
+            "its own tokenizer.json and tokenizer_config.json there"
         ) from fault
     if not tokens:
         raise InvalidInput(
-            f"{id} has no tokenizer that makes tokens of a text: put its tokenizer.json and "
-            "tokenizer_config.json there"
+            f"{id} has no tokenizer that can tokenise a text: put its tokenizer.json "
+            "and tokenizer_config.json there"
         )
     named = tokenizer.chat_template
     if isinstance(named, Mapping) and "default" not in named:
@@ -134,8 +135,9 @@ def check_vocabulary(id: str, tokenizer: Any, config: Any) -> None:
     largest = max([tokenizer.vocab_size - 1, *_prompt(tokenizer)])
     if largest >= rows:
         raise InvalidInput(
-            f"the tokenizer of {id} makes tokens up to id {largest}, and its config.json has a "
-            f"vocab_size of {rows}: one of the two is of another model"
+            f"the tokenizer of {id} makes tokens up to id {largest}, and its "
+            f"config.json has a vocab_size of {rows}: one of the two belongs to another "
+            "model"
         )
 
 

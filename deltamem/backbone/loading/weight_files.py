@@ -47,7 +47,7 @@ def weight_files(id: str, *, revision: str | None = None) -> list[Path]:
         file = _on_this_machine(id, name, revision) if plain else None
         if file is None:
             raise InvalidInput(
-                f"{index} names {name}, and that file is not beside it: fetch the model again, as "
+                f"{index} names {name}, which is not beside it: fetch the model again, as "
                 "with `hf download`"
             )
         files.append(file)
@@ -96,6 +96,6 @@ def refuse_pointers(paths: list[Path]) -> None:
                 pointer = file.read(len(POINTER)) == POINTER
             if pointer:
                 raise InvalidInput(
-                    f"{path} is a pointer of Git LFS and not the file itself: run `git lfs pull` "
-                    f"in {path.parent}"
+                    f"{path} is a Git LFS pointer, not the file itself: run `git lfs pull` in "
+                    f"{path.parent}"
                 )

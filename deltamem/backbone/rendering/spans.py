@@ -122,8 +122,8 @@ def message_spans(
         shown = _shown(text, at, turn.text, after, last=number == len(turns) - 1)
         if shown is None:
             raise InvalidInput(
-                f"the chat template does not show {_position(turns, number)} as it is; its tokens "
-                "cannot be told from those of its neighbours"
+                f"the chat template does not show {_position(turns, number)} unchanged, so "
+                "its tokens cannot be told apart from those around it"
             )
         closed = closing.search(after)
         end = at + len(shown)

@@ -74,7 +74,7 @@ def test_nothing_is_left_behind(make_model: Callable[..., Any]) -> None:
     with pytest.raises(KeyError), lora.attach(model):
         assert hooks(model) == 8
         raise KeyError
-    with lora.attach(model), pytest.raises(InvalidInput, match="attached already"):
+    with lora.attach(model), pytest.raises(InvalidInput, match="already attached"):
         lora.attach(model).__enter__()
     assert hooks(model) == 0
     assert torch.equal(model(IDS).logits, before)

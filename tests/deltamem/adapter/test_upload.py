@@ -71,8 +71,8 @@ def test_a_file_that_the_repository_ignores_is_missed(hub: Hub) -> None:
     ("token", "sentence"),
     [
         (READER, "this token may not write to someone/memory"),
-        ("hf_unknown", "the hub does not know this token"),
-        ("", "there is no token of the hub: run `hf auth login`, or set HF_TOKEN"),
+        ("hf_unknown", "the hub does not accept this token"),
+        ("", "no access token of the hub was found: run `hf auth login`, or set HF_TOKEN"),
     ],
     ids=["reader", "unknown", "none"],
 )
@@ -116,5 +116,5 @@ def test_no_network(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["memory", "a/b/c", "a/b c", "a/-b", "a/b--c", "a/" + "b" * 120])
 def test_what_is_no_repository(name: str) -> None:
-    with pytest.raises(InvalidInput, match="is no repository of the hub"):
+    with pytest.raises(InvalidInput, match="is not a name for a repository of the hub"):
         check_repository(name)

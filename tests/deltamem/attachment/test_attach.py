@@ -78,7 +78,7 @@ def test_detaching_leaves_no_trace(model: Any) -> None:
     assert all(torch.equal(w, before[name]) for name, w in model.state_dict().items())
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in model.modules())
     assert not any("forward" in vars(module) for module in model.modules())
-    with pytest.raises(InvalidInput, match="off its backbone again"):
+    with pytest.raises(InvalidInput, match="no longer attached to its backbone"):
         attached.forward(ids)
 
 
@@ -286,7 +286,7 @@ def test_states_and_caches_that_do_not_fit_are_refused(make_model: Callable[...,
             attached.forward(ids, state=state.map(torch.Tensor.double))
         with pytest.raises(InvalidInput, match="2-D attention mask"):
             attached.forward(ids, torch.ones(2, 1, 8, 8))
-        with pytest.raises(InvalidInput, match="attached to this backbone already"):
+        with pytest.raises(InvalidInput, match="already attached to this backbone"):
             memory_for(model).attach(model).__enter__()
     cache = model(ids, use_cache=True).past_key_values
     with memory.attach(model), pytest.raises(InvalidInput, match="without the memory attached"):

@@ -98,7 +98,7 @@ def test_one_that_stays_on_top_leaves_a_memory_that_is_silent(
         wanted = model(IDS).logits
         for module in (model.model, model.model.layers[0].self_attn):
             add_hook_to_module(module, hook)
-        with pytest.raises(InvalidInput, match="attached to this backbone already"):
+        with pytest.raises(InvalidInput, match="already attached to this backbone"):
             memory.attach(model).__enter__()
         assert torch.equal(model(IDS).logits, wanted)
     assert hook.calls == 2
@@ -125,7 +125,7 @@ def test_a_second_memory_is_refused_whatever_lies_on_top(make_model: Callable[..
     with memory_for(model).attach(model):
         inner = model.model.forward
         model.model.forward = lambda *args, **kwargs: inner(*args, **kwargs)
-        with pytest.raises(InvalidInput, match="attached to this backbone already"):
+        with pytest.raises(InvalidInput, match="already attached to this backbone"):
             memory_for(model).attach(model).__enter__()
     with memory_for(model).attach(model):
         pass

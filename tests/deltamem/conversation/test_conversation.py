@@ -301,7 +301,7 @@ def test_a_template_that_rewrites_earlier_turns(context: str, tiny: Any) -> None
     bare = talk(backbone, memory, LINES[0], context=context)
     bare._now = replace(bare.snapshot, whole=False)
     before = bare.snapshot
-    with pytest.raises(InvalidInput, match="shows earlier turns differently now"):
+    with pytest.raises(InvalidInput, match="now shows earlier turns differently"):
         bare.say(LINES[1])
     assert bare.snapshot is before
 

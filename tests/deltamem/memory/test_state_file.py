@@ -164,7 +164,7 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_state(tmp_path / "nothing.dmstate")
     other = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(2)}, other)
-    with pytest.raises(InvalidInput, match="not one of a memory state"):
+    with pytest.raises(InvalidInput, match="but holds no memory state"):
         read_state(other)
 
 

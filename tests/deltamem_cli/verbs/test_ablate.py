@@ -57,7 +57,7 @@ def test_a_record_that_went_missing_is_made_again(cli: Callable[..., Any], tmp_p
     record.unlink()
     done = cli(*asked)
     assert done.code == 0
-    assert "1 evaluations to run" in done.err
+    assert "1 evaluation to run" in done.err
     assert record.is_file()
 
 

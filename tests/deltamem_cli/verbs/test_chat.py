@@ -192,7 +192,7 @@ def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
         terminal.wait_for("wrote talk.dmstate")
         terminal.wait_for("\n> ")
         terminal.interrupt()
-        terminal.wait_for("what was not saved is gone")
+        terminal.wait_for("what was not saved is lost")
         assert terminal.process.wait() == 130
     finally:
         terminal.process.kill()

@@ -391,7 +391,7 @@ def test_a_fault_is_named_with_its_sample(
     planted = ("method=frozen", "method._target_=counting_method.Counting")
     refused = cli("audit", *planted, *FEW)
     assert (refused.code, refused.out) == (2, "")
-    assert "'counting_method.Counting' is no class of deltamem_base, deltamem, " in refused.err
+    assert "'counting_method.Counting' is not a class of deltamem_base, deltamem, " in refused.err
     registered = Path("counting-1.0.dist-info")
     registered.mkdir()
     (registered / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
@@ -585,7 +585,7 @@ def test_listing(cli: Callable[..., Any]) -> None:
     assert "\nbenchmarks (bench=…)\n" in whole
     assert all(f"  {name} " in whole for name in options("bench"))
     for words, sentence in [
-        (["nonsense"], "nothing to list by 'nonsense'; choose one of models, writers"),
+        (["nonsense"], "there is no list 'nonsense'; choose one of models, writers"),
         (["benchmarks", "bench=recall"], "takes no settings, and got bench=recall"),
     ]:
         done = cli("list", *words)

@@ -197,7 +197,7 @@ def test_a_read_only_folder(cli: Callable[..., Any]) -> None:
     Path("runs").write_text("in the way")
     done = cli("eval", "method=frozen", *SMALL)
     assert done.code == 5
-    assert "see to it that it can be written and run the same command again" in done.err
+    assert "make it writable and run the same command again" in done.err
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_pushed_and_loaded_by_id(adapter: Path, hub: Hub, tiny: Any) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert WRITER not in done.stdout + done.stderr
-    assert "notes.txt is no part of an adapter and stays here" in done.stderr
+    assert "notes.txt is not part of an adapter and is not pushed" in done.stderr
     repository = hub.repositories[NAME]
     sha, there = repository.at("main")
     url, word = done.stdout.splitlines()[-1].split()
@@ -174,7 +174,7 @@ def rewrite_as_folder(path: Path) -> None:
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickle": (
         lambda folder: (folder / "delta_mem_adapter.pt").touch(),
-        "holds delta_mem_adapter.pt, which is no file of a δ-mem adapter",
+        "holds delta_mem_adapter.pt, which does not belong to a δ-mem adapter",
     ),
     "optimiser": (lambda folder: (folder / "optimizer.bin").touch(), "holds optimizer.bin"),
     "peft": (
@@ -183,13 +183,19 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "unfinished": (
         lambda folder: (folder / "README.md").unlink(),
-        "is no whole adapter (README.md is missing)",
+        "is not a complete adapter (README.md is missing)",
     ),
-    "a card elsewhere": (lambda folder: lead_elsewhere(folder / "README.md"), "leads elsewhere"),
-    "weights elsewhere": (lambda folder: lead_elsewhere(folder / WEIGHTS), "leads elsewhere"),
+    "a card elsewhere": (
+        lambda folder: lead_elsewhere(folder / "README.md"),
+        "is a link to another place",
+    ),
+    "weights elsewhere": (
+        lambda folder: lead_elsewhere(folder / WEIGHTS),
+        "is a link to another place",
+    ),
     "a folder for a card": (
         lambda folder: rewrite_as_folder(folder / "README.md"),
-        "leads elsewhere",
+        "is a link to another place",
     ),
     "damaged": (lambda folder: (folder / WEIGHTS).write_bytes(b"x"), "is damaged"),
     "diverged": (
@@ -198,7 +204,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "other weights": (
         lambda folder: spoil_weights(folder, lambda w: w + 1),
-        "is the card of other weights",
+        "describes other weights",
     ),
     "other shapes": (lambda folder: spoil_backbone(folder, rank=4), "need (16, 128)"),
     "no backbone": (
@@ -231,7 +237,7 @@ def test_what_is_not_published(
 def test_what_is_named_wrongly(
     adapter: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "nowhere is no folder" in cli("push", "nowhere", NAME).err
+    assert "nowhere is not a folder" in cli("push", "nowhere", NAME).err
     assert "'memory' is no repository of the hub" in cli("push", str(adapter), "memory").err
     done = cli("push", str(adapter), NAME, "--dry-run", "--record", "nowhere")
     assert (done.code, "there is no record in nowhere" in done.err) == (2, True)

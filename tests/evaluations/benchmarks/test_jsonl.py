@@ -182,10 +182,13 @@ def test_instructions_beside_a_system_message_are_refused(
         ({"question": "?", "reference": "x", "options": ["x"]}, "'options'"),
         ({"question": "?", "reference": "x", "options": ["x", "x"]}, "'options' twice"),
         ({"question": "?", "reference": "z", "options": ["x", "y"]}, "none of its 'options': z"),
-        ({"question": "?", "reference": "x", "history_id": "b"}, "no row tells the history 'b'"),
+        (
+            {"question": "?", "reference": "x", "history_id": "b"},
+            "no row holds the text of the history 'b'",
+        ),
         (
             {"question": "?", "reference": "x", "history_id": "a", "history": TOLD[:1]},
-            "the history 'a' was told otherwise in an earlier row",
+            "an earlier row gives the history 'a' another text",
         ),
         ({"id": "q1", "question": "?", "reference": "x"}, "an earlier question has its id 'q1'"),
     ],

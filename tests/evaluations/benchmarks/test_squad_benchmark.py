@@ -211,7 +211,7 @@ def test_articles_of_another_file_are_left_out(made: Callable[..., Squad], tmp_p
         )
         assert (apart.fingerprint() == whole.fingerprint()) == (left == 0)
     (tmp_path / "both.json").write_text(json.dumps(official()))
-    with pytest.raises(InvalidData, match=r"both.json has all articles of the questions"):
+    with pytest.raises(InvalidData, match=r"both.json holds every article that is asked about"):
         made(excluding=str(tmp_path / "both.json"))
     with pytest.raises(Unavailable, match=r"bench.excluding=no.json: there is no such file"):
         made(excluding="no.json")

@@ -76,8 +76,8 @@ def test_round_trip_and_atomic_writing(tmp_path: Path) -> None:
 
 DEEP = "[" * 100_000
 CHANGES: list[tuple[str, Any, str]] = [
-    ("schema", 1, r"is no record of schema 2 \(schema: 1\): run the same `deltamem eval` again"),
-    ("schema", None, "is no record of schema 2"),
+    ("schema", 1, r"is not a record of schema 2 \(schema: 1\): run the same `deltamem eval` again"),
+    ("schema", None, "is not a record of schema 2"),
     ("cell", "../victim/config", "cell is"),
     ("cell", "/etc/passwd", "cell is"),
     ("cell", ".hidden", "cell is"),
@@ -125,7 +125,7 @@ def test_every_field_may_be_missing_without_a_traceback(field: str, tmp_path: Pa
     if field in ("thinking", "rescored"):
         assert read_record(path).cell == content["cell"]
         return
-    with pytest.raises(InvalidData, match="is missing|is no record of schema"):
+    with pytest.raises(InvalidData, match="is missing|is not a record of schema"):
         read_record(path)
 
 

@@ -106,7 +106,7 @@ def test_numbers_of_another_kind_are_refused(tiny: Any, tmp_path: Path) -> None:
         tensors = load_file(tiny_folder() / "adapters" / "tsw" / WEIGHTS)
         save_file({n: w.to(dtype) for n, w in tensors.items()}, folder / WEIGHTS)
         with pytest.raises(
-            InvalidInput, match=f"is a {str(dtype)[6:]} tensor .*; weights are dense"
+            InvalidInput, match=f"is a {str(dtype)[6:]} tensor .*; an adapter's weights are dense"
         ):
             load_adapter(folder, tiny)
 
