@@ -302,7 +302,7 @@ def test_what_does_not_fit_goes_from_the_end_of_the_ranking(tiny: Any) -> None:
 def test_settings_that_do_not_exist(tiny: Any) -> None:
     assert BM25RAG(tiny, context="auto").describe() == BM25RAG(tiny).describe()
     for wrong, message in (
-        ({"context": "visible"}, "context is 'visible', and a textual memory decides itself"),
+        ({"context": "visible"}, "context is 'visible', but a textual memory chooses"),
         ({"context": "none"}, "leave context at auto"),
         ({"unit": "word"}, "unit is 'word'; choose one of auto, message"),
         ({"order": "best"}, "order is 'best'; choose one of original, rank"),

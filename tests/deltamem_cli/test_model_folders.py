@@ -79,10 +79,10 @@ def write(name: str, text: str) -> Callable[[Path], object]:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "weights are a pointer": (write(WEIGHTS, POINTER), "model.safetensors is a pointer of Git LFS"),
-    "tokenizer is a pointer": (write("tokenizer.json", POINTER), "tokenizer.json is a pointer of"),
+    "weights are a pointer": (write(WEIGHTS, POINTER), "model.safetensors is a Git LFS pointer"),
+    "tokenizer is a pointer": (write("tokenizer.json", POINTER), "tokenizer.json is a Git LFS"),
     "cut off": (cut_off, "model.safetensors is damaged or was cut off"),
-    "a shard is gone": (shard_is_gone, "names model-2.safetensors, and that file is not beside it"),
+    "a shard is gone": (shard_is_gone, "names model-2.safetensors, which is not beside it"),
     "an index of nothing": (
         lambda f: ((f / WEIGHTS).unlink(), (f / f"{WEIGHTS}.index.json").write_text("[]")),
         "is damaged: it lists no weights",
@@ -107,7 +107,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "named templates": (named_templates, "called rag, tool_use and none called default"),
     "no attention": (
         write("config.json", '{"model_type": "mamba"}'),
-        "architecture mamba, which states no window",
+        "architecture mamba, whose configuration states no",
     ),
     "code of its own": (code_of_its_own, r"needs code from its own files \(auto_map\), and no"),
     "an adapter of PEFT": (write("adapter_config.json", "{}"), "holds a PEFT adapter"),

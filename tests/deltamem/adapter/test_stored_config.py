@@ -139,7 +139,7 @@ def test_the_authors_format_refuses_a_writer_that_it_has_no_words_for(
     tiny: Any, tmp_path: Path
 ) -> None:
     memory = DeltaMemory(DeltaMemConfig(writer=EveryNth()), tiny.model)
-    with pytest.raises(InvalidInput, match="no words for the writer 'every_nth'"):
+    with pytest.raises(InvalidInput, match="cannot hold the writer 'every_nth'"):
         save_published_adapter(memory, tmp_path, backbone=tiny)
     assert list(tmp_path.iterdir()) == []
 
@@ -185,7 +185,7 @@ def test_an_installed_plug_in_brings_its_writer(installed: bool, tmp_path: Path)
     if installed:
         assert done.stdout == "Plugged(num_states=1, every=7)\n"
     else:
-        assert "no writer here has the name 'plugged'" in done.stdout
+        assert "there is no writer 'plugged'" in done.stdout
         assert "multi_state, segment, token" in done.stdout
 
 
@@ -219,7 +219,7 @@ def test_an_installed_plug_in_brings_its_writer(installed: bool, tmp_path: Path)
         ({"backbone": "Qwen"}, 'backbone is "Qwen"; it must be an object'),
         ({"backbone": {"name": 5}}, "backbone.name is 5; it must be text"),
         ({"writer": {}}, "the writer has the name None"),
-        ({"writer": {"name": "os.system"}}, "no writer here has the name 'os.system'"),
+        ({"writer": {"name": "os.system"}}, "there is no writer 'os.system'"),
         ({"writer": {"name": "token", "unit": "x"}}, "the writer 'token': the key unit is unknown"),
         ({"writer": {"name": "segment", "unit": "word"}}, "writer.unit is 'word'; choose one of"),
         ({"writer": {"name": "segment"}}, "memory_write_granularity is 'token' with .* 'segment'"),

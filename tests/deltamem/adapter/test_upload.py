@@ -52,7 +52,7 @@ def test_private_never_means_public(hub: Hub) -> None:
     send(private=True)
     assert hub.repositories[NAME].private
     hub.repositories[NAME].private = False
-    with pytest.raises(InvalidInput, match="someone/memory is there already and public"):
+    with pytest.raises(InvalidInput, match="someone/memory exists already and is public"):
         send("two", private=True)
 
 
@@ -63,7 +63,7 @@ def test_what_the_hub_warns_of_is_handed_on(hub: Hub) -> None:
 
 def test_a_file_that_the_repository_ignores_is_missed(hub: Hub) -> None:
     hub.ignored = {"a.safetensors"}
-    with pytest.raises(Fault, match=r"lacks a\.safetensors: its \.gitignore"):
+    with pytest.raises(Fault, match=r"lacks a\.safetensors: the repository's \.gitignore"):
         send()
 
 

@@ -98,7 +98,7 @@ def test_differences_of_known_matrices() -> None:
 
 def test_what_cannot_be_compared() -> None:
     a = one_layer(torch.eye(2))
-    with pytest.raises(InvalidInput, match="written by adapter a, and adapter b"):
+    with pytest.raises(InvalidInput, match="written by adapter a, but adapter b"):
         difference(a, MemoryState(a.layers, "b"))
     with pytest.raises(InvalidInput, match="2 sequences"):
         state_numbers(a.repeat(2))
@@ -234,7 +234,7 @@ def test_watching_leaves_no_trace(tiny: Any, memory: DeltaMemory) -> None:
 
     before = hooks()
     with (
-        pytest.raises(InvalidInput, match="3 tokens of one history are watched"),
+        pytest.raises(InvalidInput, match="3 tokens of a single history are observed"),
         observed(memory, tiny.model, [0, 0, 1]),
         memory.attach(tiny.model) as attached,
     ):

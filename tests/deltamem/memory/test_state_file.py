@@ -231,7 +231,7 @@ def is_not_finite(manifest: Any, tensors: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (rewritten("format", 2), "has format 2 of state files, and this program reads 1"),
+        (rewritten("format", 2), "of format 2, but this version of deltamem reads format 1"),
         (rewritten("format", None), "has format None"),
         (rewritten("surprise", 1), "the key surprise is unknown"),
         (rewritten("transcript", []), "transcript is a list; it must be an object"),
@@ -243,7 +243,7 @@ def is_not_finite(manifest: Any, tensors: dict[str, Any]) -> None:
         (told("turns", [{}]), r"the key transcript.turns\[0\].tokens is missing"),
         (in_turn("tokens", "9"), r'turns\[0\].tokens is "9"; it must be a whole number'),
         (in_turn("write_gate", [float("nan")]), r"write_gate\[0\] is NaN; it must be a finite"),
-        (in_turn("write_gate", []), "numbers of 4 layers have the lengths 0, 4, 4"),
+        (in_turn("write_gate", []), "there are 4 layers, but their values number 0, 4, 4"),
         (in_turn("state", None), r"turns\[0\].state is null; it must be an object"),
         (rewritten("backbone", "tiny"), 'backbone is "tiny"; it must be'),
         (rewritten("backbone", {"fingerprint": 5}), "backbone.fingerprint is 5; it must be text"),

@@ -194,5 +194,5 @@ def test_a_step_is_measured_over_all_its_micro_batches(tiny: Any, tmp_path: Path
 
 def test_an_interval_that_makes_no_sense(tiny: Any) -> None:
     learner = learner_for(tiny)
-    with pytest.raises(InvalidInput, match="every 0 steps; at least 1"):
+    with pytest.raises(InvalidInput, match="every 0 steps; use at least 1"):
         MemoryMonitor(learner.memory, tiny.model, every=0)

@@ -98,7 +98,7 @@ def test_commands(chat: Callable[..., Any]) -> None:
         (["/context maybe"], (), 2, "/context takes on or off, not 'maybe'"),
         (["/load nowhere"], (), 4, "there is no state file nowhere.dmstate"),
         (["/save in the way/x"], (), 1, "cannot be written"),
-        (["/save there"], (), 2, "there.dmstate exists and is not of this conversation"),
+        (["/save there"], (), 2, "there.dmstate exists and holds something else"),
         (["/load there"], (), 2, "there.dmstate is damaged or not a state file"),
         (["word " * 3000], (), 2, "make it shorter"),
         ([], ("decoding.temperature=-1",), 2, "decoding.temperature is -1; it must be at least 0"),

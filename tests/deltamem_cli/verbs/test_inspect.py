@@ -96,7 +96,7 @@ def test_runs_that_cannot_be_written_again(
         (("writer=tsw",), 2, "the adapter is "),
         (("bench.seed=9",), 2, "the benchmark (protocol and data) is "),
         (("adapter=/nowhere",), 4, "a record names no folders of the machine"),
-        (("other",), 2, "other is no setting (key=value); a run is inspected alone"),
+        (("other",), 2, "other is not a setting (key=value); a run is inspected alone"),
     ):
         done = cli("inspect", folder, *words)
         assert (done.code, done.out) == (code, ""), done.err
@@ -174,8 +174,8 @@ def test_what_is_no_state(state: Callable[..., Path], cli: Callable[..., Any]) -
         (("nowhere.dmstate",), 4, "there is no state file nowhere.dmstate"),
         (("cut.dmstate",), 2, "cut.dmstate is damaged"),
         ((str(path), "cut.dmstate"), 2, "cut.dmstate is damaged"),
-        ((str(path), "seed=1"), 2, "seed=1 goes with a run"),
-        ((str(path), "--history", "x"), 2, "--history x goes with a run"),
+        ((str(path), "seed=1"), 2, "seed=1 is for a run"),
+        ((str(path), "--history", "x"), 2, "--history x is for a run"),
     ):
         done = cli("inspect", *words)
         assert (done.code, done.out) == (code, ""), done.err

@@ -238,7 +238,10 @@ def test_what_is_named_wrongly(
     adapter: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "nowhere is not a folder" in cli("push", "nowhere", NAME).err
-    assert "'memory' is no repository of the hub" in cli("push", str(adapter), "memory").err
+    assert (
+        "'memory' is not a name for a repository of the hub"
+        in cli("push", str(adapter), "memory").err
+    )
     done = cli("push", str(adapter), NAME, "--dry-run", "--record", "nowhere")
     assert (done.code, "there is no record in nowhere" in done.err) == (2, True)
     monkeypatch.setenv("HF_TOKEN", "hf_secret")

@@ -77,5 +77,5 @@ def test_what_cannot_be_reported(cli: Callable[..., Any], in_folder: Path) -> No
     done = cli("report", "--format", "csv", "--out", "page.html")
     assert (done.code, done.err) == (
         2,
-        "error: --format is csv, and page.html ends as a file of html does\n",
+        "error: --format is csv, but page.html has the suffix of html\n",
     )

@@ -174,5 +174,5 @@ def test_what_has_no_fingerprint(tmp_path: Path, make_model: Any) -> None:
         fingerprint(make_model("qwen3").to("meta"))
     for name in ("1", "2"):
         save_file({"a": torch.ones(2)}, tmp_path / f"{name}.safetensors")
-    with pytest.raises(InvalidInput, match=r"2.safetensors holds a, and another of its files"):
+    with pytest.raises(InvalidInput, match=r"2.safetensors holds a, and so does another"):
         files_fingerprint([tmp_path / "1.safetensors", tmp_path / "2.safetensors"])

@@ -186,7 +186,7 @@ def test_files_that_are_no_models(tmp_path: Path, tiny: Any, llama: Any) -> None
     with pytest.raises(InvalidInput, match="no model.gguf .model.gguf_file.; it holds no GGUF fil"):
         load_backbone(str(tmp_path), gguf_file=NAME)
     (tmp_path / NAME).write_text("<html>not found</html>")
-    with pytest.raises(InvalidInput, match="is no GGUF file: it does not begin with GGUF"):
+    with pytest.raises(InvalidInput, match="is not a GGUF file: it does not begin"):
         load_backbone(str(tmp_path), gguf_file=NAME)
     with pytest.raises(InvalidInput, match="other.gguf .model.gguf_file.; it holds model.gguf"):
         load_backbone(str(tmp_path), gguf_file="other.gguf")

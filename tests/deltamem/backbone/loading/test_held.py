@@ -36,8 +36,8 @@ def test_a_backbone_stays_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("model", "sentence"),
     [
-        (torch.nn.Linear(2, 2), "Linear is no causal language model of transformers"),
-        ("gpt2", "str is no causal language model of transformers"),
+        (torch.nn.Linear(2, 2), "Linear is not a causal language model of transformers"),
+        ("gpt2", "str is not a causal language model of transformers"),
     ],
 )
 def test_something_else_is_refused(model: Any, sentence: str) -> None:
