@@ -59,7 +59,7 @@ def test_a_learner_that_attaches_within_a_pass_is_refused(
 ) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     memgen = MemGenLearner(load_tiny(), seed=0, read_length=64)
-    with pytest.raises(UsageError, match="memgen changes what is attached"):
+    with pytest.raises(UsageError, match="memgen, which changes what is attached"):
         fit(memgen, activation_checkpointing=True)
     with pytest.raises(UsageError, match="without --use_fsdp"):
         fit(memgen, processes=Processes(index=0, count=2))
