@@ -284,7 +284,7 @@ def test_the_papers_recipe_is_the_default_of_the_class() -> None:
         (
             "chat",
             ["context=auto"],
-            "context=auto follows a setting that there is none of here; choose one of none",
+            "context=auto takes its value from a setting that this command does not have; choose one",
         ),
     ],
     ids=lambda value: str(value)[:40],

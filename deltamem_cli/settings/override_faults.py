@@ -85,8 +85,8 @@ def refers_to_nothing(
     others = [name for name in choices(group) if name != chosen.get(group)]
     if others and not any(key_of(word) == key for word in words):  # the option itself refers
         return (
-            f"{group}={chosen[group]} follows a setting that there is none of here; choose one of "
-            f"{', '.join(others)}"
+            f"{group}={chosen[group]} takes its value from a setting that this command does not "
+            f"have; choose one of {', '.join(others)}"
         )
     reason = str(fault.msg or fault).strip().splitlines()[0].rpartition("interpolation: ")[2]
     return f"{key} refers to nothing: {reason}"

@@ -222,7 +222,7 @@ def test_an_installed_plug_in_brings_its_writer(installed: bool, tmp_path: Path)
         ({"writer": {"name": "os.system"}}, "there is no writer 'os.system'"),
         ({"writer": {"name": "token", "unit": "x"}}, "the writer 'token': the key unit is unknown"),
         ({"writer": {"name": "segment", "unit": "word"}}, "writer.unit is 'word'; choose one of"),
-        ({"writer": {"name": "segment"}}, "memory_write_granularity is 'token' with .* 'segment'"),
+        ({"writer": {"name": "segment"}}, "memory_write_granularity is 'token' and .* 'segment'"),
         ({"writer": {"name": "token", "_target_": "os.system"}}, "the key _target_ is unknown"),
     ],
     ids=lambda value: str(value)[:40],

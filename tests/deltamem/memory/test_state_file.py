@@ -232,7 +232,7 @@ def is_not_finite(manifest: Any, tensors: dict[str, Any]) -> None:
     ("change", "sentence"),
     [
         (rewritten("format", 2), "of format 2, but this version of deltamem reads format 1"),
-        (rewritten("format", None), "has format None"),
+        (rewritten("format", None), "is a state file of format None"),
         (rewritten("surprise", 1), "the key surprise is unknown"),
         (rewritten("transcript", []), "transcript is a list; it must be an object"),
         (told("shown_from", -1), "transcript.shown_from is -1; it must be at least 0"),

@@ -103,7 +103,7 @@ def test_commands(chat: Callable[..., Any]) -> None:
         (["word " * 3000], (), 2, "make it shorter"),
         ([], ("decoding.temperature=-1",), 2, "decoding.temperature is -1; it must be at least 0"),
         ([], ("decoding.top=1",), 2, "there is no setting 'decoding.top'"),
-        ([], ("context=auto",), 2, "context.mode refers to nothing"),
+        ([], ("context=auto",), 2, "context=auto takes its value from a setting"),
         ([], ("system=3",), 2, "system is 3"),
         ([], ("adapter=nowhere",), 4, "there is no adapter folder nowhere"),
         ([], ("state=nowhere",), 4, "there is no state file nowhere.dmstate"),

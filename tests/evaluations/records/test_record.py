@@ -76,7 +76,11 @@ def test_round_trip_and_atomic_writing(tmp_path: Path) -> None:
 
 DEEP = "[" * 100_000
 CHANGES: list[tuple[str, Any, str]] = [
-    ("schema", 1, r"is not a record of schema 2 \(schema: 1\): run the same `deltamem eval` again"),
+    (
+        "schema",
+        1,
+        r"is not a record of schema 2 \(its schema is 1\): run the same `deltamem eval` again",
+    ),
     ("schema", None, "is not a record of schema 2"),
     ("cell", "../victim/config", "cell is"),
     ("cell", "/etc/passwd", "cell is"),
