@@ -284,7 +284,7 @@ def test_the_papers_recipe_is_the_default_of_the_class() -> None:
         (
             "chat",
             ["context=auto"],
-            "context=auto takes its value from a setting that this command does not have; choose one",
+            "context=auto takes its value from a setting that this command does not have",
         ),
     ],
     ids=lambda value: str(value)[:40],
