@@ -23,7 +23,7 @@ from evaluations.records.record import Cost, Counts, Record, Thinking
 from evaluations.records.sample_line import SampleLine
 from evaluations.thinking import count_thinking
 
-__all__ = ["Made", "make_record"]
+__all__ = ["Made", "likelihood_of", "make_record"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def make_record(
         made: what the run was made with.
     """
     stored = [lines[s.sample.id] for s in scored]
-    metrics = {**(benchmark.metrics(scored) if scored else {}), **_likelihood(stored)}
+    metrics = {**(benchmark.metrics(scored) if scored else {}), **likelihood_of(stored)}
     origins = [line.origin for line in stored]
     backbone = BackboneUsed.used(made.backbone, NumericsUsed.of(o.numerics for o in origins))
     environments = Environments.of(o.environment for o in origins)
@@ -94,7 +94,8 @@ def make_record(
     )
 
 
-def _likelihood(lines: Sequence[SampleLine]) -> Mapping[str, Metric]:
+def likelihood_of(lines: Sequence[SampleLine]) -> Mapping[str, Metric]:
+    """How surprising the references were, as metrics; empty where none was weighed."""
     return likelihood_metrics(
         [
             Weighed(nats=line.reference_nll, history=line.history_id, groups=line.groups)

@@ -17,6 +17,7 @@ from deltamem_base.typed_json import typed
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.metrics.statistics import Metric
 from evaluations.records.local_places import local_places
+from evaluations.records.making import likelihood_of
 from evaluations.records.publication import Publication, record_digest
 from evaluations.records.record import Record
 from evaluations.records.sample_line import SampleLine, line_text
@@ -57,7 +58,7 @@ def faults_of_published(
         if not line.is_withheld:
             yield from _scores(line, benchmark.score(one.sample, line.answer))
     if all(type(one.sample) is not Sample for one in scored) or _is_plain(benchmark):
-        yield from _metrics(record, benchmark.metrics(scored))
+        yield from _metrics(record, {**benchmark.metrics(scored), **likelihood_of(lines)})
 
 
 def _extent(record: Record, lines: Sequence[SampleLine]) -> Iterator[str]:
