@@ -39,7 +39,8 @@ SILENT = {
     "both": [
         *("runs_dir", "results_dir", "tracker", "tracker.*", "runtime.batch_size"),
         *("*.device", "*.dtype", "*.attention", "method.natural_context"),
-        *("model.id", "model.adapters", "model.adapters.*", "model.architecture.*"),
+        *("model.id", "model.gguf_file", "model.memory_layers"),
+        *("model.adapters", "model.adapters.*", "model.architecture.*"),
         *("method.family", "method.state", "method.instead_of_weights"),
     ],
     "eval": [

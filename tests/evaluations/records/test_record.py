@@ -89,7 +89,21 @@ CHANGES: list[tuple[str, Any, str]] = [
     ("complete", "yes", 'complete is "yes"; it must be true or false'),
     ("n", {"expected": -1, "scored": 15}, "n.expected is -1; it must be at least 0"),
     ("n", [15, 15], "n is a list; it must be an object"),
-    ("metrics", {"em": {"mean": 100.0}}, "metrics.em.mean is 100.0; it must be at most 1"),
+    (
+        "metrics",
+        {
+            "em": {
+                "mean": 100.0,
+                "ci95": [0.5, 1.0],
+                "n": 15,
+                "clusters": 5,
+                "resampled": "histories",
+                "interval": "x",
+                "groups": {},
+            }
+        },
+        "em reaches 100; it must be at most 1",
+    ),
     ("metrics", None, "metrics is null; it must be an object"),
     ("provenance", {}, "the key provenance.data is missing"),
     ("config", {"bench": {"path": math.inf}}, "inf is not a finite number"),
