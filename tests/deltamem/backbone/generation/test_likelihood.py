@@ -135,7 +135,7 @@ def step_by_step(method: DeltaMemMethod, number: int, *, write: bool) -> float:
     history = len(method.backbone.render_history(HISTORIES[ASKED[number][1]]).ids)
     one = DeltaMemMethod(method.backbone, method.memory, context="visible")
     one.write([histories()[ASKED[number][1]]])
-    cache = one._context._view.cache.forked()
+    cache = one._context._visible.cache.forked()
     total, ids = 0.0, prompt[history:]
     with method.memory.attach(method.backbone.model) as attached:
         for token in answer:
