@@ -57,6 +57,8 @@ class Longest:
 
     written: int
     read: int
+    answer: int
+    """Those of the longest answer, of which the logits are made."""
     asks: int
     from_tokenizer: bool
 
@@ -102,6 +104,8 @@ def longest_episode(request: TrainingRequest, episodes: Any) -> Longest:
     """Sizes of the longest episode of a training, cut as the recipe cuts it."""
     recipe, options = request.recipe, request.backbone.prompt_options
     looked = _looked_at(episodes, generated=request.generated)
+    answers = [ask.answer for episode in looked for ask in episode.asks]
+    longest_answer = max(answers, key=len, default="")
     tokenizer = _tokenizer(request.backbone)
     sizes = [
         (_estimate(e.written), [_estimate(a.visible) + _chars(a.answer) for a in e.asks])
@@ -113,6 +117,12 @@ def longest_episode(request: TrainingRequest, episodes: Any) -> Longest:
     return Longest(
         written=min(max(written for written, _ in sizes), recipe.write_length),
         read=min(max(max(asks, default=0) for _, asks in sizes), recipe.read_length),
+        answer=TOKENS_PER_MESSAGE
+        + (
+            _chars(longest_answer)
+            if tokenizer is None
+            else len(tokenizer(longest_answer).input_ids)
+        ),
         asks=max(len(asks) for _, asks in sizes),
         from_tokenizer=tokenizer is not None,
     )
@@ -157,7 +167,8 @@ def need_of_training(
     kept = layers * layer
     if recipe.activation_checkpointing:  # and one layer is whole while its turn lasts
         kept = layers * (memory + HIDDEN_AGAIN * text.hidden_size * width) + layer
-    logits = reads * longest.read * text.vocab_size * (LOGIT_COPIES * FLOAT32 + width)
+    made = min(longest.read, longest.answer + 1)  # a token's are those of the one before it
+    logits = reads * made * text.vocab_size * (LOGIT_COPIES * FLOAT32 + width)
     working = tokens * (kept + PASSING_LAYERS * layer) + square * SQUARE_BYTES + logits
     return Need(weights=weights, working=working + trained * ADAM_COPIES * FLOAT32)
 

@@ -287,7 +287,7 @@ def test_what_it_says_of_itself_and_refuses(tiny: Any, folder: Path, tmp_path: P
         unprepared = MLPMemoryLearner(tiny, seed=0, read_length=256, depth=1)
         unprepared.loss(unprepared.batch(EPISODES))
     for changes, sentence in (
-        ({"layer": 9}, "layer 9 is not there"),
+        ({"layer": 9}, "there is no layer 9; choose from -4 to 3"),
         ({"start": "zero"}, "method.learner.start is 'zero'; choose one of scratch, copy"),
         ({"divergence": 2.0}, r"method\.learner\.divergence is 2\.0"),
         ({"neighbours": 0}, "neighbours is 0"),

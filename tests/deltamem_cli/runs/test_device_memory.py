@@ -68,7 +68,9 @@ def test_what_a_training_takes_was_measured(
         f"training.micro_batch_size={rows}",
         f"training.activation_checkpointing={str(again).lower()}",
     )
-    longest = Longest(written=written, read=read, asks=1, from_tokenizer=True)
+    longest = Longest(
+        written=written, read=read, answer=read - read // 2, asks=1, from_tokenizer=True
+    )
     need = need_of_training(request, request.backbone.empty(), trained=0, longest=longest)
     asked = {"dtype": dtype, "rows": rows, "written": written, "read": read, "again": again}
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
@@ -95,7 +97,7 @@ def test_weights_are_those_of_the_dtype(dtype: str, width: int) -> None:
 
 def test_a_run_that_cannot_fit_is_told_what_helps() -> None:
     request = training("model=qwen3-4b", "runtime.device=cpu", "training.micro_batch_size=4096")
-    longest = Longest(written=8192, read=512, asks=1, from_tokenizer=True)
+    longest = Longest(written=8192, read=512, answer=256, asks=1, from_tokenizer=True)
     sentence, share = training_shortage(request, request.backbone.empty(), longest)
     assert share > 1
     assert sentence is not None
@@ -105,7 +107,7 @@ def test_a_run_that_cannot_fit_is_told_what_helps() -> None:
 
 def test_a_tiny_run_fits() -> None:
     request = training("runtime.device=cpu")
-    longest = Longest(written=300, read=30, asks=1, from_tokenizer=True)
+    longest = Longest(written=300, read=30, answer=10, asks=1, from_tokenizer=True)
     sentence, share = training_shortage(request, request.backbone.empty(), longest)
     assert sentence is None
     assert 0 < share < 1

@@ -140,8 +140,7 @@ def test_only_declared_settings_of_their_types_are_taken(
     "words",
     [
         ("control=zero", "control.writes=foreign", "context=none"),
-        ("+model.template_kwargs.tone='it''s, $5 \\\\ {a}'", "bench.kinds=[two_hop]", "seed=3"),
-        ("+model.template_kwargs.loud=true", "method.window=25", "limit=2"),
+        ("bench.kinds=[two_hop]", "method.window=25", "limit=2", "seed=3"),
         ("method=frozen", "context=visible", "runtime.dtype=float64"),
     ],
     ids=str,

@@ -25,6 +25,7 @@ import test_hotpotqa
 import test_ifeval
 import test_locomo
 import test_memory_agent_bench
+import test_squad_benchmark
 from test_ifeval import nltk_data  # noqa: F401
 from test_jsonl import write_questions
 
@@ -70,6 +71,11 @@ def memory_agent_bench() -> tuple[str, ...]:
     return "bench=memory_agent_bench", "bench.path=mab"
 
 
+def squad() -> tuple[str, ...]:
+    Path("squad.json").write_text(json.dumps(test_squad_benchmark.official()))
+    return "bench=squad", "bench.path=squad.json"
+
+
 def throughput() -> tuple[str, ...]:
     return "bench=throughput", "bench.tokens=64", "bench.repeats=2"
 
@@ -90,6 +96,7 @@ SHOWN = {
     hotpotqa: (2, 2, ("bridge", 2), "Passage 2 - Bo Ek:", "Where was Bo Ek born, 1?"),
     ifeval: (4, 4, ("punctuation:no_comma", 1), None, "Write about a cat without commas"),
     locomo: (5, 1, ("multi_hop", 1), "and shared a red kite.", "Question: Multi?"),
+    squad: (3, 2, None, "Rollo came to Normandy", "Who came?"),
     memory_agent_bench: (
         11,
         8,
@@ -130,7 +137,8 @@ def test_show(made: Callable[[], tuple[str, ...]], context: str, cli: Callable[.
         return
     lines = cli("show", *words).out.splitlines()
     assert f"fingerprint  {content['fingerprint']}" in lines
-    assert f"samples      {samples} about {histories} histories" in lines
+    noun = "history" if histories == 1 else "histories"
+    assert f"samples      {samples} about {histories} {noun}" in lines
     assert f"written to the memory ({first['written_tokens']} tokens):" in lines
     assert f"shown with the question ({first['shown_tokens']} tokens):" in lines
     assert any(line.startswith("  0 │ ") for line in lines) == bool(written)
@@ -563,9 +571,12 @@ def test_all_but_what_is_made_here_needs_a_network(
     cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DELTAMEM_DATA", "data")
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")  # where nothing was fetched
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
     done = cli("fetch", "bench=all", "--json")
     assert done.code == 4
-    rows = {row["bench"]: row for row in json.loads(done.out)["rows"]}
+    listed = json.loads(done.out)["rows"]
+    rows = {row["bench"]: row for row in reversed(listed)}
     assert set(rows) == set(options("bench"))
     for made in ("facts", "jsonl", "recall", "throughput"):
         assert rows.pop(made) == {"bench": made, "path": None, "fault": None}

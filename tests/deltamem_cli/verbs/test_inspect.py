@@ -59,8 +59,8 @@ def test_a_run_is_written_again_with_its_own_settings(
     assert done.code == 0, done.err
     content = json.loads(done.out)
     rows = [json.loads(line) for line in (folder / "samples.jsonl").read_text().splitlines()]
-    assert content["history"] == rows[0]["history_id"]
-    assert sum(turn["tokens"] for turn in content["turns"]) == rows[0]["written_tokens"]
+    (told, *_) = [row for row in rows if row["history_id"] == content["history"]]
+    assert sum(turn["tokens"] for turn in content["turns"]) == told["written_tokens"]
     for turn in content["turns"]:
         assert turn["state"]["layers"] == [0, 1, 2, 3]
         assert all(0 < gate < 1 for gate in turn["write_gate"] + turn["keep_gate"])
@@ -93,8 +93,8 @@ def test_runs_that_cannot_be_written_again(
     folder = str(run("writer=msw", "context=none"))
     for words, code, sentence in (
         (("--history", "nobody"), 2, "asked nothing about a history 'nobody'; it has 6: test-"),
-        (("writer=tsw",), 2, "the adapter is "),
-        (("bench.seed=9",), 2, "the benchmark (protocol and data) is "),
+        (("writer=tsw",), 2, "the adapter here is "),
+        (("bench.seed=9",), 2, "the benchmark (protocol and data) here is "),
         (("adapter=/nowhere",), 4, "a record names no folders of the machine"),
         (("other",), 2, "other is not a setting (key=value); a run is inspected alone"),
     ):

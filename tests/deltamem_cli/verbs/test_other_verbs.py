@@ -111,7 +111,7 @@ def test_parity_that_fails(parity_folder: Path, cli: Callable[..., Any]) -> None
 def test_list(cli: Callable[..., Any]) -> None:
     rows = json.loads(cli("list", "--json").out)["rows"]
     models = [row["name"] for row in rows if row["kind"] == "models"]
-    assert models == ["hf", "qwen3-4b", "qwen3-8b", "smollm3-3b", "tiny"]
+    assert models == ["hf", "qwen3-4b", "qwen3-8b", "smollm2-135m", "smollm3-3b", "tiny"]
     done = cli("list", "writers")
     assert [line.split()[0] for line in done.out.splitlines()] == ["msw", "ssw", "tsw"]
     assert cli("list", "things").code == 2

@@ -217,7 +217,7 @@ def test_nothing_renders_to_nothing(tiny: Any) -> None:
 def test_refusals(tiny: Any) -> None:
     with pytest.raises(InvalidInput, match="refuses turns of the roles user, user"):
         render(with_template(tiny.tokenizer, ALTERNATES), [TALK[0], TALK[0]])
-    with pytest.raises(InvalidInput, match="does not show message 0 as it is"):
+    with pytest.raises(InvalidInput, match="does not show message 0 unchanged"):
         render(with_template(tiny.tokenizer, REWRITES), TALK)
     bare = copy.deepcopy(tiny.tokenizer)
     bare.chat_template = None
