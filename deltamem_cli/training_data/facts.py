@@ -14,15 +14,13 @@ from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data.training_data import TrainingData
 from evaluations.benchmarks.facts.attributes import ATTRIBUTES
 from evaluations.benchmarks.facts.dialogues import (
-    KINDS,
     MOST_STATEMENTS,
-    SINGLE_HOP,
     Dialogue,
     fact_dialogue,
-    least,
     new_statement,
 )
 from evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS
+from evaluations.generated import KINDS, SINGLE_HOP, least
 
 __all__ = ["FactsData"]
 

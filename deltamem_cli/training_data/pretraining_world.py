@@ -6,7 +6,6 @@ import random
 
 from evaluations.benchmarks.recall.dialogues import (
     FILLERS,
-    KINDS,
     NAMES,
     PLACES,
     UNSEEN_NAMES,
@@ -15,6 +14,7 @@ from evaluations.benchmarks.recall.dialogues import (
     is_in,
     is_with,
 )
+from evaluations.generated import KINDS
 
 __all__ = ["RecallWorld", "tokenizer_texts"]
 

@@ -31,20 +31,17 @@ from evaluations.benchmarks.facts.people import (
     OWN_FRIENDS,
     SMALL_TALK,
 )
+from evaluations.generated import KINDS, SINGLE_HOP, TWO_HOP, UPDATE, least
 from evaluations.sample import Message
 
 __all__ = [
-    "KINDS",
     "MOST_STATEMENTS",
-    "SINGLE_HOP",
     "Dialogue",
     "Question",
     "fact_dialogue",
-    "least",
     "new_statement",
 ]
 
-SINGLE_HOP, TWO_HOP, UPDATE = KINDS = ("single_hop", "two_hop", "update")
 MOST_STATEMENTS = 24
 """Statements that a dialogue can have: every attribute has more values."""
 MOST_SMALL_TALK = 2
@@ -76,11 +73,6 @@ class Dialogue:
 
     messages: tuple[Message, ...]
     questions: tuple[Question, ...]
-
-
-def least(kind: str) -> int:
-    """Statements that a dialogue of this kind has at least."""
-    return 1 if kind == SINGLE_HOP else 2
 
 
 def fact_dialogue(

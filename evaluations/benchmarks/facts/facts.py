@@ -16,25 +16,18 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Interval, MinLen
 
 from deltamem_base.faults import InvalidInput, check_choice
-from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
 from evaluations.benchmarks.facts.attributes import ATTRIBUTES
-from evaluations.benchmarks.facts.dialogues import (
-    KINDS,
-    MOST_STATEMENTS,
-    SINGLE_HOP,
-    Question,
-    fact_dialogue,
-    least,
-)
+from evaluations.benchmarks.facts.dialogues import MOST_STATEMENTS, Question, fact_dialogue
 from evaluations.benchmarks.facts.people import NAMES, UNSEEN_NAMES
-from evaluations.sample import Decoding, History, Sample
+from evaluations.generated import KINDS, MAX_NEW_TOKENS, SINGLE_HOP, GeneratedBenchmark
+from evaluations.sample import Message, Sample
 
 __all__ = ["Facts", "FactsSample"]
 
@@ -46,7 +39,6 @@ VALUE = {
 Statements = Annotated[int, Interval(ge=1, le=MOST_STATEMENTS)]
 SPLITS = ("validation", "test")
 """Each split has seeds of its own; the training split is endless (``training=facts``)."""
-MAX_NEW_TOKENS = 24
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +51,11 @@ class FactsSample(Sample):
     attribute: str
 
 
-class Facts(Benchmark[FactsSample]):
+class Facts(GeneratedBenchmark[FactsSample, Question]):
     """Generated chats; see the module."""
 
-    primary_metric = "em"
-    texts_may_be_shared = True
+    name = "facts"
+    em_rule = "set of values of the attribute named equals the reference"
 
     def __init__(
         self,
@@ -100,97 +92,43 @@ class Facts(Benchmark[FactsSample]):
         for name, size in (("dialogues", dialogues), ("questions", questions)):
             if size < 1:
                 raise InvalidInput(f"bench.{name} is {size}; it must be at least 1")
-        self.split, self.facts, self.kinds = split, tuple(facts), tuple(kinds)
-        self.dialogues, self.questions, self.seed = dialogues, questions, seed
-        check_new_tokens(max_new_tokens)
-        self.max_new_tokens = max_new_tokens
-
-    def read(self) -> tuple[Data, list[Entry[FactsSample]]]:
-        """Generate the split; the same for the same settings on any machine.
-
-        Raises:
-            InvalidInput: no number of statements is enough for any kind.
-        """
-        self._histories: dict[str, History] = {}
-        entries = [
-            self._entry(kind, facts, number)
-            for kind in self.kinds
-            for facts in self.facts
-            if facts >= least(kind)
-            for number in range(self.dialogues)
-        ]
-        if not entries:
-            raise InvalidInput(
-                f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)} leaves no "
-                "question: two_hop and update need at least 2 statements"
-            )
-        return Data(source="generated", revision=f"seed {self.seed}"), entries
-
-    def _entry(self, kind: str, facts: int, number: int) -> Entry[FactsSample]:
-        history_id = f"{self.split}-{kind}-{facts}-{number}"
-        unseen = self.split == "test" and number % 2 == 1
-        rng = random.Random(f"facts {self.seed} {history_id}")
-        made = fact_dialogue(rng, kind, facts, names=UNSEEN_NAMES if unseen else NAMES)
-        self._histories[history_id] = History(messages=made.messages)
-        asked = [q for q in made.questions if q.kind == kind]
-        chosen = rng.sample(asked, min(self.questions, len(asked)))
-        samples = [
-            FactsSample(
-                id=f"{history_id}-q{i}",
-                history_id=history_id,
-                question=question.text,
-                asked=question.text,
-                references=(question.answer,),
-                groups=_groups(question, facts=facts, unseen=unseen),
-                kind=kind,
-                facts=facts,
-                attribute=question.attribute,
-            )
-            for i, question in enumerate(chosen)
-        ]
-        return Entry(
-            where=f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)}",
-            history_id=history_id,
-            samples=samples,
-            content=digest_of([made.messages, [[q.text, q.answer] for q in chosen]]),
+        super().__init__(
+            split=split,
+            facts=facts,
+            kinds=kinds,
+            dialogues=dialogues,
+            questions=questions,
+            seed=seed,
+            max_new_tokens=max_new_tokens,
         )
 
-    def history(self, history_id: str) -> History:
-        """The chat."""
-        return self._histories[history_id]
+    def draw(
+        self, rng: random.Random, kind: str, facts: int, *, unseen: bool
+    ) -> tuple[Sequence[Message], Sequence[Question]]:
+        """A chat in which people say things of each other."""
+        made = fact_dialogue(rng, kind, facts, names=UNSEEN_NAMES if unseen else NAMES)
+        return made.messages, made.questions
 
-    def decoding(self, sample: FactsSample) -> Decoding:
-        """Greedy."""
-        return Decoding(max_new_tokens=self.max_new_tokens)
-
-    def usual_limit(self, sample: FactsSample) -> int:
-        """The default of ``max_new_tokens``."""
-        return MAX_NEW_TOKENS
+    def sample(
+        self, question: Question, *, id: str, history_id: str, facts: int, groups: tuple[str, ...]
+    ) -> FactsSample:
+        """The reference is the bare value; it is grouped by attribute and place as well."""
+        groups = (*groups, question.attribute)
+        # an update is never the first statement: places of all kinds together would compare kinds
+        place = (f"position {question.position} of {facts}",)
+        return FactsSample(
+            id=id,
+            history_id=history_id,
+            question=question.text,
+            asked=question.text,
+            references=(question.answer,),
+            groups=(*groups, *place) if question.kind == SINGLE_HOP else groups,
+            kind=question.kind,
+            facts=facts,
+            attribute=question.attribute,
+        )
 
     def score_answer(self, sample: FactsSample, answer: str) -> dict[str, float]:
         """Exact match of the values named: {reference} and nothing else, whatever the capitals."""
         named = {value.casefold() for value in VALUE[sample.attribute].findall(answer)}
         return {"em": float(named == {sample.references[0].casefold()})}
-
-    def protocol(self) -> Mapping[str, Any]:
-        """Everything that decides the samples and their scores."""
-        return {
-            "benchmark": "facts",
-            "version": 1,
-            "split": self.split,
-            "kinds": self.kinds,
-            "facts": self.facts,
-            "dialogues": self.dialogues,
-            "questions": self.questions,
-            "seed": self.seed,
-            "decoding": {"greedy": True, "max_new_tokens": self.max_new_tokens},
-            "metrics": {"em": "set of values of the attribute named equals the reference"},
-        }
-
-
-def _groups(question: Question, *, facts: int, unseen: bool) -> tuple[str, ...]:
-    kind = question.kind
-    groups = (kind, f"{kind}/{facts}", "unseen" if unseen else "seen", question.attribute)
-    # an update is never the first statement: positions of all kinds together would compare kinds
-    place = f"position {question.position} of {facts}"
-    return (*groups, place) if kind == SINGLE_HOP else groups

@@ -19,7 +19,6 @@ from evaluations.sample import Message
 
 __all__ = [
     "FILLERS",
-    "KINDS",
     "NAMES",
     "PLACES",
     "UNSEEN_NAMES",
@@ -69,7 +68,6 @@ FILLERS = (
     "The cat is asleep.",
     "Time goes by fast.",
 )
-KINDS = ("single_hop", "two_hop", "update")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,31 +14,30 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Interval, MinLen
 
-from deltamem_base.faults import InvalidInput
-from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
+from deltamem_base.faults import InvalidInput, check_choice
 from evaluations.benchmarks.recall.dialogues import (
-    KINDS,
     NAMES,
     PLACES,
     UNSEEN_NAMES,
     Dialogue,
+    Question,
     dialogue,
 )
-from evaluations.sample import Decoding, History, Sample
+from evaluations.generated import KINDS, MAX_NEW_TOKENS, SINGLE_HOP, GeneratedBenchmark, least
+from evaluations.sample import Message, Sample
 
 __all__ = ["Recall", "RecallSample", "training_dialogue"]
 
-MAX_NEW_TOKENS = 24
 PLACE = re.compile(r"\b(" + "|".join(PLACES) + r")\b")
 Facts = Annotated[int, Interval(ge=1, le=len(UNSEEN_NAMES))]
 """Statements in a dialogue: each is about a person of its own."""
-SPLITS = {"train": 0, "validation": 1, "test": 2}
+SPLITS = ("train", "validation", "test")
 """Each split has seeds of its own."""
 
 
@@ -51,11 +50,11 @@ class RecallSample(Sample):
     """Statements in the dialogue."""
 
 
-class Recall(Benchmark[RecallSample]):
+class Recall(GeneratedBenchmark[RecallSample, Question]):
     """Generated dialogues; see the module."""
 
-    primary_metric = "em"
-    texts_may_be_shared = True
+    name = "recall"
+    em_rule = "set of places named equals the reference"
 
     def __init__(
         self,
@@ -82,8 +81,9 @@ class Recall(Benchmark[RecallSample]):
         Raises:
             InvalidInput: a split or kind that does not exist, or sizes below one.
         """
-        _refuse_unknown("split", [split], choices=SPLITS)
-        _refuse_unknown("kinds", kinds, choices=KINDS)
+        check_choice("bench.split", split, SPLITS)
+        for kind in kinds:
+            check_choice("bench.kinds", kind, KINDS)
         for name, sizes in (
             ("facts", facts),
             ("dialogues", [dialogues]),
@@ -91,91 +91,42 @@ class Recall(Benchmark[RecallSample]):
         ):
             if not sizes or min(sizes) < 1:
                 raise InvalidInput(f"bench.{name} is {sizes}; it must be at least 1")
-        self.split, self.facts, self.kinds = split, tuple(facts), tuple(kinds)
-        self.dialogues, self.questions, self.seed = dialogues, questions, seed
-        check_new_tokens(max_new_tokens)
-        self.max_new_tokens = max_new_tokens
-
-    def read(self) -> tuple[Data, list[Entry[RecallSample]]]:
-        """Generate the split; the same for the same settings on any machine.
-
-        Raises:
-            InvalidInput: no number of statements is enough for any kind.
-        """
-        self._histories: dict[str, History] = {}
-        entries = [
-            self._entry(kind, facts, number)
-            for kind in self.kinds
-            for facts in self.facts
-            if facts >= _statements(kind)
-            for number in range(self.dialogues)
-        ]
-        if not entries:
-            raise InvalidInput(
-                f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)} leaves no "
-                "question: two_hop and update need at least 2 statements"
-            )
-        return Data(source="generated", revision=f"seed {self.seed}"), entries
-
-    def _entry(self, kind: str, facts: int, number: int) -> Entry[RecallSample]:
-        history_id = f"{self.split}-{kind}-{facts}-{number}"
-        unseen = self.split == "test" and number % 2 == 1
-        rng = random.Random(f"recall {self.seed} {history_id}")
-        made = _fit(rng, kind, facts, names=UNSEEN_NAMES if unseen else NAMES)
-        self._histories[history_id] = History(messages=made.messages)
-        asked = [q for q in made.questions if q.kind == kind]
-        chosen = rng.sample(asked, min(self.questions, len(asked)))
-        samples = [
-            RecallSample(
-                id=f"{history_id}-q{i}",
-                history_id=history_id,
-                question=question.text,
-                asked=question.text,
-                references=(question.place,),
-                spoken=question.answer,
-                groups=(kind, f"{kind}/{facts}", "unseen" if unseen else "seen"),
-                kind=kind,
-                facts=facts,
-            )
-            for i, question in enumerate(chosen)
-        ]
-        return Entry(
-            where=f"bench.kinds={list(self.kinds)} with bench.facts={list(self.facts)}",
-            history_id=history_id,
-            samples=samples,
-            content=digest_of([made.messages, [[q.text, q.place] for q in chosen]]),
+        super().__init__(
+            split=split,
+            facts=facts,
+            kinds=kinds,
+            dialogues=dialogues,
+            questions=questions,
+            seed=seed,
+            max_new_tokens=max_new_tokens,
         )
 
-    def history(self, history_id: str) -> History:
-        """The dialogue."""
-        return self._histories[history_id]
+    def draw(
+        self, rng: random.Random, kind: str, facts: int, *, unseen: bool
+    ) -> tuple[Sequence[Message], Sequence[Question]]:
+        """A dialogue that tells who is where."""
+        made = _fit(rng, kind, facts, names=UNSEEN_NAMES if unseen else NAMES)
+        return made.messages, made.questions
 
-    def decoding(self, sample: RecallSample) -> Decoding:
-        """Greedy."""
-        return Decoding(max_new_tokens=self.max_new_tokens)
-
-    def usual_limit(self, sample: RecallSample) -> int:
-        """The default of ``max_new_tokens``."""
-        return MAX_NEW_TOKENS
+    def sample(
+        self, question: Question, *, id: str, history_id: str, facts: int, groups: tuple[str, ...]
+    ) -> RecallSample:
+        """The reference is the place; what is learnt to be said is a sentence."""
+        return RecallSample(
+            id=id,
+            history_id=history_id,
+            question=question.text,
+            asked=question.text,
+            references=(question.place,),
+            spoken=question.answer,
+            groups=groups,
+            kind=question.kind,
+            facts=facts,
+        )
 
     def score_answer(self, sample: RecallSample, answer: str) -> dict[str, float]:
         """Exact match of the places named: {reference} and nothing else."""
         return {"em": float(set(PLACE.findall(answer)) == set(sample.references))}
-
-    def protocol(self) -> Mapping[str, Any]:
-        """Everything that decides the samples and their scores."""
-        return {
-            "benchmark": "recall",
-            "version": 1,
-            "split": self.split,
-            "kinds": self.kinds,
-            "facts": self.facts,
-            "dialogues": self.dialogues,
-            "questions": self.questions,
-            "seed": self.seed,
-            "decoding": {"greedy": True, "max_new_tokens": self.max_new_tokens},
-            "metrics": {"em": "set of places named equals the reference"},
-        }
 
 
 def training_dialogue(
@@ -191,21 +142,11 @@ def training_dialogue(
     """
     rng = random.Random(f"recall train {seed} {index}")
     facts = rng.randint(1, max_facts)
-    kind = rng.choice([k for k in kinds if _statements(k) <= facts])
+    kind = rng.choice([k for k in kinds if least(k) <= facts])
     return _fit(rng, kind, facts, names=NAMES)
-
-
-def _refuse_unknown(name: str, values: Sequence[str], *, choices: Collection[str]) -> None:
-    for value in values:
-        if value not in choices:
-            raise InvalidInput(f"bench.{name} is '{value}'; choose one of {', '.join(choices)}")
-
-
-def _statements(kind: str) -> int:
-    return 1 if kind == "single_hop" else 2
 
 
 def _fit(rng: random.Random, kind: str, facts: int, *, names: Sequence[str]) -> Dialogue:
     """A dialogue of ``facts`` statements with one thread of ``kind`` among single facts."""
-    kinds = [kind, *["single_hop"] * (facts - _statements(kind))]
+    kinds = [kind, *[SINGLE_HOP] * (facts - least(kind))]
     return dialogue(rng, kinds, names=names)

@@ -14,13 +14,14 @@ import pytest
 from deltamem_base.faults import InvalidInput
 from evaluations.benchmarks.facts import Facts, fact_dialogue
 from evaluations.benchmarks.facts.attributes import ATTRIBUTES
-from evaluations.benchmarks.facts.dialogues import KINDS, MOST_STATEMENTS, new_statement
+from evaluations.benchmarks.facts.dialogues import MOST_STATEMENTS, new_statement
 from evaluations.benchmarks.facts.people import (
     ACKNOWLEDGEMENTS,
     NAMES,
     SMALL_TALK,
     UNSEEN_NAMES,
 )
+from evaluations.generated import KINDS
 
 PEOPLE = {*NAMES, *UNSEEN_NAMES}
 OWNER = {value: attribute.name for attribute in ATTRIBUTES for value in attribute.values}

@@ -9,7 +9,8 @@ import pytest
 
 from deltamem_base.faults import InvalidInput
 from evaluations.benchmarks.recall import Recall, training_dialogue
-from evaluations.benchmarks.recall.dialogues import KINDS, NAMES, PLACES, UNSEEN_NAMES, dialogue
+from evaluations.benchmarks.recall.dialogues import NAMES, PLACES, UNSEEN_NAMES, dialogue
+from evaluations.generated import KINDS
 
 
 @pytest.fixture(scope="module")
