@@ -58,6 +58,9 @@ def questions(
     benchmark: Benchmark, groups: Sequence[Group]
 ) -> Iterator[tuple[list[tuple[int, Sample]], Decoding]]:
     """All (number of the history, sample) that are decoded alike."""
-    asked = [(i, sample) for i, group in enumerate(groups) for sample in group.samples]
-    for decoding in dict.fromkeys(benchmark.decoding(sample) for _, sample in asked):
-        yield [(i, s) for i, s in asked if benchmark.decoding(s) == decoding], decoding
+    alike: dict[Decoding, list[tuple[int, Sample]]] = {}
+    for i, group in enumerate(groups):
+        for sample in group.samples:
+            alike.setdefault(benchmark.decoding(sample), []).append((i, sample))
+    for decoding, asked in alike.items():
+        yield asked, decoding

@@ -39,6 +39,19 @@ class Start:
     """(rows of the cache, P) bool, the real ones among the tokens that it holds; None: it is empty.
     """
 
+    @classmethod
+    def empty(cls, backbone: Backbone, prompts: int) -> Start:
+        """A new cache, which holds nothing that so many prompts could go on from."""
+        return cls(cache=MemoryCache(config=backbone.model.config), rows=range(prompts))
+
+    @property
+    def held(self) -> list[int]:
+        """Number of real tokens in the cache that each prompt goes on from."""
+        if self.past is None:
+            return [0] * len(self.rows)
+        counts: list[int] = self.past.sum(1)[list(self.rows)].tolist()
+        return counts
+
     def mask(self, numbers: Sequence[int]) -> Tensor | None:
         """(B, P) of some prompts."""
         return None if self.past is None else self.past[[self.rows[i] for i in numbers]]

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import torch
 
 from deltamem.backbone.backbone import Backbone
-from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.generation.batch import Job
 from deltamem.backbone.generation.decoding_loop import DecodingLoop, Start
 from deltamem.backbone.generation.next_logits import NextLogits, model_logits
@@ -79,9 +78,7 @@ def generate(
     Raises:
         NotFinite: the logits of a prompt's next token are NaN or infinite.
     """
-    if start is None:
-        cache = MemoryCache(config=backbone.model.config)
-        start = Start(cache=cache, rows=range(len(prompts)))
+    start = Start.empty(backbone, len(prompts)) if start is None else start
     loop = DecodingLoop(
         backbone=backbone,
         decoding=decoding,
@@ -106,10 +103,9 @@ def _jobs(
     seeds: Sequence[int],
     start: Start,
 ) -> list[Job]:
-    kept = [0] * len(prompts) if start.past is None else start.past.sum(1).tolist()
     jobs = []
-    for number, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-        in_view = len(prompt) + (0 if start.past is None else kept[start.rows[number]])
+    for number, (prompt, seed, held) in enumerate(zip(prompts, seeds, start.held, strict=True)):
+        in_view = held + len(prompt)
         jobs.append(
             Job(
                 number=number,

@@ -68,9 +68,7 @@ def answer_prompts(
             rows_stay=rows_stay,
             on_answer=on_answer,
         )
-    if start is None:
-        cache = MemoryCache(config=backbone.model.config)
-        start = Start(cache=cache, rows=range(len(prompts)))
+    start = Start.empty(backbone, len(prompts)) if start is None else start
     answers = [
         prompt_and_answer(backbone, [{"role": "user", "content": prompt.question}], text)[1]
         for prompt, text in zip(prompts, given, strict=True)
@@ -96,12 +94,9 @@ class _Weigher:
         start: Start,
         next_logits: NextLogits | None,
     ) -> None:
-        kept = [0] * len(prompts)
-        if start.past is not None:
-            kept = [int(n) for n in start.past.sum(1)[list(start.rows)]]
         self.backbone, self.prompts, self.answers = backbone, prompts, answers
         self.decoding, self.start, self.next_logits = decoding, start, next_logits
-        self.in_view = [n + len(prompt) for n, prompt in zip(kept, prompts, strict=True)]
+        self.in_view = [n + len(prompt) for n, prompt in zip(start.held, prompts, strict=True)]
         self.weighable = [
             n + len(answer) - 1 <= backbone.window
             and not opens_thinking(backbone.tokenizer, prompt)
