@@ -35,6 +35,7 @@ from evaluations.data.rows.hotpotqa import HotpotRow, setting_of
 from evaluations.data.rows.schema import check
 from evaluations.data.sources import HubSource, load_rows
 from evaluations.metrics.squad import HOTPOT_RULE, PAPER_RULE, hotpot_scores, paper_scores
+from evaluations.metrics.text import first_written_line
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
 __all__ = ["HotpotQA", "HotpotSample"]
@@ -140,7 +141,7 @@ class HotpotQA(Benchmark[HotpotSample]):
 
     def score_answer(self, sample: HotpotSample, answer: str) -> dict[str, float]:
         """``em`` and ``f1`` of the first line that is not empty."""
-        line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
+        line = first_written_line(answer)
         scores = paper_scores if self._paper else hotpot_scores
         return scores(line, sample.references[0])
 

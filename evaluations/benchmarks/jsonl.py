@@ -28,6 +28,7 @@ from evaluations.data.sources import HubSource, load_rows
 from evaluations.metrics.choice import CHOICE_RULE, LETTERS, extract_choice
 from evaluations.metrics.references import REFERENCE_METRICS
 from evaluations.metrics.squad import normalise
+from evaluations.metrics.text import first_written_line
 from evaluations.sample import Decoding, History, Message, Sample
 
 __all__ = ["JsonlQuestions"]
@@ -146,7 +147,7 @@ class JsonlQuestions(Benchmark):
     def score_answer(self, sample: Sample, answer: str) -> dict[str, float]:
         """Each metric that was asked for, of the closest reference."""
         if self.first_line:
-            answer = next((line.strip() for line in answer.splitlines() if line.strip()), "")
+            answer = first_written_line(answer)
         return {
             name: _chosen(sample, answer)
             if name == CHOICE

@@ -37,7 +37,7 @@ from evaluations.data.datafile import UrlSource, check_protocol, locate
 from evaluations.data.rows.files import read_file
 from evaluations.data.rows.locomo import Conversation, Session, Turn, read_conversation
 from evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told
-from evaluations.metrics.text import best_part_f1, stem_tokens, token_f1
+from evaluations.metrics.text import best_part_f1, first_written_line, stem_tokens, token_f1
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
 __all__ = ["CATEGORIES", "COUNTS", "SOURCE", "Locomo", "LocomoSample"]
@@ -178,7 +178,7 @@ class Locomo(Benchmark[LocomoSample]):
 
     def score_answer(self, sample: LocomoSample, answer: str) -> dict[str, float]:
         """``f1`` of categories 1-4, or ``adversarial`` of category 5."""
-        line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
+        line = first_written_line(answer)
         category, reference = sample.category, sample.references[0]
         if category == 5:
             options, protocol = sample.letters, "paper" if self._paper else "benchmark"

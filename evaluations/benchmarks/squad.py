@@ -34,6 +34,7 @@ from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, dige
 from evaluations.data.rows.squad import Paragraph, SquadQuestion, read_paragraphs
 from evaluations.data.sources import HubSource, load_rows
 from evaluations.metrics.squad import SQUAD_RULE, normalise, squad_scores
+from evaluations.metrics.text import first_written_line
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
 __all__ = ["BETWEEN", "NO_ANSWER", "Squad", "SquadSample", "asked_as", "instructions"]
@@ -204,7 +205,7 @@ class Squad(Benchmark[SquadSample]):
 
     def score_answer(self, sample: SquadSample, answer: str) -> dict[str, float]:
         """``em`` and ``f1`` of the first line that is not empty."""
-        line = next((part.strip() for part in answer.splitlines() if part.strip()), "")
+        line = first_written_line(answer)
         if self.unanswerable and normalise(line) == normalise(NO_ANSWER):
             line = ""
         return squad_scores(line, sample.references if sample.answerable else ())

@@ -24,9 +24,8 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any
 
+from evaluations.metrics.rouge import rouge_f1
 from evaluations.metrics.squad import hotpot_scores, normalise, paper_scores, paper_tokens
 
 __all__ = [
@@ -141,17 +140,6 @@ def _accurate(text: str, reference: str) -> bool:
     return bool(wanted) and wanted in " ".join(paper_tokens(text))
 
 
-@cache
-def _rouge() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(["rougeL", "rougeLsum"], use_stemmer=True)
-
-
-def _rouge_f1(kind: str) -> Callable[[str, str], float]:
-    return lambda text, reference: _rouge().score(reference, text)[kind].fmeasure
-
-
 def _whole(text: str) -> list[str]:
     return [text]
 
@@ -181,8 +169,8 @@ THEIRS: Mapping[str, Scorer] = {
     "eventqa_recall": _all_contained,
     "unjudged_substring_em": _best(contains, _whole_or_parsed),
     "unjudged_f1": _best(lambda t, r: hotpot_scores(t, r)["f1"], _whole_or_parsed),
-    "rougeL_f1": _best(_rouge_f1("rougeL"), _whole_or_parsed),
-    "rougeLsum_f1": _best(_rouge_f1("rougeLsum"), _whole_or_parsed),
+    "rougeL_f1": _best(rouge_f1("rougeL"), _whole_or_parsed),
+    "rougeLsum_f1": _best(rouge_f1("rougeLsum"), _whole_or_parsed),
 }
 """By the benchmark's rules; what it has a language model judge is ``unjudged``."""
 PAPERS: Mapping[str, Scorer] = {

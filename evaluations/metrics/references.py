@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
+from evaluations.metrics.rouge import rouge_f1
 from evaluations.metrics.squad import normalise
 from evaluations.metrics.text import token_f1
 
@@ -39,17 +38,6 @@ def _contains(answer: str, reference: str) -> float:
     return float(bool(wanted) and f" {wanted} " in f" {normalise(answer)} ")
 
 
-@lru_cache(maxsize=1)
-def _scorer() -> Any:
-    from rouge_score.rouge_scorer import RougeScorer
-
-    return RougeScorer(["rougeL"], use_stemmer=True)
-
-
-def _rouge_l(answer: str, reference: str) -> float:
-    return float(_scorer().score(reference, answer)["rougeL"].fmeasure)
-
-
 NORMALISED = "lower case, ASCII punctuation out, articles out, white space collapsed"
 REFERENCE_METRICS: Mapping[str, ReferenceMetric] = {
     "em": ReferenceMetric(score=_em, rule=f"equality; {NORMALISED} (SQuAD)"),
@@ -57,6 +45,8 @@ REFERENCE_METRICS: Mapping[str, ReferenceMetric] = {
     "contains": ReferenceMetric(
         score=_contains, rule=f"the reference's words stand together in the answer; {NORMALISED}"
     ),
-    "rouge_l": ReferenceMetric(score=_rouge_l, rule="F-measure of rouge-score's rougeL, stemmed"),
+    "rouge_l": ReferenceMetric(
+        score=rouge_f1("rougeL"), rule="F-measure of rouge-score's rougeL, stemmed"
+    ),
 }
 """By name; the order is that of tables."""

@@ -11,11 +11,16 @@ from typing import Any
 
 import regex
 
-__all__ = ["best_part_f1", "stem_tokens", "token_f1"]
+__all__ = ["best_part_f1", "first_written_line", "stem_tokens", "token_f1"]
 
 ARTICLES_AND = regex.compile(r"\b(a|an|the|and)\b")
 """By the library LoCoMo uses: `re` ends a word before a combining accent, and takes á apart."""
 PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def first_written_line(answer: str) -> str:
+    """The first line of an answer that is more than white space, stripped; else nothing."""
+    return next((line.strip() for line in answer.splitlines() if line.strip()), "")
 
 
 @lru_cache(maxsize=1)
