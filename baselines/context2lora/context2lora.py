@@ -32,7 +32,7 @@ from deltamem.backbone import (
     unheard,
 )
 from deltamem.training import Episode, Learner
-from deltamem.training.objective import Objective, answer_objective, kept_logits
+from deltamem.training.objective import Objective, answer_objective, learnt_positions
 
 __all__ = ["Context2Lora", "Context2LoraLearner"]
 
@@ -155,7 +155,7 @@ class Context2LoraLearner(Learner[Episode, SupervisedBatch]):
             input_ids=batch.ids,
             attention_mask=batch.mask.long(),
             use_cache=False,
-            logits_to_keep=kept_logits(batch.labels),
+            logits_to_keep=learnt_positions(batch.labels),
         )
         return answer_objective(output.logits, batch.labels, histories=batch.episodes)
 

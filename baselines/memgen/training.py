@@ -23,7 +23,7 @@ from baselines.trained.weights import save_weights
 from deltamem.backbone import Backbone, left_pad
 from deltamem.training import Episode, Learner
 from deltamem.training.collate import IGNORED
-from deltamem.training.objective import Objective, answer_objective, kept_logits
+from deltamem.training.objective import Objective, answer_objective, learnt_positions
 
 __all__ = ["NAME", "MemGenLearner", "Spliced", "splice"]
 
@@ -195,7 +195,7 @@ class MemGenLearner(Learner[Episode, SupervisedBatch]):
             attention_mask=mask.long(),
             position_ids=positions_of(mask),
             use_cache=False,
-            logits_to_keep=kept_logits(labels),
+            logits_to_keep=learnt_positions(labels),
         )
         return answer_objective(output.logits, labels, histories=batch.episodes)
 

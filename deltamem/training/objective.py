@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 from deltamem.attachment.attach import Attachment
 from deltamem.training.collate import IGNORED, Batch
 
-__all__ = ["Objective", "answer_loss", "answer_objective", "kept_logits"]
+__all__ = ["Objective", "answer_loss", "answer_objective", "learnt_positions"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -66,7 +66,7 @@ def answer_loss(attached: Attachment, batch: Batch, *, gate_target: float) -> Ob
         state=state.select(batch.history),
         write=False,
         use_cache=False,
-        logits_to_keep=kept_logits(batch.labels),
+        logits_to_keep=learnt_positions(batch.labels),
     )
     device = output.logits.device
     shared = batch.shared.to(device)
@@ -104,10 +104,16 @@ def answer_objective(
     )
 
 
-def kept_logits(labels: Tensor) -> int:
-    """How many last positions of ``labels`` (A, T) the loss needs logits of.
+def learnt_positions(labels: Tensor) -> Tensor:
+    """Indices of the last positions of ``labels`` (A, T) whose logits the loss needs.
 
-    A large vocabulary is a large part of a small backbone, and a question is not learnt.
+    A large vocabulary is a large part of a small backbone, and a question is not learnt. Indices
+    and no count: by a count transformers cuts a view, whose rows torch then multiplies by the head
+    one at a time, each with a copy of the head where numbers have 16 bits.
+
+    Returns:
+        (L,) integers on the CPU, ascending and without a gap; the last is T - 1.
     """
     learnt = (labels != IGNORED).any(0).nonzero()
-    return labels.shape[1] - int(learnt[0]) + 1 if len(learnt) else 1
+    first = int(learnt[0]) - 1 if len(learnt) else labels.shape[1] - 1
+    return torch.arange(max(first, 0), labels.shape[1])

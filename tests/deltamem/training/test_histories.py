@@ -23,7 +23,7 @@ from deltamem.training import (
 )
 from deltamem.training.collate import IGNORED, Batch, EncodedEpisode
 from deltamem.training.histories import TOGETHER, micro_batches
-from deltamem.training.objective import Objective, answer_loss, kept_logits
+from deltamem.training.objective import Objective, answer_loss, learnt_positions
 from deltamem.writers import SegmentWriter, TokenWriter
 
 SAME = 1e-5
@@ -195,10 +195,17 @@ def test_logits_are_made_where_something_is_learnt_and_the_loss_is_the_same(tiny
     learner = learner_for(tiny, TokenWriter())
     batch = learner.batch(EPISODES)
     longest = max(len(answer) for e in EPISODES for _, answer in learner.encode(e).asks)
-    assert kept_logits(batch.labels) == longest + 1 < batch.labels.shape[1]
+    width = batch.labels.shape[1]
+    positions = learnt_positions(batch.labels)
+    assert positions.tolist() == list(range(width - longest - 1, width)) and len(positions) < width
     shapes: list[torch.Size] = []
     head = tiny.model.get_output_embeddings()
-    hook = head.register_forward_hook(lambda module, args, output: shapes.append(output.shape))
+
+    def look(module: Any, args: tuple[Any, ...], output: Any) -> None:
+        assert args[0].is_contiguous(), "torch would multiply row by row, each by a copied head"
+        shapes.append(output.shape)
+
+    hook = head.register_forward_hook(look)
     try:
         found, gradients = sums(learner, [EPISODES])
     finally:
@@ -216,7 +223,7 @@ def test_logits_are_made_where_something_is_learnt_and_the_loss_is_the_same(tiny
 
 
 def test_nothing_learnt_needs_the_logits_of_one_position() -> None:
-    assert kept_logits(torch.full((2, 5), IGNORED)) == 1
+    assert learnt_positions(torch.full((2, 5), IGNORED)).tolist() == [4]
 
 
 def test_joined_episodes_have_the_loss_of_those_that_lie_apart(tiny: Any) -> None:
