@@ -127,7 +127,8 @@ def machine_rates(device: str, dtype: str) -> Rates:
 
     cuda = device in ("auto", "cuda") and torch.cuda.is_available()
     kind = torch.device("cuda" if cuda else "cpu")
-    number = torch.bfloat16 if cuda and dtype in ("auto", "bfloat16") else torch.float32
+    halved = dtype == "bfloat16" or (cuda and dtype == "auto")
+    number = torch.bfloat16 if halved else torch.float32
     matrix = torch.randn(MATRIX, MATRIX, device=kind, dtype=number)
     memory = torch.zeros(COPIED, device=kind)
     return Rates(

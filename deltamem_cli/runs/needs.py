@@ -75,6 +75,8 @@ def _machine(backbone: BackboneRequest, found: Findings) -> None:
     found.facts["versions"] = ", ".join(f"{name} {known.get(name, '?')}" for name in names)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     found.facts["device"] = name
+    if device.type == "cpu":
+        found.facts["16 bits"] = _half_precision()
     scans = {
         doing: chosen_form(
             device.type,
@@ -96,6 +98,17 @@ def _machine(backbone: BackboneRequest, found: Findings) -> None:
     found.facts["scan"] = ", ".join([*each, f"{single} for single tokens"])
     flash = "installed" if importlib.util.find_spec("flash_attn") else "not installed"
     found.facts["attention"] = f"{backbone.attention} (FlashAttention 2 is {flash})"
+
+
+def _half_precision() -> str:
+    """One sentence on what this CPU has for numbers of 16 bits, and which ``runtime=`` follows."""
+    import torch
+
+    if torch.cpu._is_amx_tile_supported():
+        return "the CPU has AMX: runtime=cpu_bfloat16 trains faster than float32"
+    if torch.cpu._is_avx512_bf16_supported():
+        return "the CPU has avx512_bf16 and no AMX: try whether runtime=cpu_bfloat16 is faster"
+    return "the CPU has neither AMX nor avx512_bf16: runtime=cpu, in float32, is as fast as any"
 
 
 def _sizes(request: EvaluationRequest | TrainingRequest, found: Findings) -> Any:

@@ -31,6 +31,22 @@ def test_nothing_is_missing_of_the_embedded_backbone(cli: Callable[..., Any]) ->
     assert cli("doctor", *FEW).out.endswith("nothing is missing\n")
 
 
+CPU = Path("/proc/cpuinfo")
+
+
+@pytest.mark.skipif(not CPU.is_file(), reason="Linux alone lists what a CPU has")
+def test_it_says_whether_the_cpu_has_numbers_of_16_bits(cli: Callable[..., Any]) -> None:
+    said = facts(cli("doctor", *FEW, "runtime=cpu_bfloat16", "--json"))
+    has = CPU.read_text().split()
+    assert ("CPU has AMX: runtime=cpu_bfloat16 trains faster" in said["16 bits"]) is (
+        "amx_tile" in has
+    )
+    assert ("neither AMX nor avx512_bf16" in said["16 bits"]) is (
+        not {"amx_tile", "avx512_bf16"} & set(has)
+    )
+    assert said["attention"].startswith("eager")
+
+
 def test_the_papers_sizes_without_its_weights(cli: Callable[..., Any]) -> None:
     words = ("model=qwen3-4b", "training=recall", "training.steps=1", "training.batch_size=1")
     done = cli("doctor", "train", *words, "--json")
