@@ -197,7 +197,8 @@ def test_logits_are_made_where_something_is_learnt_and_the_loss_is_the_same(tiny
     longest = max(len(answer) for e in EPISODES for _, answer in learner.encode(e).asks)
     width = batch.labels.shape[1]
     positions = learnt_positions(batch.labels)
-    assert positions.tolist() == list(range(width - longest - 1, width)) and len(positions) < width
+    assert positions.tolist() == list(range(width - longest - 1, width))
+    assert len(positions) < width
     shapes: list[torch.Size] = []
     head = tiny.model.get_output_embeddings()
 
