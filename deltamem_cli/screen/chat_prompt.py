@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from deltamem_base.faults import Fault
 from deltamem_cli.errors import OK, UsageError
 from deltamem_cli.exits import Stopped
 from deltamem_cli.screen.console import Console
+from deltamem_cli.screen.keyboard import Keyboard
 from deltamem_cli.screen.memory_tables import state_table, turn_table
 
 if TYPE_CHECKING:
@@ -47,18 +49,27 @@ class ChatPrompt:
 
     def run(self) -> int:
         """The exit code, once there is no more input."""
-        number = 0
-        while True:
-            number += 1
+        keyboard = Keyboard()
+        try:
+            return self._take_lines(keyboard)
+        finally:
+            keyboard.release()
+
+    def _take_lines(self, keyboard: Keyboard) -> int:
+        """One line after the other; what is typed while one is answered waits for its turn."""
+        for number in itertools.count(1):
             try:
+                keyboard.release()
                 line = self.console.ask("> ", line=number)
+                keyboard.hold()
             except Stopped as stopped:
                 self.console.note("\nleft; what was not saved is lost")
                 return stopped.exit_code
             if line is None or line.strip() == "/quit":
-                return OK
+                break
             if line.strip():
                 self._take(line.strip())
+        return OK
 
     def _take(self, line: str) -> None:
         """One line. Where a person types, what went wrong is said and the conversation goes on."""

@@ -9,6 +9,7 @@ import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,17 +18,6 @@ import pytest
 
 CHAT = [sys.executable, "-m", "deltamem_cli", "chat", "model=tiny", "writer=msw"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "dumb"}
-
-
-def piped(folder: Path, lines: str, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*CHAT, *words],
-        input=lines,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env=ENVIRONMENT,
-    )
 
 
 def pipe(content: bytes) -> io.TextIOWrapper:
@@ -161,25 +151,40 @@ class Terminal:
     def type(self, line: str) -> None:
         os.write(self.descriptor, f"{line}\n".encode())
 
-    def interrupt(self) -> None:
-        os.kill(self.process.pid, signal.SIGINT)
+    def send(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid, number)
+
+    def modes(self) -> list[Any]:
+        """How the terminal is set."""
+        return termios.tcgetattr(self.descriptor)
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *fault: object) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self.descriptor)
 
 
 def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
     """Ctrl-C within an answer undoes the turn, and at the prompt it ends the conversation.
 
-    What was saved before answers in another process, which reads from a pipe.
+    What is typed within an answer is not mixed into it, and waits for the next prompt. What was
+    saved answers in another process, which leaves its terminal as it was, even when it is killed.
     """
-    terminal = Terminal(tmp_path, "decoding.max_new_tokens=2000")
-    try:
+    with Terminal(tmp_path, "decoding.max_new_tokens=2000") as terminal:
         terminal.wait_for("/help lists the commands")
         terminal.wait_for("> ")
         terminal.type("zzzz")  # the tiny backbone does not find an end to that
         terminal.wait_for("zzzz\r\n")
-        terminal.wait_for("zzzz")
-        terminal.interrupt()
-        terminal.wait_for("interrupted; the conversation is as it was before this line")
+        answer = terminal.wait_for("zzzz")
         terminal.type("Today Ada is in Oslo.")
+        answer += terminal.wait_for("zzzzzzzz")
+        terminal.send(signal.SIGINT)
+        answer += terminal.wait_for("interrupted; the conversation is as it was before this line")
+        assert "Oslo" not in answer
+        terminal.wait_for("> Today Ada is in Oslo.\r\n")
         terminal.wait_for("\n> ")
         terminal.type("/nothing")
         terminal.wait_for("there is no /nothing")
@@ -191,14 +196,23 @@ def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
         terminal.type("/save talk --no-text")
         terminal.wait_for("wrote talk.dmstate")
         terminal.wait_for("\n> ")
-        terminal.interrupt()
+        terminal.send(signal.SIGINT)
         terminal.wait_for("what was not saved is lost")
         assert terminal.process.wait() == 130
-    finally:
-        terminal.process.kill()
-        terminal.process.wait()
-        os.close(terminal.descriptor)
     assert b"Oslo" not in (tmp_path / "talk.dmstate").read_bytes()
-    done = piped(tmp_path, "/load talk\nWhere is Ada today?", "context=none")
-    assert (done.returncode, done.stdout) == (0, "Today Ada is in Oslo.\n"), done.stderr
-    assert "its text was left out" in done.stderr
+    with Terminal(tmp_path, "context=none", "decoding.max_new_tokens=2000") as terminal:
+        found = terminal.modes()
+        terminal.wait_for("\n> ")
+        terminal.type("/load talk")
+        terminal.wait_for("its text was left out")
+        terminal.type("Where is Ada today?")
+        terminal.wait_for("\r\nToday Ada is in Oslo.\r\n")
+        terminal.type("/forget")
+        terminal.type("zzzz")
+        terminal.wait_for("zzzz\r\n")
+        terminal.wait_for("zzzz")
+        assert not terminal.modes()[3] & termios.ECHO
+        terminal.send(signal.SIGTERM)
+        terminal.wait_for("terminated")
+        assert terminal.process.wait() == 143
+        assert terminal.modes() == found
