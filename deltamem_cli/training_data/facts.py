@@ -26,6 +26,7 @@ __all__ = ["FactsData"]
 
 Statements = Annotated[int, Interval(ge=1, le=MOST_STATEMENTS)]
 Attributes = Annotated[int, Interval(ge=1, le=len(ATTRIBUTES))]
+Values = Annotated[int, Ge(1)]
 Share = Annotated[float, Interval(ge=0, le=1)]
 HELD_OUT_SEED = 1
 """Offset of the seed for the held-out chats of the training split."""
@@ -53,6 +54,9 @@ class FactsData:
     are of one length."""
     easy_attributes: Annotated[Sequence[Attributes], MinLen(1)]
     """Attributes that can be said of a person in each of these stages, the first ones."""
+    easy_values: Annotated[Sequence[Values], MinLen(1)]
+    """Values of an attribute in each of these stages, the first ones. What to write and when to
+    read is learnt from few values, each seen often; of sixty, each is seen too rarely for that."""
     other_kinds: Share
     """Which part of the chats after the easy ones has a two-hop question or an update; 0 to 1."""
     questions: Annotated[int, Ge(1)]
@@ -64,12 +68,19 @@ class FactsData:
     """Chats that are only evaluated on, of every kind and number, and without new statements."""
 
     def __post_init__(self) -> None:
-        """Refuse stages that are told in half."""
-        if len(self.easy_facts) != len(self.easy_attributes):
+        """Refuse stages that are told in part, and chats with more facts than values."""
+        told = len(self.easy_facts), len(self.easy_attributes), len(self.easy_values)
+        if len(set(told)) > 1:
             raise InvalidInput(
-                f"training.data.easy_facts tells {len(self.easy_facts)} stages and easy_attributes "
-                f"{len(self.easy_attributes)}: give both as many"
+                f"training.data.easy_facts tells {told[0]} stages, easy_attributes {told[1]} and "
+                f"easy_values {told[2]}: give all three as many"
             )
+        for facts, values in zip(self.easy_facts, self.easy_values, strict=True):
+            if facts >= values:
+                raise InvalidInput(
+                    f"{facts} facts of one attribute need {facts + 1} values, but this stage of "
+                    f"training.data.easy_values has {values}"
+                )
 
     def load(self) -> TrainingData:
         """The endless supply, as a sequence of ``size``."""
@@ -113,7 +124,14 @@ class FactsEpisodes:
         stage = index * len(self.data.easy_facts) // self.easy
         facts = rng.randint(1, min(self.data.easy_facts[stage], self.data.max_facts))
         attributes = self.data.easy_attributes[stage]
-        made = fact_dialogue(rng, SINGLE_HOP, facts, attributes=attributes, small_talk=0)
+        made = fact_dialogue(
+            rng,
+            SINGLE_HOP,
+            facts,
+            attributes=attributes,
+            values=self.data.easy_values[stage],
+            small_talk=0,
+        )
         return made, SINGLE_HOP
 
     def _full(self, rng: random.Random) -> tuple[Dialogue, str]:

@@ -82,6 +82,7 @@ def fact_dialogue(
     *,
     names: Sequence[str] = NAMES,
     attributes: int | None = None,
+    values: int | None = None,
     small_talk: int = MOST_SMALL_TALK,
 ) -> Dialogue:
     """Draw a dialogue, with some turns of small talk.
@@ -93,6 +94,7 @@ def fact_dialogue(
         statements: how many there are, superseded ones and friends included.
         names: who may occur.
         attributes: so many of them, the first ones; None for all.
+        values: so many of each attribute, the first ones; None for all.
         small_talk: turns of it at most.
 
     Raises:
@@ -102,13 +104,13 @@ def fact_dialogue(
     if not 1 <= known <= statements <= MOST_STATEMENTS:
         raise ValueError(f"{statements} statements in a dialogue of the kind {kind}")
     facts, people = _facts(rng, known, names, ATTRIBUTES[:attributes])
-    values = {a.name: iter(rng.sample(a.values, known + 1)) for _, a in facts}
-    current = {fact: next(values[fact[1].name]) for fact in facts}
+    drawn = {a.name: iter(rng.sample(a.values[:values], known + 1)) for _, a in facts}
+    current = {fact: next(drawn[fact[1].name]) for fact in facts}
     threads = [[_statement(rng, *fact, current[fact])] for fact in facts]
     person, attribute = special = facts[0]
     asker = rng.choice([name for name in people if name != person])
     if kind == UPDATE:
-        current[special] = next(values[attribute.name])
+        current[special] = next(drawn[attribute.name])
         threads[0].append(_update(rng, person, attribute, current[special]))
     elif kind == TWO_HOP:
         threads.append([_friendship(rng, asker, person)])
