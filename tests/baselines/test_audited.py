@@ -13,6 +13,7 @@ import test_gpqa
 import test_hotpotqa
 import test_ifeval
 import test_locomo
+import test_longmemeval
 import test_memory_agent_bench
 import test_squad_benchmark
 from conftest import ROOT
@@ -31,6 +32,7 @@ from evaluations.benchmarks.hotpotqa import HotpotQA
 from evaluations.benchmarks.ifeval import IFEval
 from evaluations.benchmarks.jsonl import JsonlQuestions
 from evaluations.benchmarks.locomo import Locomo
+from evaluations.benchmarks.longmemeval import LongMemEval
 from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
 from evaluations.benchmarks.recall import Recall
 from evaluations.benchmarks.squad import Squad
@@ -61,6 +63,10 @@ def locomo(folder: Path) -> Benchmark:
     path = folder / "locomo10.json"
     path.write_text(json.dumps([test_locomo.conversation()]))
     return Locomo(path=str(path))
+
+
+def longmemeval(folder: Path) -> Benchmark:
+    return LongMemEval(path=str(test_longmemeval.write_official(folder / "lme.json")))
 
 
 def memory_agent_bench(folder: Path) -> Benchmark:
@@ -96,6 +102,7 @@ BENCHMARKS: tuple[Callable[[Path], Benchmark], ...] = (
     ifeval,
     jsonl,
     locomo,
+    longmemeval,
     memory_agent_bench,
     recall,
     squad,
@@ -262,7 +269,15 @@ def leaking(made: Callable[[Path], Benchmark], folder: Path, *, where: str) -> B
     [
         *(
             (made, "question")
-            for made in (gpqa, hotpotqa, locomo, memory_agent_bench, recall, squad)
+            for made in (
+                gpqa,
+                hotpotqa,
+                locomo,
+                longmemeval,
+                memory_agent_bench,
+                recall,
+                squad,
+            )
         ),
         *((made, "instructions") for made in (gpqa, hotpotqa)),
     ],

@@ -11,6 +11,7 @@ from evaluations.benchmarks.gpqa import GPQA
 from evaluations.benchmarks.hotpotqa import HotpotQA
 from evaluations.benchmarks.ifeval import IFEval
 from evaluations.benchmarks.locomo import Locomo
+from evaluations.benchmarks.longmemeval import LongMemEval
 from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
 from evaluations.benchmarks.squad import Squad
 
@@ -103,6 +104,24 @@ def _mab(number: int) -> dict[str, Any]:
     }
 
 
+def _longmemeval(number: int) -> dict[str, Any]:
+    said = {"role": "user", "content": f"I own {number} kites – red ones.", "has_answer": True}
+    heard = {"role": "assistant", "content": "Ärö is windy."}
+    return {
+        "question_id": f"q{number}" + "_abs" * (number == 3),
+        "question_type": ("multi-session", "single-session-preference", "temporal-reasoning")[
+            number - 1
+        ],
+        "question": "How many kites?",
+        "answer": number if number == 1 else f"{number} kites",
+        "question_date": "2023/05/30 (Tue) 23:40",
+        "haystack_session_ids": ["b", "a"],
+        "haystack_dates": ["2023/05/21 (Sun) 18:03", "2023/05/20 (Sat) 02:21"],
+        "haystack_sessions": [[heard, said], [said, heard, heard]],
+        "answer_session_ids": ["a"],
+    }
+
+
 def _squad(number: int) -> dict[str, Any]:
     """An article: a paragraph with two questions, and one whose question it does not answer."""
     asked: Rows = [
@@ -179,6 +198,9 @@ LOCOMO = _case(Locomo, _locomo, "sample_id")
 for _row in LOCOMO.hub:
     for _question in _row["qa"]:  # a column has one type
         _question["answer"] = None if _question["answer"] is None else str(_question["answer"])
+LONGMEMEVAL = _case(LongMemEval, _longmemeval, "question_id")
+for _row in LONGMEMEVAL.hub:
+    _row["answer"] = str(_row["answer"])
 SQUAD = [_squad(number) for number in (1, 2, 3)]
 CASES = {
     "locomo": LOCOMO,
@@ -188,6 +210,7 @@ CASES = {
     "squad": Case(
         make=Squad, rows=SQUAD, hub=[row for a in SQUAD for row in _squad_hub(a)], id=None
     ),
+    "longmemeval": LONGMEMEVAL,
     "gpqa": _case(GPQA, _gpqa, "Record ID"),
     "ifeval": _case(IFEval, _ifeval, "key"),
     "memory_agent_bench": _case(MemoryAgentBench, _mab, None),

@@ -24,6 +24,7 @@ import test_gpqa
 import test_hotpotqa
 import test_ifeval
 import test_locomo
+import test_longmemeval
 import test_memory_agent_bench
 import test_squad_benchmark
 from test_ifeval import nltk_data  # noqa: F401
@@ -61,6 +62,11 @@ def locomo() -> tuple[str, ...]:
     return "bench=locomo", "bench.path=locomo10.json"
 
 
+def longmemeval() -> tuple[str, ...]:
+    test_longmemeval.write_official(Path("lme.json"))
+    return "bench=longmemeval", "bench.path=lme.json"
+
+
 def jsonl() -> tuple[str, ...]:
     write_questions(Path("mine.jsonl"))
     return "bench=jsonl", "bench.path=mine.jsonl"
@@ -96,6 +102,7 @@ SHOWN = {
     hotpotqa: (2, 2, ("bridge", 2), "Passage 2 - Bo Ek:", "Where was Bo Ek born, 1?"),
     ifeval: (4, 4, ("punctuation:no_comma", 1), None, "Write about a cat without commas"),
     locomo: (5, 1, ("multi_hop", 1), "and shared a red kite.", "Question: Multi?"),
+    longmemeval: (7, 7, ("abstention", 1), "user: I have repotted", "What did I repot?"),
     squad: (3, 2, None, "Rollo came to Normandy", "Who came?"),
     memory_agent_bench: (
         11,

@@ -30,6 +30,7 @@ OF_NO_PROTOCOL = "jsonl"
 LIMITS = {
     ("locomo", "benchmark"): {50},
     ("locomo", "paper"): {50},
+    ("longmemeval", "benchmark"): {500},
     ("hotpotqa", "benchmark"): {32},
     ("squad", "benchmark"): {32},
     ("gpqa", "benchmark"): {8192},
