@@ -241,7 +241,7 @@ def test_benchmarks_are_built(option: str) -> None:
     assert isinstance(build(compose("eval", f"bench={option}").bench), Benchmark)
 
 
-@pytest.mark.parametrize("primary", ["pretrain", "demo", "chat"])
+@pytest.mark.parametrize("primary", ["pretrain", "demo", "chat", "lm_eval"])
 def test_other_primary_configs(primary: str) -> None:
     check_types(composed(primary).tree)
 

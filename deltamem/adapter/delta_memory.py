@@ -23,10 +23,15 @@ class DeltaMemory(MemoryLayers):
     """One memory per attention layer, and the way onto a backbone and off again."""
 
     def attach(
-        self, model: Any, *, state: MemoryState | None = None, write: bool = True
+        self,
+        model: Any,
+        *,
+        state: MemoryState | None = None,
+        write: bool = True,
+        one_segment: bool = False,
     ) -> AbstractContextManager[Attachment]:
         """``with memory.attach(model) as attached:``, see :func:`deltamem.attach`."""
-        return attach(self, model, state=state, write=write)
+        return attach(self, model, state=state, write=write, one_segment=one_segment)
 
     @classmethod
     def from_pretrained(cls, source: str | Path, model: Any, tokenizer: Any = None) -> Self:

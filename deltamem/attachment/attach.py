@@ -42,6 +42,8 @@ class Attachment:
     memory: MemoryLayers
     initial: MemoryState | None = None
     write: bool = True
+    one_segment: bool = False
+    """Whether the tokens of a plain call are one segment; writers that need segments then write."""
     last: MemoryPass | None = None
     """The pass of the most recent forward, for its state and, unless it was decoding, its gates."""
     _attached: bool = field(default=False, init=False)
@@ -181,12 +183,14 @@ class Attachment:
         given = (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args)
         tokens = next(x for x in given if x is not None)
         state = _carried(cache)
+        batch, time = tokens.shape[:2]
         return self._new_pass(
             self.initial if state is None else state,
             tokens.shape,
             kwargs.get("attention_mask"),
             write=self.write,
             cached=cache is not None,
+            segments=tokens.new_zeros(batch, time, dtype=torch.long) if self.one_segment else None,
         )
 
 
@@ -208,7 +212,12 @@ def _carried(cache: Any) -> MemoryState | None:
 
 @contextmanager
 def attach(
-    memory: MemoryLayers, model: Any, *, state: MemoryState | None = None, write: bool = True
+    memory: MemoryLayers,
+    model: Any,
+    *,
+    state: MemoryState | None = None,
+    write: bool = True,
+    one_segment: bool = False,
 ) -> Iterator[Attachment]:
     """Memory on; on leaving, whatever happens, memory off and the backbone as it was.
 
@@ -218,11 +227,12 @@ def attach(
             projections.
         state: where plain calls of the model start from; None is a zero state.
         write: whether plain calls write.
+        one_segment: whether all tokens of a plain call are one segment, for writers by segment.
 
     Raises:
         InvalidInput: the architecture has no place for the corrections, or a memory is attached.
     """
-    attachment = Attachment(model, memory, initial=state, write=write)
+    attachment = Attachment(model, memory, initial=state, write=write, one_segment=one_segment)
     base = model.get_decoder()
     if base in ATTACHED:
         raise InvalidInput(

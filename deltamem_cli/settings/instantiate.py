@@ -29,6 +29,8 @@ OF_NO_CLASS: dict[str, Any] = {
     "adapter": str | None,
     "state": str | None,
     "system": str | None,
+    "write": Literal["prompt", "history"],
+    "question_after": Annotated[str, MinLen(1)] | None,
     "runs_dir": Folder,
     "results_dir": Folder | None,
     "copy_steps": Amount,

@@ -5,6 +5,7 @@ from deltamem_cli.runs.requests.chat import ChatRequest
 from deltamem_cli.runs.requests.demo import DemoRequest
 from deltamem_cli.runs.requests.evaluation import Control, EvaluationRequest
 from deltamem_cli.runs.requests.fetching import FetchRequest
+from deltamem_cli.runs.requests.harness import HarnessRequest
 from deltamem_cli.runs.requests.method import MethodRequest
 from deltamem_cli.runs.requests.pretraining import PretrainingRequest
 from deltamem_cli.runs.requests.scoring import ScoringRequest
@@ -18,6 +19,7 @@ __all__ = [
     "DemoRequest",
     "EvaluationRequest",
     "FetchRequest",
+    "HarnessRequest",
     "MethodRequest",
     "PretrainingRequest",
     "ScoringRequest",
