@@ -29,6 +29,7 @@ DATA = FactsData(
     easy_share=0.5,
     easy_facts=(2, 3),
     easy_attributes=(4, 16),
+    easy_values=(64, 64),
     other_kinds=0.25,
     questions=2,
     acknowledged=0.125,
@@ -152,6 +153,24 @@ def test_held_out_chats_are_not_trained_on() -> None:
     assert len({len(statements_of(e.written)) for e in held}) == 8
 
 
-def test_stages_are_told_whole() -> None:
-    with pytest.raises(InvalidInput, match="easy_facts tells 2 stages and easy_attributes 1"):
-        replace(DATA, easy_attributes=(4,))
+def test_easy_chats_have_few_values_first() -> None:
+    few = episodes(replace(DATA, easy_values=(8, 64)))[:800]
+    first = {value for attribute in ATTRIBUTES[:4] for value in attribute.values[:8]}
+    assert {ask.answer for e in few[:400] for ask in e.asks} == first
+    assert len({ask.answer for e in few[400:] for ask in e.asks}) > len(first)
+
+
+@pytest.mark.parametrize(
+    ("stages", "sentence"),
+    [
+        ({"easy_attributes": (4,)}, "easy_facts tells 2 stages, easy_attributes 1 and easy_val"),
+        ({"easy_values": (8, 64, 64)}, "easy_attributes 2 and easy_values 3: give all three"),
+        (
+            {"easy_values": (64, 3)},
+            "3 facts of one attribute need 4 values, but this stage of .* 3",
+        ),
+    ],
+)
+def test_stages_are_told_whole(stages: dict[str, tuple[int, ...]], sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        replace(DATA, **stages)  # type: ignore[arg-type]
