@@ -11,10 +11,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from deltamem_base.faults import first_line
+from deltamem_base.plugins import VARIABLE, plugin_configs
 from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.grammar import key_of
-from deltamem_cli.settings.groups import BASE, groups, options
+from deltamem_cli.settings.groups import BASE, groups, options, unreadable
 from deltamem_cli.settings.job import Job
 from deltamem_cli.settings.override_faults import explain, no_such_option, without_option
 from deltamem_cli.settings.paths import config_folder
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 
 OF_A_PATH = {"/", "\\", "."}
 """Characters that no option has and Hydra would follow."""
+SEARCH_PATH = "hydra.searchpath"
 
 
 def run_config(
@@ -96,18 +98,37 @@ def _hydra(name: str) -> Iterator[Any]:
     around, settings = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(config_dir=folder, job_name=name, **version):
-        engine = GlobalHydra.instance().hydra
-        assert engine is not None
         try:
-            yield engine
+            yield _with_plugins(folder, name)
         finally:
             HydraConfig.instance().cfg = settings
     GlobalHydra.instance().hydra = around
 
 
+def _with_plugins(folder: str, name: str) -> Any:
+    """Hydra's object over our folder of yaml, and behind it over those of plug-ins.
+
+    Raises:
+        UsageError: an option of a plug-in has the name of another one.
+    """
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+    from hydra.core.config_search_path import SearchPathQuery
+    from hydra.core.global_hydra import GlobalHydra
+
+    search, brought = create_config_search_path(folder), plugin_configs()
+    for group in groups() if brought else ():
+        options(group)  # which refuses a name that stands twice
+    for configs in brought:
+        search.append("plug-in", f"file://{configs}", SearchPathQuery(provider="main"))
+    GlobalHydra.instance().clear()
+    return Hydra.create_main_hydra2(task_name=name, config_search_path=search)
+
+
 def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     for word in words:
         _check_choice(word)
@@ -115,6 +136,8 @@ def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
         return engine.compose_config(primary, words, mode, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as fault:
         raise _explained(fault, engine, primary, words) from fault
+    except YAMLError as fault:
+        raise UsageError(unreadable(fault)) from fault
     except ValueError as fault:  # what Hydra says of `GROUP=null`
         unset = [word for word in words if word.endswith("=null") and key_of(word) in groups()]
         if not unset:
@@ -132,12 +155,17 @@ def _no_text(words: Sequence[str], fault: ValueError) -> str:
 
 
 def _check_choice(word: str) -> None:
-    """Refuse what Hydra takes for the option of a group and is none, such as a path.
+    """Refuse what Hydra takes for the option of a group and is none, such as a path, and folders.
 
     Raises:
         UsageError: with the options that there are.
     """
     group, value = key_of(word).partition("@")[0], word.partition("=")[2]
+    if group == SEARCH_PATH:
+        raise UsageError(
+            f"{group} is not for you to set: name the folder that has a conf/ in the variable "
+            f"{VARIABLE}, so that every command finds it"
+        )
     if group not in groups():
         return
     if value.startswith(("{", "[]")):

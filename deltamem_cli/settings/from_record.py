@@ -1,8 +1,9 @@
 """From a record back to the words of ``deltamem eval``: names of options, then plain values.
 
-A record may come from anybody, so that it decides little: which of our own options are chosen, and
-values of settings that these options declare. It names no class, no file outside the working folder
-and refers to nothing; a record that tries is refused before anything is composed.
+A record may come from anybody, so that it decides little: which options are chosen, ours or those
+of plug-ins that are in place, and values of settings that these options declare. It names no class,
+no file outside the working folder and refers to nothing; a record that tries is refused before
+anything is composed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import Fault, InvalidData
 from deltamem_base.plain_values import check_plain
+from deltamem_base.plugins import VARIABLE
 from deltamem_cli.errors import MISSING
 from deltamem_cli.settings.compose import compose_each, run_config
 from deltamem_cli.settings.composed import Composed, leaves
@@ -138,7 +140,8 @@ def _option(record: Record, group: str, name: Any) -> str:
     if name not in known:
         raise InvalidData(
             f"the record of {record.cell} names {group}={name!r}, which is not one of "
-            f"{', '.join(known)}"
+            f"{', '.join(known)}; if a plug-in brings it, install that, or name its folder in "
+            f"{VARIABLE}"
         )
     return str(name)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from deltamem_cli.settings.paths import config_folder, home
+from deltamem_base.plugins import make_importable
+from deltamem_cli.settings.groups import option, options
+from deltamem_cli.settings.paths import home
 
 __all__ = ["register_resolvers"]
 
@@ -25,6 +27,7 @@ def answers_write(protocol: str | None, context: str, writes: str) -> bool:
 
 def package(path: str) -> str:
     """The place of a file of an installed package, such as ``deltamem/tiny``."""
+    make_importable()
     root, _, rest = path.partition("/")
     found = find_spec(root)  # which imports nothing
     assert found is not None
@@ -41,6 +44,6 @@ def recipe_of(model: str, otherwise: str) -> str:
     """The option of ``training=`` that a backbone's yaml names; a list of defaults asks."""
     from omegaconf import OmegaConf
 
-    path = config_folder() / "model" / f"{model}.yaml"
-    named = OmegaConf.select(OmegaConf.load(path), "recipe") if path.is_file() else None
+    known = model in options("model")
+    named = OmegaConf.select(option("model", model), "recipe") if known else None
     return str(named or otherwise)

@@ -42,14 +42,17 @@ def test_a_package_is_trusted_when_it_is_installed_as_a_plug_in(
     from deltamem.writers import TokenWriter
 
     assert named_object("deltamem.writers.TokenWriter") is TokenWriter
-    (tmp_path / "lab_memories.py").write_text("class Mine:\n    pass\n")
-    monkeypatch.syspath_prepend(tmp_path)
+    code, site = tmp_path / "code", tmp_path / "site"
+    code.mkdir()
+    (code / "lab_memories.py").write_text("class Mine:\n    pass\n")
+    monkeypatch.syspath_prepend(code)
     with pytest.raises(InvalidInput, match="entry point of the group deltamem.plugins"):
         named_object("lab_memories.Mine")
     assert "lab_memories" not in sys.modules
-    about = tmp_path / "lab-1.0.dist-info"
-    about.mkdir()
+    about = site / "lab-1.0.dist-info"
+    about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: lab\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text("[deltamem.plugins]\nlab = lab_memories\n")
+    monkeypatch.syspath_prepend(site)
     assert trusted_packages()[-1] == "lab_memories"
     assert named_object("lab_memories.Mine").__module__ == "lab_memories"
