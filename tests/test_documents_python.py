@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import sys
+from types import ModuleType
 
 import pytest
 from conftest import ROOT
@@ -30,7 +32,9 @@ def test_there_are_blocks_that_print() -> None:
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_runs_and_prints_what_it_says(block: str) -> None:
+def test_a_block_runs_and_prints_what_it_says(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("block")
+    monkeypatch.setitem(sys.modules, "block", module)  # dataclasses look their module up
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(compile(block, "block", "exec"), {"__name__": "block"})
+        exec(compile(block, "block", "exec"), vars(module))
     assert printed.getvalue().splitlines() == said_to_print(block)

@@ -1,4 +1,4 @@
-"""Episodes from a file of the user's own (README, "Training data")."""
+"""Episodes from a file of the user's own (docs/train.md)."""
 
 from __future__ import annotations
 
