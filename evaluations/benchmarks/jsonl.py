@@ -97,7 +97,7 @@ class JsonlQuestions(Benchmark):
         """
         if self._path is None:
             raise InvalidInput(
-                'bench=jsonl asks the questions of a file of yours (docs/own-benchmark.md): '
+                "bench=jsonl asks the questions of a file of yours (docs/own-benchmark.md): "
                 "give it with bench.path=FILE"
             )
         located, data = load_rows(HubSource(id=Path(self._path).name, splits=()), given=self._path)
