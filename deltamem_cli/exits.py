@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import USAGE
+from deltamem_cli.launched import speaks
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.streams import let_go, take_streams
 
@@ -133,7 +134,8 @@ def _nothing_lost() -> Iterator[None]:
 
 
 def _say(stopped: Stopped) -> int:
-    Console().error(f"{stopped}; run the same command again to go on")
+    if speaks():
+        Console().error(f"{stopped}; run the same command again to go on")
     return stopped.exit_code
 
 

@@ -65,23 +65,25 @@ def run(
     store: SampleStore,
     *,
     plan: Plan,
+    asked: Sequence[Sample] | None = None,
     progress: Progress | None = None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> list[Scored]:
-    """Answer and score what is missing in ``store``; return all that it then holds.
+    """Answer and score what is missing in ``store``; return all that was asked.
 
     Args:
         benchmark: loaded.
         method: answers.
         store: keeps what was answered, now or before.
         plan: which samples, and how.
+        asked: the part of the plan's samples that is asked here; None is all.
         progress: told after every batch.
         on_note: told of every deviation, such as a batch that was halved for want of memory.
 
     Returns:
         The scored samples, in the order of the benchmark.
     """
-    samples = plan_samples(benchmark, plan.limit)
+    samples = plan_samples(benchmark, plan.limit) if asked is None else asked
     missing = [sample for sample in samples if sample.id not in store.lines]
     loop = _Loop(benchmark, method, store, plan=plan, on_note=on_note)
     loop.report = progress or (lambda done, total, note="": None)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +26,9 @@ __all__ = ["Processes", "shard"]
 
 Item = TypeVar("Item")
 
+PATIENCE = timedelta(days=30)
+"""How long a process waits for others whose share of the work takes longer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Processes:
@@ -34,11 +38,13 @@ class Processes:
     count: int = 1
 
     @staticmethod
-    def current(*, on_cpu: bool = False) -> Processes:
+    def current(*, on_cpu: bool = False, messages_only: bool = False) -> Processes:
         """As the launcher's environment has it; a single process without one.
 
         Args:
             on_cpu: meet over CPUs although there is an accelerator.
+            messages_only: no tensor travels and :meth:`gather` is all that is asked for, after as
+                much time as it takes; each process still has an accelerator of its own.
 
         Raises:
             Fault: the processes that were started do not find each other.
@@ -49,7 +55,10 @@ class Processes:
         from accelerate import PartialState
 
         # told so, for without an accelerator it would take each process to be alone
-        state = PartialState(cpu=on_cpu or not torch.accelerator.is_available())
+        state = PartialState(
+            cpu=on_cpu or not torch.accelerator.is_available(),
+            **({"backend": "gloo", "timeout": PATIENCE} if messages_only else {}),
+        )
         if state.num_processes != started:
             raise Fault(
                 f"{started} processes were started and this one sees {state.num_processes}; "
@@ -96,6 +105,18 @@ class Processes:
         summed = torch.tensor(values, dtype=torch.float64, device=device)
         torch.distributed.all_reduce(summed)
         return [float(value) for value in summed]
+
+    def gather(self, item: Item) -> list[Item]:
+        """The items that all processes give, in their order.
+
+        Raises:
+            RuntimeError: a process is gone.
+        """
+        if self.count == 1:
+            return [item]
+        found: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(found, item)
+        return found
 
     def wait(self) -> None:
         """Until all processes are here."""

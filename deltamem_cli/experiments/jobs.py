@@ -18,6 +18,7 @@ from deltamem_base.faults import Fault
 from deltamem_cli.experiments.plan import Cell
 from deltamem_cli.experiments.words import Words, merged
 from deltamem_cli.runs.evaluation import run_evaluation
+from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
@@ -112,7 +113,11 @@ def run_missing(
         runs: folder of runs.
         results: where complete records are copied; None for nowhere.
         console: prints.
+
+    Raises:
+        UsageError: a launcher started several processes.
     """
+    check_alone()
     outcomes = {j.key: done for j in jobs if (done := finished(j, runs)) is not None}
     for kind in ("train", "eval"):
         wanted = [j for j in jobs if j.kind == kind and j.key not in outcomes]

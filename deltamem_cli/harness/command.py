@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    check_alone("lm-eval")
+    check_alone()
     register()
     from lm_eval.__main__ import cli_evaluate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +14,21 @@ from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
-from deltamem_cli.runs.launching import check_alone
+from deltamem_cli.runs.launching import check_alone, check_shared
+from deltamem_cli.runs.meeting import ALONE, Meeting, ending_together
 from deltamem_cli.runs.requests import EvaluationRequest
-from deltamem_cli.screen.console import Console, Ticker
+from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.paths import without_machine
 from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
-    from evaluations.benchmark import Scored
-    from evaluations.records.making import Made
+    from deltamem_cli.runs.shared_answers import Part, SharedAnswers
     from evaluations.records.record import Record
     from evaluations.records.store import SampleStore
+    from evaluations.sample import Sample
 
-__all__ = ["evaluate", "run_evaluation"]
+__all__ = ["evaluate", "run_evaluation", "share_evaluation"]
 
 CHARS_PER_TOKEN = 3
 """Fewer than in most texts, so that the estimate errs on the side of memory."""
@@ -51,90 +53,118 @@ def run_evaluation(
     Raises:
         UsageError: a launcher started several processes.
     """
-    check_alone("eval")
+    check_alone()
     return run_config(
         "eval",
-        lambda composed: evaluate(EvaluationRequest.of(composed), console),
+        lambda composed: evaluate(EvaluationRequest.of(composed), console, ALONE),
         words,
         multirun=multirun,
         show=show,
     )
 
 
-def evaluate(request: EvaluationRequest, console: Console) -> Record:
-    """Run one evaluation, going on from what is stored, and write its record."""
-    from evaluations.records.environment import reset_peak_memory
-    from evaluations.records.making import make_record
+def share_evaluation(words: Sequence[str], *, console: Console) -> Record | None:
+    """Compose ``conf/eval.yaml`` and evaluate with the other processes of a launcher.
+
+    Args:
+        words: overrides.
+        console: prints.
+
+    Returns:
+        The record, in the first process; None in the others.
+    """
+    with ending_together() as meeting:
+        heard = console if meeting.main else replace(console, quiet=True)
+        record: Record | None = run_config(
+            "eval",
+            lambda composed: evaluate(EvaluationRequest.of(composed), heard, meeting),
+            words,
+        )
+        return record
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """An evaluation with all that it needs loaded."""
+
+    request: EvaluationRequest
+    samples: Sequence[Sample]
+    backbone: Any
+    chosen: Chosen | None
+    method: Any
+    key: str
+    identity: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self.request.runs / str(self.identity["cell"])
+
+
+def evaluate(request: EvaluationRequest, console: Console, meeting: Meeting) -> Record | None:
+    """Run one evaluation, going on from what is stored.
+
+    Args:
+        request: what is evaluated.
+        console: prints.
+        meeting: of the processes that share it.
+
+    Returns:
+        The record, which the first process writes; None in the others.
+    """
+    from deltamem_cli.runs.shared_answers import SharedAnswers
     from evaluations.records.record import RECORD
-    from evaluations.records.store import SampleStore
+
+    ready = _prepare(request, console)
+    started = time.monotonic()
+    with SharedAnswers(
+        ready.folder, key=ready.key, numerics=ready.backbone.numerics, meeting=meeting
+    ) as answers:
+        notes = _answer(ready, answers, console)
+        parts = answers.bring_together(notes, expected=[sample.id for sample in ready.samples])
+        if not meeting.main:
+            return None
+        record = _record(ready, answers.store, parts, seconds=time.monotonic() - started)
+    _write(record, [ready.folder / RECORD, *_copies(request, record)])
+    return record
+
+
+def _prepare(request: EvaluationRequest, console: Console) -> _Prepared:
+    from evaluations.records.environment import reset_peak_memory
     from evaluations.runner import plan_samples
 
+    check_shared(request.backbone)
     benchmark = request.benchmark
     with told_of_downloads(console.note):
         benchmark.load()
-        expected = len(plan_samples(benchmark, request.limit))
+        samples = plan_samples(benchmark, request.limit)
         reset_peak_memory()
         backbone = load_backbone(request.backbone, console)
         chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
     method = assemble_method(request, backbone, chosen=chosen)
-    said = method.describe()
-    described = {**backbone.identity, **said}
+    described = {**backbone.identity, **method.describe()}
     announce_evaluation(
-        console, request, backbone, described=described, chosen=chosen, samples=expected
+        console, request, backbone, described=described, chosen=chosen, samples=len(samples)
     )
     key = run_key(request.deciding, benchmark.fingerprint(), described, backbone.numerics)
-    identity = _identity(request, described, key)
-    folder = request.runs / identity["cell"]
-    started = time.monotonic()
-    with SampleStore(folder, key=key, numerics=backbone.numerics) as store:
-        if len(store.lines) == expected:
-            console.note(f"{folder} is complete already")
-        with console.progress(identity["cell"].rpartition("__")[0]) as tick:
-            scored, notes = _answered(request, backbone, method, store, tick)
-        record = make_record(
-            benchmark,
-            scored,
-            store.lines,
-            expected=expected,
-            identity={**identity, "path": str(folder / RECORD)},
-            made=_made(request, backbone, said, chosen, notes, time.monotonic() - started),
-        )
-    _write(record, [folder / RECORD, *_copies(request, record)])
-    return record
-
-
-def _made(
-    request: EvaluationRequest,
-    backbone: Any,
-    described: Mapping[str, Any],
-    chosen: Chosen | None,
-    notes: Sequence[str],
-    seconds: float,
-) -> Made:
-    """The method, the backbone and the weights of a run, and where it deviates."""
-    from evaluations.records.making import Made
-    from evaluations.records.provenance import BackboneIdentity, MethodIdentity
-
-    return Made(
-        method=MethodIdentity.of(
-            described,
-            family=request.method.family,
-            natural_context=request.method.natural_context,
-        ),
-        backbone=BackboneIdentity(**backbone.identity),
-        weights=None if chosen is None else chosen.recorded(sha_of(described)),
-        deviations=[*_deviations(request, backbone), *notes],
-        seconds=seconds,
+    return _Prepared(
+        request=request,
+        samples=samples,
+        backbone=backbone,
+        chosen=chosen,
+        method=method,
+        key=key,
+        identity=_identity(request, described, key),
     )
 
 
-def _answered(
-    request: EvaluationRequest, backbone: Any, method: Any, store: SampleStore, tick: Ticker
-) -> tuple[list[Scored], list[str]]:
-    """All samples with their scores, those that are missing answered first, and what to note."""
-    from evaluations.records.losses import unweighed_notes
+def _answer(ready: _Prepared, answers: SharedAnswers, console: Console) -> Part:
+    """Answer this process's share of what is missing."""
+    from deltamem_cli.runs.shared_answers import Part
+    from evaluations.records.environment import peak_memory_mb
     from evaluations.runner import Plan, run
 
+    request, backbone = ready.request, ready.backbone
     plan = Plan(
         writes=request.control.writes,
         seed=request.seed,
@@ -142,14 +172,52 @@ def _answered(
         likelihood=request.likelihood,
         batch_size=_batch_size(request.batch_size, request.benchmark, backbone),
     )
+    asked = answers.share(request.benchmark, ready.samples, on_note=console.note)
     notes: list[str] = []
-    with flush_to_zero():
-        scored = run(
-            request.benchmark, method, store, plan=plan, progress=tick, on_note=notes.append
+    label = str(ready.identity["cell"]).rpartition("__")[0]
+    with flush_to_zero(), console.progress(label + answers.meeting.named) as tick:
+        run(
+            *(request.benchmark, ready.method, answers.store),
+            plan=plan,
+            asked=asked,
+            progress=tick,
+            on_note=notes.append,
         )
+    return Part(notes=notes, peak_memory_mb=peak_memory_mb())
+
+
+def _record(
+    ready: _Prepared, store: SampleStore, parts: Sequence[Part], *, seconds: float
+) -> Record:
+    """The record of a run whose answers are all stored."""
+    from evaluations.benchmark import Scored
+    from evaluations.records.losses import unweighed_notes
+    from evaluations.records.making import Made, make_record
+    from evaluations.records.provenance import BackboneIdentity, MethodIdentity
+    from evaluations.records.record import RECORD
+
+    request, said = ready.request, ready.method.describe()
+    notes = [*_deviations(request, ready.backbone), *(n for part in parts for n in part.notes)]
     if request.likelihood:
         notes += unweighed_notes(store.lines.values())
-    return scored, notes
+    made = Made(
+        method=MethodIdentity.of(
+            said, family=request.method.family, natural_context=request.method.natural_context
+        ),
+        backbone=BackboneIdentity(**ready.backbone.identity),
+        weights=None if ready.chosen is None else ready.chosen.recorded(sha_of(said)),
+        deviations=list(dict.fromkeys(notes)),
+        seconds=seconds,
+        peak_memory_mb=max(part.peak_memory_mb for part in parts),
+    )
+    return make_record(
+        request.benchmark,
+        [Scored(sample=s, scores=store.lines[s.id].scores) for s in ready.samples],
+        store.lines,
+        expected=len(ready.samples),
+        identity={**ready.identity, "path": str(ready.folder / RECORD)},
+        made=made,
+    )
 
 
 def _copies(request: EvaluationRequest, record: Record) -> list[Path]:

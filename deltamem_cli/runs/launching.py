@@ -6,31 +6,60 @@ import os
 from typing import Any
 
 from deltamem_cli.errors import USAGE, UsageError
+from deltamem_cli.launched import process_count, speaks
+from deltamem_cli.runs.requests import BackboneRequest
 from deltamem_cli.screen.console import Console
 
-__all__ = ["check_alone", "fit_out"]
+__all__ = ["check_alone", "check_shared", "fit_out"]
 
 ADAM_BYTES = 8
 """Two moments of float32 for each number that is trained."""
 
 
-def check_alone(verb: str) -> None:
-    """Refuse to be one of several processes of a launcher, of which only training makes use.
-
-    Args:
-        verb: what was asked for.
+def check_alone() -> None:
+    """Refuse to be one of several processes of a launcher, where they would all do the same.
 
     Raises:
         UsageError: in the first process; the others end with its exit code.
     """
-    if os.environ.get("WORLD_SIZE", "1") == "1":
+    if process_count() == 1:
         return
-    if os.environ.get("RANK", "0") != "0":
+    if not speaks():
         raise SystemExit(USAGE)
     raise UsageError(
-        f"`deltamem {verb}` runs in one process, but WORLD_SIZE is "
-        f"{os.environ['WORLD_SIZE']}: start it without torchrun or accelerate launch"
+        f"WORLD_SIZE is {process_count()}, and several processes share `deltamem train` or "
+        "`deltamem eval`, one run at a time: start any other command, and -m, without torchrun or "
+        "accelerate launch"
     )
+
+
+def check_shared(backbone: BackboneRequest) -> None:
+    """Refuse what several processes of an evaluation, each with a whole backbone, cannot do.
+
+    Args:
+        backbone: the one that is asked for.
+
+    Raises:
+        UsageError: it is spread over devices that each process would take for its own, or named
+            for all, or the launcher is to shard it.
+    """
+    if process_count() == 1:
+        return
+    if os.environ.get("ACCELERATE_USE_FSDP") == "true":
+        raise UsageError(
+            "an evaluation does not shard its backbone: start accelerate launch without "
+            "--use_fsdp; model.device_map=auto spreads it over all GPUs, in a single process"
+        )
+    if backbone.spread:
+        raise UsageError(
+            "model.device_map spreads the backbone over all GPUs, and several processes take one "
+            "each: leave it out, or start a single process"
+        )
+    if ":" in backbone.device:
+        raise UsageError(
+            f"runtime.device is {backbone.device}, one device for all processes: leave its number "
+            "out, and each takes its own"
+        )
 
 
 def fit_out(

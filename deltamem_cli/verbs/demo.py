@@ -5,6 +5,7 @@ from __future__ import annotations
 from deltamem_cli.demo.recall import demo_recall
 from deltamem_cli.demo.table1 import demo_table
 from deltamem_cli.options import Json, Overrides, Quiet, make_console
+from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.runs.requests import DemoRequest
 from deltamem_cli.settings.compose import run_config
 
@@ -17,6 +18,7 @@ def demo(
     quiet: Quiet = False,
 ) -> None:
     """See the whole toolkit work on the embedded backbone, without a download."""
+    check_alone()
     console = make_console(quiet=quiet, as_json=as_json)
     request: DemoRequest = run_config("demo", DemoRequest.of, overrides or [])
     show = demo_recall if request.table is None else demo_table

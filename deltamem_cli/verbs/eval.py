@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from deltamem_base.counts import counted
+from deltamem_cli.launched import process_count
 from deltamem_cli.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
-from deltamem_cli.runs.evaluation import run_evaluation
+from deltamem_cli.runs.evaluation import run_evaluation, share_evaluation
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -29,7 +30,10 @@ def eval_(
     """Evaluate a method: deltamem eval bench=locomo method=delta_mem context=none."""
     words = [*(overrides or []), *([] if limit is None else [f"limit={limit}"])]
     console = make_console(quiet=quiet, as_json=as_json)
-    done = run_evaluation(words, console=console, multirun=multirun, show=cfg)
+    if process_count() == 1 or multirun or cfg is not None:
+        done = run_evaluation(words, console=console, multirun=multirun, show=cfg)
+    else:
+        done = share_evaluation(words, console=console)
     if done is None:
         return
     records = done if multirun else [done]

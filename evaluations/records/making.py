@@ -9,7 +9,7 @@ from typing import Any
 from evaluations.benchmark import Benchmark, Scored
 from evaluations.metrics.likelihood import Weighed, likelihood_metrics
 from evaluations.metrics.statistics import Metric
-from evaluations.records.environment import peak_memory_mb, timestamp
+from evaluations.records.environment import timestamp
 from evaluations.records.losses import loss_notes
 from evaluations.records.origins import Environments, NumericsUsed, differing
 from evaluations.records.provenance import (
@@ -36,6 +36,8 @@ class Made:
     """Trained weights of the method; None where it has none."""
     seconds: float
     """Wall time of this process's part."""
+    peak_memory_mb: float
+    """Most memory that one of its processes took, in 2^20 bytes."""
     deviations: Sequence[str] = ()
     """Deviations of the run; those of the data are added."""
 
@@ -151,7 +153,7 @@ def _cost(lines: Sequence[SampleLine], made: Made) -> Cost:
         answer_seconds=_mean(line.answer_seconds for line in lines),
         tokens_per_second=sum(line.new_tokens for line in lines) / seconds if seconds else None,
         wall_seconds=made.seconds,
-        peak_memory_mb=peak_memory_mb(),
+        peak_memory_mb=made.peak_memory_mb,
     )
 
 

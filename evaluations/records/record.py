@@ -74,9 +74,9 @@ class Cost:
     tokens_per_second: Amount | None
     """New tokens of all answers over the seconds of answering."""
     wall_seconds: Amount
-    """Seconds of the process that ended the run."""
+    """Seconds of the process that wrote the record."""
     peak_memory_mb: Amount
-    """Most memory on the GPU, else resident memory of the process, in 2^20 bytes."""
+    """Most memory of a process on its GPU, else resident memory, in 2^20 bytes."""
 
     def named(self, name: str) -> float | None:
         """One cost by the name of its field, as tables of the paper and experiments ask for it.

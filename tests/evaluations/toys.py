@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from evaluations.benchmark import Benchmark, Data, Entry
 from evaluations.method import Finish, OnAnswer, Side
+from evaluations.records.environment import peak_memory_mb
 from evaluations.records.making import Made
 from evaluations.records.provenance import BackboneIdentity, MethodIdentity
 from evaluations.sample import Decoding, History, Prompt, Sample
@@ -154,4 +155,5 @@ def made_with(
         backbone=BackboneIdentity(**ours),
         deviations=deviations,
         seconds=seconds,
+        peak_memory_mb=peak_memory_mb(),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from signal import SIGTERM
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ from baselines.memgen.training import MemGenLearner
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
 from deltamem.training import DeltaMemLearner, Processes, TrainingConfig
 from deltamem_cli.errors import UsageError
-from deltamem_cli.runs.launching import fit_out
+from deltamem_cli.exits import Stopped, exit_with
+from deltamem_cli.runs.launching import check_shared, fit_out
+from deltamem_cli.runs.requests import BackboneRequest
 from deltamem_cli.screen.console import Console
 
 Cli = Callable[..., Any]
@@ -75,17 +78,58 @@ def test_the_verb_refuses_memgen(cli: Cli) -> None:
 
 
 @pytest.mark.parametrize("rank", ["0", "1"])
-def test_only_training_is_shared_among_processes(
-    rank: str, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    "words",
+    [("eval", "-m", "seed=0,1"), ("eval", "--cfg", "job"), ("demo",)],
+    ids=["a sweep", "settings that are shown", "another verb"],
+)
+def test_only_one_training_or_evaluation_is_shared_among_processes(
+    words: tuple[str, ...], rank: str, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", rank)
-    done = cli("eval", "model=tiny")
+    done = cli(*words)
     assert done.code == 2
-    assert done.err == (
-        "error: `deltamem eval` runs in one process, but WORLD_SIZE is 2: start it without "
-        "torchrun or accelerate launch\n"
-        if rank == "0"
-        else ""
+    sentence = (
+        "error: WORLD_SIZE is 2, and several processes share `deltamem train` or `deltamem eval`, "
+        "one run at a time: start any other command, and -m, without torchrun or accelerate "
+        "launch\n"
     )
+    assert done.err == (sentence if rank == "0" else "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "asked", "said"),
+    [
+        ("ACCELERATE_USE_FSDP", {}, "without --use_fsdp; model.device_map=auto spreads it"),
+        (None, {"arguments": {"device_map": "auto"}}, "several processes take one each"),
+        (None, {"device": "cuda:1"}, "runtime.device is cuda:1, one device for all processes"),
+    ],
+)
+def test_an_evaluation_needs_a_whole_backbone_in_each_process(
+    variable: str | None, asked: dict[str, Any], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {"name": "tiny", "arguments": {}, "device": "auto", "dtype": "auto"}
+    backbone = BackboneRequest(**{**given, **asked})
+    if variable is not None:
+        monkeypatch.setenv(variable, "true")
+    check_shared(backbone)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match=said):
+        check_shared(backbone)
+
+
+def test_whoever_does_not_speak_ends_in_silence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signal comes to all processes; the first one says so."""
+
+    def stopped() -> None:
+        raise Stopped(SIGTERM)
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, said in (("0", 1), ("1", 0)):
+        monkeypatch.setenv("RANK", rank)
+        assert exit_with(stopped) == 128 + SIGTERM
+        assert capsys.readouterr().err.count("run the same command again") == said
