@@ -54,7 +54,7 @@ def pages() -> dict[str, str]:
     found["commands.md"] = _page(
         "Settings of the commands",
         "What a command takes beside the options of its [groups](README.md).",
-        [_section(f"deltamem {name}", config_folder() / f"{name}.yaml", "") for name in commands],
+        [_section(_command(name), config_folder() / f"{name}.yaml", "") for name in commands],
     )
     found["verbs.md"] = _page("Verbs", "What `deltamem VERB --help` says.", list(_helps()))
     rows = [f"- [`{group}=`]({group}.md): {', '.join(options(group))}" for group in groups()]
@@ -68,6 +68,13 @@ def pages() -> dict[str, str]:
 
 def _page(title: str, intro: str, sections: Sequence[str]) -> str:
     return "\n\n".join([f"# {title}", MADE, intro, *sections]) + "\n"
+
+
+def _command(name: str) -> str:
+    """The command that a primary config is of: the name that its second line begins with."""
+    second = (config_folder() / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[1]
+    own = second.removeprefix("# ").partition(" ")[0]
+    return own if own.startswith("deltamem-") else f"deltamem {name}"
 
 
 def _page_of_group(group: str) -> str:
