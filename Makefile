@@ -7,7 +7,7 @@ PIP_FLAGS ?=
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format docs clean
+.PHONY: help install demo laptop test check format docs clean
 
 help: ## Print this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -23,6 +23,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 demo: install ## Train, evaluate and tabulate δ-mem on the embedded backbone
 	$(BIN)/deltamem demo
+
+laptop: install ## Fetch a language model of 98 MB and see it answer from memory, in about ten minutes
+	$(BIN)/deltamem fetch model=smollm2-135m
+	$(BIN)/deltamem demo model=smollm2-135m
 
 test: install ## Run the tests
 	$(BIN)/pytest -n $(WORKERS)

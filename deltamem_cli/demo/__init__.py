@@ -1,1 +1,1 @@
-"""The runs and tables of ``deltamem demo``, on the embedded backbone."""
+"""The runs and tables of ``deltamem demo``."""

@@ -1,15 +1,16 @@
-"""``deltamem demo``: a frozen model answers from an 8×8 memory, and the controls that prove it."""
+"""``deltamem demo``: a frozen model answers from its memory, and the controls that prove it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltamem_cli.demo.table1 import EVALUATION, memory_words
+from deltamem_base.counts import counted
+from deltamem_base.faults import Unavailable
+from deltamem_cli.demo.table1 import memory_words
 from deltamem_cli.runs.evaluation import run_evaluation
-from deltamem_cli.runs.requests import DemoRequest
+from deltamem_cli.runs.requests import DemoRequest, Scene
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.groups import options
@@ -21,9 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["demo_recall"]
 
-FACTS = ("1", "2", "4", "8", "16")
-CONTROLS = ("foreign", "zero", "shuffled", "no_write")
-"""The first is drawn; the others coincide with it."""
+STATES = {
+    "zero": "an empty",
+    "foreign": "another dialogue's",
+    "shuffled": "a permuted",
+    "no_write": "an unwritten",
+}
+"""Option of ``control=`` -> the state that the adapter answers from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,35 +43,53 @@ class Row:
 
 
 def demo_recall(request: DemoRequest, *, console: Console) -> None:
-    """Train one adapter, evaluate all rows, print the table and draw the figure."""
-    adapter = _train_live(request, console)
-    rows = _rows(adapter, request.live_writer)
+    """Evaluate all rows, print the table and draw the figure; an adapter is trained before.
+
+    Raises:
+        Unavailable: an adapter that is to be shown is not here.
+    """
+    _check_adapters(request)
+    live = [_train_live(request, console)] if request.scene.trains else []
+    rows = [*_references(), *_memories(), *live, *_controls(request.scene)]
     records = []
     for number, row in enumerate(rows, 1):
         console.note(f"[{number}/{len(rows)}] {row.label}")
         records.append(_evaluate(row, request, console))
-    _show(rows, records, request.runs, console)
+    _show(rows, records, request, console)
 
 
-def _train_live(request: DemoRequest, console: Console) -> Path:
+def _check_adapters(request: DemoRequest) -> None:
+    for writer in options("writer"):
+        if writer not in request.released:
+            words = f"model={request.model} writer={writer}"
+            raise Unavailable(
+                f"no adapter for {words} came with this program: make one with `deltamem train "
+                f"{words}`, and name its folder with model.adapters.{writer}=FOLDER"
+            )
+
+
+def _train_live(request: DemoRequest, console: Console) -> Row:
     """Train the adapter that the demo makes itself, or find it made."""
+    writer = request.live_writer
     words = [
-        "model=tiny",
-        f"writer={request.live_writer}",
+        *request.backbone,
+        f"writer={writer}",
         f"training.steps={request.live_steps}",
         "training.data.easy_share=1",
         f"runs_dir={request.runs}",
     ]
     console.note(f"training an adapter: deltamem train {' '.join(words)}")
     summary = run_training(words, console=console)
-    return Path(summary["path"])
+    chosen = (f"writer={writer}", f"adapter={summary['path']}")
+    return Row(
+        label=f"δ-mem {writer}, trained just now",
+        words=("method=delta_mem", "context=none", *chosen),
+    )
 
 
-def _rows(live: Path, live_writer: str) -> list[Row]:
-    """The reference with and without the dialogue in view, then the memory, then its controls."""
-    from evaluations.figures.curves import STYLES
-
-    rows = [
+def _references() -> list[Row]:
+    """The bare backbone with and without the dialogue."""
+    return [
         Row(
             label="frozen, dialogue in view",
             words=("method=frozen", "context=visible"),
@@ -74,52 +97,73 @@ def _rows(live: Path, live_writer: str) -> list[Row]:
         ),
         Row(label="frozen, dialogue gone", words=("method=frozen", "context=none"), style="k:"),
     ]
-    for writer, style in zip(options("writer"), STYLES, strict=False):
-        rows.append(Row(label=f"δ-mem {writer}", words=memory_words(writer), style=style))
-    trained = ("method=delta_mem", "context=none", f"writer={live_writer}", f"adapter={live}")
-    rows.append(Row(label=f"δ-mem {live_writer}, trained just now", words=trained))
-    controlled = options("writer")[0]
-    for control in CONTROLS:
-        words = (*memory_words(controlled), f"control={control}")
-        rows.append(Row(label=f"δ-mem {controlled}, control={control}", words=words, style="C3x-"))
-    return [*rows[:-3], *(replace(row, style=None) for row in rows[-3:])]
+
+
+def _memories() -> list[Row]:
+    """The shipped adapter of each writer."""
+    from evaluations.figures.curves import STYLES
+
+    return [
+        Row(label=f"δ-mem {writer}", words=memory_words(writer), style=style)
+        for writer, style in zip(options("writer"), STYLES, strict=False)
+    ]
+
+
+def _controls(scene: Scene) -> list[Row]:
+    """The adapter of one writer with other states than the dialogue's; the first is drawn."""
+    writer = options("writer")[0]
+    return [
+        Row(
+            label=f"δ-mem {writer}, control={control}",
+            words=(*memory_words(writer), f"control={control}"),
+            style=None if number else "C3x-",
+        )
+        for number, control in enumerate(scene.controls)
+    ]
 
 
 def _evaluate(row: Row, request: DemoRequest, console: Console) -> Record:
+    scene = request.scene
     words = [
-        *EVALUATION,
+        *request.backbone,
+        f"bench={scene.bench}",
+        f"bench.facts=[{','.join(map(str, scene.facts))}]",
+        f"bench.dialogues={scene.dialogues}",
+        "results_dir=null",
         *row.words,
         f"runs_dir={request.runs}",
         f"seed={request.seed}",
-        f"bench.dialogues={request.dialogues}",
     ]
     record: Record = run_evaluation(words, console=console)
     return record
 
 
-def _show(rows: Sequence[Row], records: Sequence[Record], folder: Path, console: Console) -> None:
+def _show(
+    rows: Sequence[Row], records: Sequence[Record], request: DemoRequest, console: Console
+) -> None:
     from deltamem_base.whole_files import write_text
     from evaluations.figures.curves import draw_by_number
     from evaluations.reporting import markdown
 
-    text = markdown(_table(rows, records))
+    scene = request.scene
+    text = markdown(_table(rows, records, scene))
     lines = [(r.label, record, r.style) for r, record in zip(rows, records, strict=True) if r.style]
     figures = draw_by_number(
         lines,
         prefix="single_hop",
-        title="Who is where? Answers without the dialogue",
-        path=folder / "recall",
+        title=f"{scene.title} Answers without the dialogue",
+        path=request.runs / scene.bench,
     )
     console.json({"rows": [record.to_json() for record in records]})
     console.result(text)
-    console.wrote(write_text(folder / "README.md", text), *figures)
+    console.wrote(write_text(request.runs / f"{scene.page}.md", text), *figures)
 
 
-def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
+def _table(rows: Sequence[Row], records: Sequence[Record], scene: Scene) -> Table:
     from evaluations.reporting import Table
 
-    kinds = [f"single_hop/{n}" for n in FACTS] + ["two_hop", "update"]
-    columns = ["exact match, %", *(f"{n} facts" if n != "1" else "1 fact" for n in FACTS)]
+    kinds = [*(f"single_hop/{n}" for n in scene.facts), "two_hop", "update"]
+    columns = ["exact match, %", *(counted(n, "fact") for n in scene.facts)]
     columns += ["two hops", "updates", "tokens in prompt", "trained", "state bytes"]
     lines = []
     for row, record in zip(rows, records, strict=True):
@@ -135,12 +179,12 @@ def _table(rows: Sequence[Row], records: Sequence[Record]) -> Table:
             ]
         )
     n = records[0].metrics["em"].groups
+    controls = [control for control in STATES if control in scene.controls]
     sizes = ", ".join(f"{kind} {n[kind].n}" for kind in kinds)
     notes = [
         f"± is a 95 % interval over dialogues; questions: {sizes}",
-        "δ-mem rows hold nothing of the dialogue but the state; zero, foreign, shuffled and "
-        "no_write are the same adapter with an empty, another dialogue's, a permuted and an "
-        "unwritten state",
+        f"δ-mem rows hold nothing of the dialogue but the state; {_listed(controls)} are the same "
+        f"adapter with {_listed([STATES[control] for control in controls])} state",
     ]
     return Table(columns=columns, rows=lines, notes=notes)
 
@@ -149,3 +193,9 @@ def _percent(group: GroupMean) -> str:
     from evaluations.reporting import percent
 
     return percent(group.mean, group.lo, group.hi, digits=0)
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Words with commas, and the last one behind an "and"."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last

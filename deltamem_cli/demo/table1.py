@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from evaluations.records.record import Record
     from evaluations.reporting import Table
 
-__all__ = ["EVALUATION", "demo_table", "memory_words"]
+__all__ = ["demo_table", "memory_words"]
 
-EVALUATION = ("model=tiny", "bench=recall", "results_dir=null")
 COLUMNS = (
     "method",
     "family",
@@ -113,7 +112,9 @@ def _family(method: str) -> str:
 def _evaluate(cell: Cell, request: DemoRequest, console: Console) -> Record:
     own = request.table1.settings.get(cell.method, ())
     words = [
-        *EVALUATION,
+        *request.backbone,
+        f"bench={request.scene.bench}",
+        "results_dir=null",
         *(cell.words or (f"method={cell.method}",)),
         *own,
         f"runs_dir={request.runs}",
@@ -128,7 +129,7 @@ def _evaluate(cell: Cell, request: DemoRequest, console: Console) -> Record:
 
 def _train(method: str, request: DemoRequest, console: Console) -> str:
     words = [
-        "model=tiny",
+        *request.backbone,
         f"method={method}",
         *request.table1.train,
         *request.table1.train_settings.get(method, ()),

@@ -36,7 +36,7 @@ OF_NO_CLASS: dict[str, Any] = {
     "copy_steps": Amount,
     "live_writer": str,
     "live_steps": Count,
-    "dialogues": Count,
+    "dialogues": Count | None,
     "table": Literal[1] | None,
     "table1.dialogues": Count,
     "only": Annotated[Words, MinLen(1)] | str | None,

@@ -10,6 +10,7 @@ from typing import Any
 
 __all__ = [
     "CONTENT",
+    "adapters_folder",
     "config_folder",
     "home",
     "last_part",
@@ -47,6 +48,12 @@ def config_folder() -> Path:
     """``conf`` beside the packages in a checkout, inside this one in an installation."""
     installed = Path(__file__).parents[1] / "conf"
     return installed if installed.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def adapters_folder() -> Path:
+    """``adapters`` beside the packages in a checkout, inside this one in an installation."""
+    installed = Path(__file__).parents[1] / "adapters"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "adapters"
 
 
 def home(path: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deltamem_base.plugins import make_importable
 from deltamem_cli.settings.groups import option, options
-from deltamem_cli.settings.paths import home
+from deltamem_cli.settings.paths import adapters_folder, home
 
 __all__ = ["register_resolvers"]
 
@@ -16,7 +16,7 @@ def register_resolvers() -> None:
     """Make the functions of this module known to OmegaConf, under their own names."""
     from omegaconf import OmegaConf
 
-    for resolver in (answers_write, home, package, pinned, recipe_of):
+    for resolver in (answers_write, home, package, pinned, recipe_of, shipped):
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
@@ -47,3 +47,8 @@ def recipe_of(model: str, otherwise: str) -> str:
     known = model in options("model")
     named = OmegaConf.select(option("model", model), "recipe") if known else None
     return str(named or otherwise)
+
+
+def shipped(adapter: str) -> str:
+    """The folder of an adapter that comes with the program, such as ``smollm2-135m/facts-msw``."""
+    return str(adapters_folder() / adapter)

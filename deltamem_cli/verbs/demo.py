@@ -1,4 +1,4 @@
-"""``deltamem demo``: the whole toolkit on the embedded backbone, without a download."""
+"""``deltamem demo``: a frozen model answers from its memory, the embedded one or another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def demo(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """See the whole toolkit work on the embedded backbone, without a download."""
+    """See a frozen model answer from its memory: deltamem demo [model=smollm2-135m]."""
     check_alone()
     console = make_console(quiet=quiet, as_json=as_json)
     request: DemoRequest = run_config("demo", DemoRequest.of, overrides or [])

@@ -107,7 +107,7 @@ BAD = [
     ("demo", "table=true", "table is True; it must be 1, or null"),
     ("eval", "runs_dir=''", "runs_dir is ''; it must be text that is not empty"),
     ("eval", "results_dir=''", "results_dir is ''; it must be text that is not empty, or null"),
-    ("demo", "dialogues=-1", "dialogues is -1; it must be at least 1"),
+    ("demo", "dialogues=-1", "dialogues is -1; it must be at least 1, or null"),
 ]
 
 

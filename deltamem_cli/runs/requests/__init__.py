@@ -2,7 +2,7 @@
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.chat import ChatRequest
-from deltamem_cli.runs.requests.demo import DemoRequest
+from deltamem_cli.runs.requests.demo import DemoRequest, Scene
 from deltamem_cli.runs.requests.evaluation import Control, EvaluationRequest
 from deltamem_cli.runs.requests.fetching import FetchRequest
 from deltamem_cli.runs.requests.harness import HarnessRequest
@@ -22,6 +22,7 @@ __all__ = [
     "HarnessRequest",
     "MethodRequest",
     "PretrainingRequest",
+    "Scene",
     "ScoringRequest",
     "TrainingRequest",
     "WeightsRequest",

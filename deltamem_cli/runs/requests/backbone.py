@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from deltamem_cli.settings.composed import Composed
@@ -27,12 +28,13 @@ class BackboneRequest:
     architecture: Mapping[str, Any] | None = None
     """Fields of its configuration, for counts where its files are not on this machine."""
     released: Mapping[str, str] = field(default_factory=dict)
-    """Published adapters by option of ``writer=``."""
+    """Published adapters by option of ``writer=``; a folder that is not here is left out."""
 
     @classmethod
     def of(cls, composed: Composed) -> BackboneRequest:
         """The backbone of a config that has ``model`` and ``runtime``."""
         model, runtime = composed.tree["model"], composed.tree["runtime"]
+        adapters = model.get("adapters") or {}
         arguments = {key: value for key, value in model.items() if key not in UNSEEN["model"]}
         return cls(
             name=composed.options["model"],
@@ -40,7 +42,7 @@ class BackboneRequest:
             device=str(runtime["device"]),
             dtype=str(runtime["dtype"]),
             architecture=model.get("architecture"),
-            released=model.get("adapters") or {},
+            released={writer: name for writer, name in adapters.items() if _is_here(name)},
         )
 
     @property
@@ -111,3 +113,8 @@ class BackboneRequest:
     def load(self) -> Any:
         """The backbone itself."""
         return build(self.arguments)
+
+
+def _is_here(adapter: str) -> bool:
+    """Whether an adapter lies in its folder, or may be had from the hub."""
+    return not Path(adapter).is_absolute() or Path(adapter).is_dir()
