@@ -44,6 +44,7 @@ docs: install ## Write the reference from the code, and build the documents as a
 	$(BIN)/pip install --quiet $(PIP_FLAGS) -c constraints.txt -e '.[docs]'
 	$(BIN)/python docs/figures/mechanism.py
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/printed_numbers.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## Remove the virtual environment and caches

@@ -17,11 +17,9 @@ import yaml
 from deltamem_base.plugins import named_object
 from deltamem_base.ranges import field_types, range_of
 from deltamem_cli.app import app
-from deltamem_cli.published_numbers import paper_file
 from deltamem_cli.settings.groups import about, groups, options
 from deltamem_cli.settings.instantiate import OF_NO_CLASS, UNSEEN
 from deltamem_cli.settings.paths import config_folder
-from evaluations.paper.numbers import Column, Paper, Published
 
 __all__ = ["FOLDER", "pages"]
 
@@ -29,11 +27,6 @@ FOLDER = Path(__file__).parent / "reference"
 MADE = "<!-- written by `python docs/generate.py` from the code: edit that, not this page -->"
 TARGET = "_target_"
 NO_SETTINGS = (TARGET, "defaults", "hydra")
-PRINTED = (
-    "`deltamem reproduce table=1 cell=tsw/locomo` judges row `tsw`, column `locomo` of Table 1;"
-    " tables are called 1, 2, 3, 4, figure2 and locomo. A number that one reading of the paper"
-    " alone has is *single*; where readings differ, the others stand beside it."
-)
 WITHOUT_TABLE = ("experiment", "scale")
 """Groups whose files are tables of runs, not settings."""
 PLAIN = {int: "whole number", float: "number", str: "text", bool: "true or false", NoneType: "null"}
@@ -63,12 +56,10 @@ def pages() -> dict[str, str]:
         "What a command takes beside the options of its [groups](README.md).",
         [_section(_command(name), config_folder() / f"{name}.yaml", "") for name in commands],
     )
-    found["paper.md"] = _page("Printed numbers", PRINTED, list(_printed()))
     found["verbs.md"] = _page("Verbs", "What `deltamem VERB --help` says.", list(_helps()))
     rows = [f"- [`{group}=`]({group}.md): {', '.join(options(group))}" for group in groups()]
     intro = (
-        "[Verbs](verbs.md), the [settings of commands](commands.md) and the"
-        " [paper's numbers](paper.md) stand on pages of their own."
+        "[Verbs](verbs.md) and the [settings of commands](commands.md) stand on pages of their own."
         " `GROUP=OPTION` chooses an option of a group, `GROUP.SETTING=VALUE` sets what is in it:"
     )
     found["README.md"] = _page("Reference", intro, ["\n".join(rows)])
@@ -251,36 +242,6 @@ def _documented_fields(part: type) -> Iterator[tuple[str, str]]:
             and isinstance(text.value, ast.Constant)
         ):
             yield field.target.id, " ".join(str(text.value.value).split())
-
-
-def _printed() -> Iterator[str]:
-    """Each table of the paper: its numbers, how well they are known, and what does not add up."""
-    paper = Paper.read(paper_file())
-    for table in paper.tables.values():
-        rows = [
-            [
-                f"`{row.name}`",
-                *(_number(table.cells.get((row.name, c.name))) for c in table.columns),
-            ]
-            for row in table.rows
-        ]
-        head = [table.experiment or "", *(_column(column) for column in table.columns)]
-        lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
-        notes = dict.fromkeys(note for cell in table.cells.values() for note in cell.notes)
-        below = "".join(f"\n- {note}" for note in notes)
-        yield f"## {table.title}\n\n" + "\n".join(lines) + ("\n" + below if below else "")
-    yield "## Not printed\n\n" + "\n".join(f"- {what}" for what in paper.not_published)
-
-
-def _column(column: Column) -> str:
-    return f"`{column.name}`" + (f" ({column.n:,} questions)" if column.n else "")
-
-
-def _number(cell: Published | None) -> str:
-    if cell is None:
-        return "–"
-    said = " or ".join(f"{v:,.{0 if v >= 1000 else 2}f}" for v in (cell.value, *cell.others))
-    return said if cell.confidence == "agreed" else f"{said} ({cell.confidence})"
 
 
 def _helps() -> Iterator[str]:

@@ -49,6 +49,12 @@ def check_without_running(words: Sequence[str]) -> None:
     assert said.get("multirun") or not settings, faults
 
 
+def of_ours(command: Sequence[str]) -> Sequence[str]:
+    """The words behind ``deltamem``, or behind its module where a launcher starts it."""
+    starts = [n for n, word in enumerate(command) if word in ("deltamem", "deltamem_cli")]
+    return command[starts[0] + 1 :] if starts else []
+
+
 def expanded(word: str) -> list[str]:
     """What a shell makes of it: the files that a pattern fits."""
     return glob(word) if "*" in word else [word]
@@ -84,8 +90,8 @@ def test_commands_run_and_print_what_is_said(document: Path, cli: Callable[..., 
                 check_printed(printed, block.text)
             printed = None
         elif block.kind == "bash" and block.skipped:
-            for program, *words in block.commands:
-                if program == "deltamem":
+            for words in map(of_ours, block.commands):
+                if words:
                     check_without_running(words)
             printed = None
         elif block.kind == "bash":

@@ -28,3 +28,9 @@ def test_every_setting_has_a_sentence() -> None:
     assert {name: WITHOUT_SENTENCE.findall(text) for name, text in pages().items()} == {
         name: [] for name in pages()
     }
+
+
+def test_the_printed_numbers_are_those_of_their_file() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "printed_numbers.py"))
+    # python docs/printed_numbers.py writes it again
+    assert script["FILE"].read_text(encoding="utf-8") == script["page"]()
