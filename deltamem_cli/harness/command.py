@@ -9,7 +9,7 @@ from deltamem_cli.exits import end_with
 from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.waiting_threads import let_threads_sleep
 
-__all__ = ["NAME", "main", "register"]
+__all__ = ["NAME", "main", "register", "run"]
 
 NAME = "deltamem"
 """Name of the model in the registry of lm-eval."""
@@ -34,10 +34,16 @@ def register() -> None:
 def main() -> None:
     """Entry point: lm-eval's own, where a fault of ours is one sentence and an exit code."""
     let_threads_sleep()
-    end_with(_run)
+    end_with(run)
 
 
-def _run() -> None:
+def run() -> None:
+    """The command of lm-eval in this process.
+
+    Raises:
+        Unavailable: lm-eval is not installed.
+        UsageError: a launcher started several processes.
+    """
     check_alone()
     register()
     from lm_eval.__main__ import cli_evaluate

@@ -43,45 +43,51 @@ def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _found.cache_clear()
 
 
-@pytest.mark.parametrize("way", ["entry point", "variable"])
-def test_every_verb_knows_an_own_benchmark(
-    way: str, installed: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if way == "entry point":
-        monkeypatch.syspath_prepend(installed)
-    else:
-        lab = Path("lab").absolute()
-        shutil.copytree(EXAMPLE / "lab_questions", lab / "lab_questions")
-        (lab / "lab_questions" / "conf").rename(lab / "conf")
-        monkeypatch.setenv("DELTAMEM_PATH", str(lab))
+def evaluated(cli: Callable[..., Any]) -> str:
+    """The folder of a run of the example."""
     assert "Where a few people are, said once" in cli("list", "benchmarks").out
-    assert "Where is Clara today?" in cli("show", BENCH).out
-    assert cli("audit", BENCH, "writer=msw").code == 0
     done = cli("eval", "-q", "--json", BENCH, "bench.people=2", "writer=msw", "context=none")
     assert done.code == 0, done.err
     record = json.loads(done.out)
     assert record["metrics"]["right"]["mean"] == 1.0
-    run = Path(record["path"]).parent
-    scored = cli("score", str(run), "--json")
+    run = str(Path(record["path"]).parent)
+    scored = cli("score", run, "--json")
     assert (scored.code, json.loads(scored.out)["metrics"]) == (0, record["metrics"]), scored.err
-    assert cli("inspect", str(run)).code == 0
+    return run
+
+
+def test_every_verb_knows_the_benchmark_of_an_installed_package(
+    installed: Path, cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(installed)
+    run = evaluated(cli)
+    assert "Where is Clara today?" in cli("show", BENCH).out
+    for words in (
+        ("audit", BENCH, "writer=msw"),
+        ("inspect", run),
+        ("doctor", "eval", BENCH, "writer=msw"),
+    ):
+        done = cli(*words)
+        assert done.code == 0, done.err
     assert "whereabouts" in cli("report", "runs").out
-    assert cli("doctor", "eval", BENCH, "writer=msw").code == 0
-    _take_away(way, monkeypatch, installed)
-    missing = cli("score", str(run))
+
+
+def test_a_folder_that_the_variable_names_is_a_plug_in(
+    cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = Path("lab").absolute()
+    shutil.copytree(EXAMPLE / "lab_questions", lab / "lab_questions")
+    (lab / "lab_questions" / "conf").rename(lab / "conf")
+    monkeypatch.setenv("DELTAMEM_PATH", str(lab))
+    run = evaluated(cli)
+    monkeypatch.delenv("DELTAMEM_PATH")
+    missing = cli("score", run)
     assert missing.code == 2
     assert "names bench='whereabouts', which is not one of" in missing.err
     assert (
         "if a plug-in brings it, install that, or name its folder in DELTAMEM_PATH" in missing.err
     )
     assert "whereabouts" in cli("report", "runs").out
-
-
-def _take_away(way: str, monkeypatch: pytest.MonkeyPatch, installed: Path) -> None:
-    if way == "entry point":
-        sys.path.remove(str(installed))
-    else:
-        monkeypatch.delenv("DELTAMEM_PATH")
 
 
 def put(folder: str, files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:

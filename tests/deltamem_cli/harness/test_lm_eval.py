@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -337,8 +336,12 @@ def test_arguments_that_do_not_exist(words: dict[str, str], sentence: str, in_fo
         get_model(NAME).create_from_arg_obj(words, {"batch_size": 1, "device": "cuda:0"})
 
 
-def test_the_command_is_that_of_lm_eval() -> None:
-    call = [sys.executable, "-m", "deltamem_cli.harness", "run", "--help"]
-    done = subprocess.run(call, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "--model_args" in done.stdout
+def test_the_command_is_that_of_lm_eval(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from deltamem_cli.exits import exit_with
+    from deltamem_cli.harness.command import run
+
+    monkeypatch.setattr(sys, "argv", ["deltamem-lm-eval", "run", "--help"])
+    assert exit_with(run) == 0
+    assert "--model_args" in capsys.readouterr().out
