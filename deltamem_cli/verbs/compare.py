@@ -94,11 +94,10 @@ def _table(done: Comparison) -> Any:
 
 
 def _row(line: Line) -> Sequence[str]:
-    from evaluations.metrics.likelihood import REFERENCE_NLL
+    from evaluations.metrics.likelihood import shown_as
 
     paired, flipped = line.paired, line.paired.mcnemar
-    # shares are shown in percent, nats as they are
-    scale, digits = (1, 3) if line.metric == REFERENCE_NLL else (100, 1)
+    scale, digits = shown_as(line.metric)
     low, high = (scale * end for end in paired.ci95)
     return [
         line.metric,

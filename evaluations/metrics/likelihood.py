@@ -13,10 +13,15 @@ from dataclasses import dataclass
 
 from evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
 
-__all__ = ["MEANING", "REFERENCE_NLL", "Weighed", "likelihood_metrics"]
+__all__ = ["MEANING", "REFERENCE_NLL", "Weighed", "likelihood_metrics", "shown_as"]
 
 REFERENCE_NLL = "reference_nll"
 MEANING = f"{REFERENCE_NLL}: nats a token of the first reference; lower is better"
+
+
+def shown_as(metric: str) -> tuple[float, int]:
+    """Factor and digits that a metric is shown with: nats as they are, shares in percent."""
+    return (1.0, 3) if metric == REFERENCE_NLL else (100.0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)

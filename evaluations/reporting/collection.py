@@ -80,13 +80,20 @@ class SampleReader:
             self.left_out[stored.record.cell] = f"{fault}: the record stands without its samples"
             return None
 
-    def scores(self, stored: StoredRecord) -> dict[str, tuple[str, float]] | None:
-        """Sample id -> its history and its primary score; None where the samples are not here."""
-        run, metric = self.run(stored), stored.record.primary_metric
+    def scores(
+        self, stored: StoredRecord, metric: str | None = None
+    ) -> dict[str, tuple[str, float]] | None:
+        """Sample id -> its history and its score; None where the samples are not here.
+
+        Args:
+            stored: the record.
+            metric: None is the primary one.
+        """
+        run, metric = self.run(stored), metric or stored.record.primary_metric
         if run is None:
             return None
         return {
-            name: (line.history_id, line.scores[metric])
+            name: (line.history_id, line.measures[metric])
             for name, line in run.lines.items()
-            if metric in line.scores
+            if metric in line.measures
         }

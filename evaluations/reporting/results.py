@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from evaluations.metrics.likelihood import MEANING, REFERENCE_NLL, shown_as
 from evaluations.records.record import Record
 from evaluations.records.stored import StoredRecord
 from evaluations.reporting.emphasis import RULE
 from evaluations.reporting.naming import LABELS, column_titles, row_names
 from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
 
-__all__ = ["results_table", "score"]
+__all__ = ["WEIGHING", "results_table", "score"]
 
 LIMITED = "†"
 READING = (
@@ -18,6 +19,7 @@ READING = (
     "studentised bootstrap that resamples whole histories (Clopper-Pearson over histories where "
     "all score 0, or all 1)"
 )
+WEIGHING = f"{MEANING}; mean ± the longer arm of its 95 % interval, whole histories resampled"
 
 
 def results_table(
@@ -30,26 +32,31 @@ def results_table(
         emphasis: ``best`` or ``second`` by cell, as ``emphasised`` finds them; None for nothing.
     """
     records = [s.record for s in stored]
-    columns, names = column_titles(records), row_names(records)
+    protocols, names = column_titles(records), row_names(records)
+    columns = _columns(records)
     footnotes = Footnotes()
-    rows: dict[tuple[str, ...], dict[tuple[str, str], Cell]] = {}
+    rows: dict[tuple[str, ...], dict[tuple[str, str, str], Cell]] = {}
     for record in records:
         marks = [LIMITED] if record.limited else []
         marks += [footnotes.mark(text) for text in record.deviations]
-        cell = _cell(record, marks, (emphasis or {}).get(record.cell))
-        rows.setdefault(names[record.cell], {})[record.bench, record.fingerprint] = cell
+        cells = rows.setdefault(names[record.cell], {})
+        for metric in (record.primary_metric, REFERENCE_NLL):
+            told = (emphasis or {}).get(record.cell) if metric == record.primary_metric else None
+            cells[record.bench, record.fingerprint, metric] = _cell(record, metric, marks, told)
     notes: list[Note | str] = [READING, *([RULE] if emphasis else [])]
     notes += [
         f"{title}: protocol {record.protocol}, fingerprint {record.fingerprint}"
-        for title, record in columns.values()
+        for title, record in protocols.values()
     ]
+    if any(metric == REFERENCE_NLL for _, _, metric in columns):
+        notes.append(WEIGHING)
     if any(r.limited for r in records):
         text = "only the first samples; not comparable with a full run"
         notes.append(Note(text=text, mark=LIMITED))
     return Table(
         name="scores",
         title="Scores",
-        columns=[*LABELS, *(title for title, _ in columns.values())],
+        columns=[*LABELS, *columns.values()],
         rows=[
             [*key, *(cells.get(column, Cell(words=BLANK)) for column in columns)]
             for key, cells in sorted(rows.items())
@@ -58,32 +65,51 @@ def results_table(
     )
 
 
-def _cell(record: Record, marks: Sequence[str], emphasis: str | None) -> Cell:
-    estimate = score(record)
+def _columns(records: Sequence[Record]) -> dict[tuple[str, str, str], str]:
+    """(bench, fingerprint, metric) -> title; the weight of the references where one has it."""
+    columns = {}
+    weighed = {(r.bench, r.fingerprint) for r in records if REFERENCE_NLL in r.metrics}
+    for protocol, (title, record) in column_titles(records).items():
+        columns[(*protocol, record.primary_metric)] = title
+        if protocol in weighed:
+            mark = title.removeprefix(f"{record.bench} {record.primary_metric}")
+            columns[(*protocol, REFERENCE_NLL)] = f"{record.bench} {REFERENCE_NLL}{mark}"
+    return columns
+
+
+def _cell(record: Record, metric: str, marks: Sequence[str], emphasis: str | None) -> Cell:
+    estimate = score(record, metric)
     if estimate is None:
         return Cell(words=BLANK)
     return Cell(estimate=estimate, marks=tuple(marks), emphasis=emphasis)
 
 
 def score(
-    record: Record, metric: str | None = None, group: str | None = None, *, digits: int = 1
+    record: Record,
+    metric: str | None = None,
+    group: str | None = None,
+    *,
+    digits: int | None = None,
 ) -> Estimate | None:
-    """A metric of a record in percent; None where it was not measured.
+    """A metric of a record, shares in percent; None where it was not measured.
 
     Args:
         record: of the run.
         metric: None is the primary one.
         group: of samples; None is all of them.
-        digits: behind the point.
+        digits: behind the point; None for as many as the metric is usually shown with.
     """
-    found = record.metrics.get(metric or record.primary_metric)
+    name = metric or record.primary_metric
+    found = record.metrics.get(name)
     if found is None:
         return None
+    scale, usual = shown_as(name)
+    digits = usual if digits is None else digits
     if group is not None:
         part = found.groups.get(group)
         if part is None:
             return None
-        return Estimate.of(part.mean, (part.lo, part.hi), scale=100, n=part.n, digits=digits)
+        return Estimate.of(part.mean, (part.lo, part.hi), scale=scale, n=part.n, digits=digits)
     return Estimate.of(
-        found.mean, found.ci95, scale=100, n=found.n, histories=found.clusters, digits=digits
+        found.mean, found.ci95, scale=scale, n=found.n, histories=found.clusters, digits=digits
     )

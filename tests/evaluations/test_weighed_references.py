@@ -18,11 +18,15 @@ from evaluations.comparison import compare_runs
 from evaluations.metrics.likelihood import REFERENCE_NLL
 from evaluations.metrics.resampling import Histories, bootstrap
 from evaluations.metrics.statistics import ScoredQuestion, summarise
+from evaluations.records.experiment import ExperimentCell, ExperimentResults
 from evaluations.records.losses import unweighed_notes
 from evaluations.records.making import make_record
 from evaluations.records.record import Record, read_record
 from evaluations.records.store import SampleStore, read_samples
-from evaluations.records.stored import Run
+from evaluations.records.stored import Run, StoredRecord
+from evaluations.reporting import SampleReader, results_table
+from evaluations.reporting.published.folder import PublishedFolder
+from evaluations.reporting.published.tables import gains_table, scores_table
 from evaluations.runner import Plan, run
 from evaluations.sample import Decoding, Prompt, Sample
 
@@ -135,6 +139,68 @@ def test_runs_are_compared_by_it(tmp_path: Path) -> None:
     assert whole.effect == pytest.approx(0.25)
     assert whole.n == 15
     assert (REFERENCE_NLL, "q1") in rows
+
+
+def test_it_has_a_column_of_its_own_beside_the_score(tmp_path: Path) -> None:
+    """In every table of scores, and as a paired gain over the bare backbone; in nats."""
+    cells, runs = [], []
+    for row, more, family in (("bare", 0.0, "reference"), ("memory", -0.25, "delta-mem")):
+        with SampleStore(tmp_path / row / row, key="k") as store:
+            scored = run(Letters(), Scale(more), store, plan=Plan(likelihood=True, batch_size=4))
+            path = tmp_path / row / row / "record.json"
+            names = {**IDENTITY, "cell": row, "method": row, "path": str(path)}
+            record = make_record(
+                Letters(),
+                scored,
+                store.lines,
+                expected=len(scored),
+                identity=names,
+                made=made_with({"trained_parameters": 0}, family=family),
+            )
+        runs.append(StoredRecord(record=record, file=path))
+        cells.append(
+            ExperimentCell(
+                row=row,
+                column="letters",
+                seed=0,
+                train=None,
+                evaluate=(),
+                cell=row,
+                fault=None,
+                command=f"make {row}",
+            )
+        )
+    experiment = ExperimentResults(
+        name="e",
+        title="t",
+        command="c",
+        rows=("bare", "memory"),
+        columns=("letters",),
+        cells=tuple(cells),
+    )
+    folder = PublishedFolder(
+        path=tmp_path,
+        runs={one.record.cell: one for one in runs},
+        experiments=[experiment],
+        reader=SampleReader(),
+    )
+    loose, published = results_table(runs), scores_table(folder, experiment)
+    assert list(loose.columns[-2:]) == ["letters em", "letters reference_nll"]
+    assert list(published.columns[-2:]) == ["letters", "letters: reference_nll"]
+    for table in (loose, published):
+        assert any("nats a token" in str(note) for note in table.notes)
+        bare, memory = (row[-1].text for row in table.rows)
+        mean = sum(weight(sample.references[0]) for sample in Letters().samples()) / 15
+        assert bare.startswith(f"{mean:.3f} ± ")
+        assert memory.startswith(f"{mean - 0.25:.3f} ± ")
+        assert bare.endswith(" (n=15, k=5)")
+    gains = gains_table(folder, experiment)
+    assert gains is not None
+    assert gains.rows[0][-1].text.startswith("-0.250 [-0.250, -0.250]")
+    without = replace(record, metrics={"em": record.metrics["em"]})
+    alone = results_table([StoredRecord(record=without, file=path)])
+    assert list(alone.columns[-1:]) == ["letters em"]
+    assert not any("nats a token" in str(note) for note in alone.notes)
 
 
 def test_only_this_mean_of_a_record_may_exceed_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluations.metrics.likelihood import REFERENCE_NLL, shown_as
 from evaluations.metrics.statistics import ScoredQuestion, summarise
 from evaluations.records.experiment import ExperimentResults, experiments_of
 from evaluations.records.publication import PUBLICATION
@@ -74,21 +75,33 @@ class Place:
         """The first of them."""
         return self.runs[0].record
 
-    def estimate(self) -> Estimate | None:
-        """The score in percent; of several runs the mean, each question's scores averaged."""
+    def estimate(self, metric: str | None = None) -> Estimate | None:
+        """A metric as it is shown; of several runs the mean, each question's scores averaged.
+
+        Args:
+            metric: None is the primary one.
+        """
         if len(self.runs) == 1:
-            return score(self.record)
-        pooled = self.scores()
+            return score(self.record, metric)
+        pooled = self.scores(metric)
         if not pooled:
             return None
-        metric = summarise([ScoredQuestion(score=s, history=h) for h, s in pooled.values()])
+        mean = summarise(
+            [ScoredQuestion(score=s, history=h) for h, s in pooled.values()],
+            bounded=metric != REFERENCE_NLL,
+        )
+        scale, digits = shown_as(metric or self.record.primary_metric)
         return Estimate.of(
-            metric.mean, metric.ci95, scale=100, n=metric.n, histories=metric.clusters
+            mean.mean, mean.ci95, scale=scale, n=mean.n, histories=mean.clusters, digits=digits
         )
 
-    def scores(self) -> dict[str, tuple[str, float]]:
-        """Question -> its history and its primary score, averaged over the runs."""
-        known = [found for run in self.runs if (found := self.reader.scores(run))]
+    def scores(self, metric: str | None = None) -> dict[str, tuple[str, float]]:
+        """Question -> its history and its score, averaged over the runs.
+
+        Args:
+            metric: None is the primary one.
+        """
+        known = [found for run in self.runs if (found := self.reader.scores(run, metric))]
         if len(known) < len(self.runs) or any(k.keys() != known[0].keys() for k in known):
             return {}
         return {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from evaluations.metrics.likelihood import MEANING, REFERENCE_NLL, shown_as
 from evaluations.metrics.paired import Paired, compare_scores
 from evaluations.metrics.resampling import LEVEL
 from evaluations.records.experiment import ExperimentResults
 from evaluations.reporting.costs import COSTS
 from evaluations.reporting.published.folder import Place, PublishedFolder
+from evaluations.reporting.results import WEIGHING
 from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
 
 __all__ = ["NOT_SIGNIFICANT", "commands_table", "gains_table", "scores_table"]
@@ -28,34 +30,56 @@ GAINS = (
 def scores_table(folder: PublishedFolder, experiment: ExperimentResults) -> Table:
     """Rows by columns; a cell that was not run says so, and why."""
     footnotes = Footnotes()
-    measures: tuple[str | None, ...] = experiment.measures or (None,)
+    columns = _columns(folder, experiment)
     rows: list[list[Cell | str]] = [
         [
             row,
             *(
                 _score(folder, experiment, row, column, measure, footnotes)
-                for column in experiment.columns
-                for measure in measures
+                for column, measure in columns
             ),
         ]
         for row in experiment.rows
     ]
-    titles = [
-        column if measure is None else f"{column}: {COSTS[measure][0]}"
-        for column in experiment.columns
-        for measure in measures
-    ]
     extra = [one.column for one in experiment.unrun if one.column not in experiment.columns]
     rows = [[*row, *(_unrun(experiment, str(row[0]), c, footnotes) for c in extra)] for row in rows]
     notes: list[Note | str] = [experiment.title, *([] if experiment.measures else [SCORES])]
+    if any(measure == REFERENCE_NLL for _, measure in columns):
+        notes.append(WEIGHING)
     notes.append(f"all of it: {experiment.command}")
     return Table(
         name=experiment.name,
         title=experiment.name,
-        columns=["row", *titles, *extra],
+        columns=["row", *(_title(*column) for column in columns), *extra],
         rows=rows,
         notes=[*notes, *footnotes.notes],
     )
+
+
+def _columns(
+    folder: PublishedFolder, experiment: ExperimentResults
+) -> list[tuple[str, str | None]]:
+    """Every column of an experiment with each of its measures; None is the primary metric.
+
+    The weight of the references follows the score where any run of the column has it.
+    """
+    if experiment.measures:
+        return [
+            (column, measure) for column in experiment.columns for measure in experiment.measures
+        ]
+    found: list[tuple[str, str | None]] = []
+    for column in experiment.columns:
+        places = [folder.place(experiment, row, column) for row in experiment.rows]
+        records = [run.record for place in places for run in place.runs]
+        weighed = any(REFERENCE_NLL in record.metrics for record in records)
+        found += [(column, None), *([(column, REFERENCE_NLL)] if weighed else [])]
+    return found
+
+
+def _title(column: str, measure: str | None) -> str:
+    if measure is None:
+        return column
+    return f"{column}: {COSTS[measure][0] if measure in COSTS else measure}"
 
 
 def _score(
@@ -69,12 +93,12 @@ def _score(
     place = folder.place(experiment, row, column)
     if not place.runs:
         return _missing(experiment, row, column, footnotes)
-    if measure is not None:
+    if measure in COSTS:
         value = place.cost(measure)
         digits = COSTS[measure][1]
         return Cell.of(None if value is None else Estimate.of(value, digits=digits))
     marks = [footnotes.mark(text) for text in _deviations(place)]
-    return Cell.of(place.estimate(), *marks)
+    return Cell.of(place.estimate(measure), *marks)
 
 
 def _deviations(place: Place) -> list[str]:
@@ -100,8 +124,9 @@ def _unrun(experiment: ExperimentResults, row: str, column: str, footnotes: Foot
 def gains_table(folder: PublishedFolder, experiment: ExperimentResults) -> Table | None:
     """The gain of each row over the bare backbone; None where there is nothing to set against."""
     rows: list[list[Cell | str]] = []
+    columns = _columns(folder, experiment)
     for row in experiment.rows:
-        cells = [_gain(folder, folder.place(experiment, row, c)) for c in experiment.columns]
+        cells = [_gain(folder, folder.place(experiment, row, c), metric) for c, metric in columns]
         if any(cell.estimate is not None for cell in cells):
             rows.append([row, *cells])
     if not rows or experiment.measures:
@@ -109,10 +134,11 @@ def gains_table(folder: PublishedFolder, experiment: ExperimentResults) -> Table
     return Table(
         name=f"{experiment.name}-gains",
         title=f"{experiment.name}: gain over the bare backbone",
-        columns=["row", *experiment.columns],
+        columns=["row", *(_title(*column) for column in columns)],
         rows=rows,
         notes=[
             GAINS,
+            *([MEANING] if any(metric == REFERENCE_NLL for _, metric in columns) else []),
             Note(
                 text=f"p ≥ {1 - LEVEL:.2f}, not corrected for the number of cells",
                 mark=NOT_SIGNIFICANT,
@@ -123,23 +149,24 @@ def gains_table(folder: PublishedFolder, experiment: ExperimentResults) -> Table
     )
 
 
-def _gain(folder: PublishedFolder, place: Place) -> Cell:
+def _gain(folder: PublishedFolder, place: Place, metric: str | None) -> Cell:
     if not place.runs:
         return Cell(words=BLANK)
     reference = folder.reference(place.record)
     if reference is None or reference.record.cell == place.record.cell:
         return Cell(words=BLANK)
-    found = _paired(Place(runs=[reference], reader=folder.reader), place)
+    found = _paired(Place(runs=[reference], reader=folder.reader), place, metric)
     if found is None:
         return Cell(words=BLANK)
-    estimate = Estimate.of(found.effect, found.ci95, scale=100, difference=True)
+    scale, digits = shown_as(metric or place.record.primary_metric)
+    estimate = Estimate.of(found.effect, found.ci95, scale=scale, digits=digits, difference=True)
     seen = OUT_OF_VIEW if place.record.context == "none" else IN_VIEW
     marks = (seen,) if found.p < 1 - LEVEL else (seen, NOT_SIGNIFICANT)
     return Cell.of(estimate, *marks)
 
 
-def _paired(reference: Place, place: Place) -> Paired | None:
-    a, b = reference.scores(), place.scores()
+def _paired(reference: Place, place: Place, metric: str | None) -> Paired | None:
+    a, b = reference.scores(metric), place.scores(metric)
     if not a or a.keys() != b.keys():
         return None
     return compare_scores(
