@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from deltamem_base.faults import InvalidData, InvalidInput
+from evaluations.judging.rules import JudgeQuestion
 from evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
 from evaluations.sample import Decoding, History, Sample
 from evaluations.thinking import THINKING_RULE, final_answer
@@ -166,6 +167,15 @@ class Benchmark(ABC, Generic[Kind]):
             sample: the question with its references.
             answer: without thinking; empty where there is no answer.
         """
+
+    def ask_judge(self, sample: Kind, answer: str) -> JudgeQuestion | None:
+        """The question to a judging model about one answer; None where answers have no judge.
+
+        Args:
+            sample: the question with its references.
+            answer: without thinking; empty where there is no answer.
+        """
+        return None
 
     @abstractmethod
     def protocol(self) -> Mapping[str, Any]:

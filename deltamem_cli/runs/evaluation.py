@@ -14,6 +14,7 @@ from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.headline import announce_evaluation, sha_of
+from deltamem_cli.runs.judging import judged_too
 from deltamem_cli.runs.launching import check_alone, check_shared
 from deltamem_cli.runs.meeting import ALONE, Meeting, ending_together
 from deltamem_cli.runs.requests import EvaluationRequest
@@ -125,8 +126,8 @@ def evaluate(request: EvaluationRequest, console: Console, meeting: Meeting) -> 
         if not meeting.main:
             return None
         record = _record(ready, answers.store, parts, seconds=time.monotonic() - started)
-    _write(record, [ready.folder / RECORD, *_copies(request, record)])
-    return record
+    _write(record, places := [ready.folder / RECORD, *_copies(request, record)])
+    return judged_too(record, request, places, console, write=_write)
 
 
 def _prepare(request: EvaluationRequest, console: Console) -> _Prepared:

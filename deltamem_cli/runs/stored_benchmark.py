@@ -15,7 +15,7 @@ __all__ = ["stored_benchmark"]
 
 
 def stored_benchmark(record: Record, overrides: Sequence[str] = ()) -> ScoringRequest:
-    """The run's benchmark, not loaded yet, and the folder where copies of records lie.
+    """The run's benchmark, not loaded yet, where copies of records lie, and who judges.
 
     Args:
         record: of the run; where its data lay is not taken from it.
@@ -31,6 +31,6 @@ def stored_benchmark(record: Record, overrides: Sequence[str] = ()) -> ScoringRe
         groups=("bench",),
         parts=("bench",),
         but=("bench.path",),
-        checked=("bench", "results_dir"),
+        checked=("bench", "results_dir", "judge"),
     )
     return made

@@ -23,8 +23,8 @@ __all__ = [
     "recorded",
 ]
 
-PLACES = ("runs_dir", "results_dir", "limit", "tracker", "hydra")
-"""Settings that change where things go, not what comes out."""
+PLACES = ("runs_dir", "results_dir", "limit", "tracker", "hydra", "judge")
+"""Settings that change where things go, or who judges the answers later; not what comes out."""
 
 
 def recorded(tree: Mapping[str, Any]) -> dict[str, Any]:

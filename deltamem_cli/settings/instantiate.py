@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Gt, MinLen
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.composed import leaves
@@ -22,10 +22,16 @@ Count = Annotated[int, Ge(1)]
 Amount = Annotated[int, Ge(0)]
 Words = Sequence[str]
 Folder = Annotated[str, MinLen(1)]
+Seconds = Annotated[float, Gt(0)]
 OF_NO_CLASS: dict[str, Any] = {
     "seed": Amount,
     "limit": Count | None,
     "likelihood": bool,
+    "judge.url": Folder | None,
+    "judge.model": Folder | None,
+    "judge.tries": Count,
+    "judge.wait": Seconds,
+    "judge.seconds": Seconds,
     "adapter": str | None,
     "state": str | None,
     "system": str | None,

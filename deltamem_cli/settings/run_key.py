@@ -26,8 +26,9 @@ __all__ = [
     "run_key",
 ]
 
-WHERE = ("runs_dir", "results_dir", "hydra", "tracker", "runtime.batch_size")
-"""Settings of places, of trackers, and of how many samples are worked on side by side."""
+WHERE = ("runs_dir", "results_dir", "hydra", "tracker", "runtime.batch_size", "judge")
+"""Settings of places, of trackers, of whoever judges the answers later, and of how many samples are
+worked on side by side."""
 RESOLVED = (
     *(
         f"{part}.{name}"

@@ -10,6 +10,7 @@ from deltamem_base.counts import counted
 from deltamem_cli.launched import process_count
 from deltamem_cli.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 from deltamem_cli.runs.evaluation import run_evaluation, share_evaluation
+from deltamem_cli.runs.judging import say_judged
 
 if TYPE_CHECKING:
     from evaluations.records.record import Record
@@ -43,6 +44,7 @@ def eval_(
         console.json(done.to_json())
     for record in records:
         console.result(_line(record))
+        say_judged(record, console)
         for deviation in record.deviations:
             console.note(f"note: {deviation}")
         console.wrote(record.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,12 +12,13 @@ from deltamem_base.counts import counted
 from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
 from deltamem_cli.options import Json, Overrides, Quiet, make_console
+from deltamem_cli.runs.judging import judge_stored
 from deltamem_cli.runs.stored_benchmark import stored_benchmark
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
-    from evaluations.benchmark import Benchmark
+    from deltamem_cli.runs.requests import ScoringRequest
     from evaluations.records.record import Record
 
 __all__ = ["score"]
@@ -29,7 +30,7 @@ def score(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score the stored answers of a run again, without a model."""
+    """Score the stored answers of a run again, without its model, or have them judged."""
     _score(run, overrides or [], make_console(quiet=quiet, as_json=as_json))
 
 
@@ -52,9 +53,10 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
 
     record = _record(run)
     stored = Run.of(StoredRecord(record=record, file=run / RECORD))
-    benchmark, results = _benchmark(record, overrides, console)
-    scored = rescore(stored, benchmark)
-    copy = None if results is None else _copy(record, results, console)
+    request = _request(record, overrides, console)
+    judged = judge_stored(request.judge, stored, run, request.benchmark, console)
+    scored = rescore(stored, request.benchmark, judged=judged)
+    copy = None if request.results is None else _copy(record, request.results, console)
     places = [run / RECORD, *([] if copy is None else [copy])]
     paths = [write_json(place, scored.to_json()) for place in places]
     console.json(scored.to_json())
@@ -63,7 +65,9 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
         before = record.metrics.get(name)
         was = "not scored before" if before is None else f"{before.mean:.4f} in the record"
         console.result(f"{name}: {metric.mean:.4f} ({was}; {counted(metric.n, 'answer')})")
-    if entry.fingerprint != record.fingerprint:
+    if entry.judge is not None:
+        console.note(f"judged by {entry.judge}")
+    elif entry.fingerprint != record.fingerprint:
         console.note("note: the protocol or the data differs from the run's")
     console.wrote(*paths)
 
@@ -101,17 +105,15 @@ def _record(run: Path) -> Record:
     return record
 
 
-def _benchmark(
-    record: Record, overrides: Sequence[str], console: Console
-) -> tuple[Benchmark[Any], Path | None]:
-    """The run's benchmark, loaded, and the folder where copies of records lie."""
+def _request(record: Record, overrides: Sequence[str], console: Console) -> ScoringRequest:
+    """The run's benchmark, loaded, the folder where copies of records lie, and the judge."""
     for override in overrides:
-        if not override.startswith(("bench.", "results_dir=")):
+        if not override.startswith(("bench.", "judge.", "results_dir=")):
             raise UsageError(
                 f"a run of bench={record.bench} is scored by that benchmark, with settings such as "
-                f"bench.path=FILE; got '{override}'"
+                f"bench.path=FILE, or judged by judge.url and judge.model; got '{override}'"
             )
     request = stored_benchmark(record, overrides)
     with told_of_downloads(console.note):
         request.benchmark.load()
-    return request.benchmark, request.results
+    return request

@@ -36,6 +36,8 @@ from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, dige
 from evaluations.data.datafile import UrlSource, check_protocol, locate
 from evaluations.data.rows.files import read_file
 from evaluations.data.rows.locomo import Conversation, Session, Turn, read_conversation
+from evaluations.judging.locomo import mem0_question
+from evaluations.judging.rules import JudgeQuestion
 from evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told
 from evaluations.metrics.text import best_part_f1, first_written_line, stem_tokens, token_f1
 from evaluations.sample import Cut, Decoding, History, Message, Sample
@@ -189,6 +191,12 @@ class Locomo(Benchmark[LocomoSample]):
         if category == 3:
             reference = reference.split(";")[0]
         return {"f1": token_f1(tokens(line), tokens(reference))}
+
+    def ask_judge(self, sample: LocomoSample, answer: str) -> JudgeQuestion | None:
+        """The prompt of Mem0's judge, which is not LoCoMo's own; category 5 has none."""
+        if sample.category == 5:
+            return None
+        return mem0_question(question=sample.asked, reference=sample.references[0], answer=answer)
 
     def protocol(self) -> Mapping[str, Any]:
         """Templates, category map with counts, order, cut, decoding and metrics."""

@@ -17,7 +17,8 @@ single-session-preference 30, multi-session 133, temporal-reasoning 133, knowled
 the seventh, abstention: 30 of these ask what the chats do not tell, and count under both names, as
 in the benchmark's own averages.
 
-The benchmark has every answer judged by a language model. What is measured without one is named
+The benchmark has every answer judged by a language model (``judge.url=``), overall (``judged``)
+and as the mean of its six types (``judged_by_type``). What is measured without one is named
 ``unjudged``, and is not its number: ``unjudged_contains`` and ``unjudged_f1`` (words in common with
 the reference), and for abstention ``unjudged_abstains`` (:mod:`evaluations.metrics.abstention`).
 The reference of a preference is a rubric for the judge, of which no answer need share a word: those
@@ -38,12 +39,15 @@ from annotated_types import Ge
 
 from deltamem_base.digests import sha256_of
 from deltamem_base.faults import check_choice
-from evaluations.benchmark import Benchmark, Data, Entry, check_new_tokens, digest_of
+from evaluations.benchmark import Benchmark, Data, Entry, Scored, check_new_tokens, digest_of
 from evaluations.data.datafile import UrlSource, locate
 from evaluations.data.rows.files import read_file
 from evaluations.data.rows.longmemeval import LongMemEvalRow, read_question
+from evaluations.judging.longmemeval import longmemeval_question
+from evaluations.judging.rules import JUDGED, JudgeQuestion
 from evaluations.metrics.abstention import ABSTENTION_RULE, abstains
 from evaluations.metrics.references import REFERENCE_METRICS
+from evaluations.metrics.statistics import Metric, ScoredQuestion, mean_over_groups
 from evaluations.sample import Cut, Decoding, History, Message, Sample
 
 __all__ = ["COUNTS", "SOURCES", "LongMemEval", "LongMemEvalSample"]
@@ -203,6 +207,30 @@ class LongMemEval(Benchmark[LongMemEvalSample]):
             f"unjudged_{name}": REFERENCE_METRICS[name].best(answer, sample.references)
             for name in WORDS
         }
+
+    def ask_judge(self, sample: LongMemEvalSample, answer: str) -> JudgeQuestion | None:
+        """The prompt of the benchmark's own judge."""
+        return longmemeval_question(
+            sample.question_type,
+            question=sample.asked,
+            reference=sample.references[0],
+            answer=answer,
+            abstention=sample.abstention,
+        )
+
+    def metrics(self, scored: Sequence[Scored[LongMemEvalSample]]) -> dict[str, Metric]:
+        """All means, and of judged answers the mean of the types' means."""
+        found = super().metrics(scored)
+        judged = [
+            ScoredQuestion(
+                score=s.scores[JUDGED],
+                history=s.sample.history_id,
+                groups=(s.sample.question_type,),
+            )
+            for s in scored
+            if JUDGED in s.scores
+        ]
+        return {**found, **({f"{JUDGED}_by_type": mean_over_groups(judged)} if judged else {})}
 
     def protocol(self) -> Mapping[str, Any]:
         """Templates, order, cut, decoding and metrics, with the questions by group."""

@@ -99,6 +99,8 @@ class Rescoring(Commit):
     """Fingerprint of the benchmark that scored."""
     metrics: Mapping[str, Metric]
     thinking: Thinking
+    judge: str | None = None
+    """The model that judged, and whose prompts it was given; None where nobody judged."""
 
 
 @dataclass(frozen=True, kw_only=True)

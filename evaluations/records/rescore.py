@@ -1,4 +1,4 @@
-"""Score stored answers again: a better scorer never costs a GPU."""
+"""Score stored answers again, or have them judged: a better scorer never costs a GPU."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 
 from deltamem_base.faults import InvalidData
 from evaluations.benchmark import Benchmark, Scored
+from evaluations.judging.judged import Judged
+from evaluations.judging.rules import JUDGED
 from evaluations.records.environment import git_commit, timestamp
 from evaluations.records.record import Record, Rescoring, Thinking
 from evaluations.records.sample_line import SampleLine
@@ -17,12 +19,13 @@ from evaluations.thinking import count_thinking
 __all__ = ["is_of_the_same_run", "rescore"]
 
 
-def rescore(run: Run, benchmark: Benchmark) -> Record:
+def rescore(run: Run, benchmark: Benchmark, *, judged: Judged | None = None) -> Record:
     """The record with the scores of ``benchmark`` beside its own, which stay as they are.
 
     Args:
         run: its record and its stored answers.
         benchmark: loaded; scores them.
+        judged: scores of a judge, which are added; None where nobody judged.
 
     Raises:
         InvalidData: an answer to a question that this benchmark does not ask, or that has other
@@ -39,9 +42,10 @@ def rescore(run: Run, benchmark: Benchmark) -> Record:
         raise InvalidData("the run has no answer that can be scored")
     entry = Rescoring(
         date=timestamp(),
-        fingerprint=benchmark.fingerprint(),
-        metrics=benchmark.metrics(list(_scored(benchmark, samples, run.lines.values()))),
+        fingerprint=benchmark.fingerprint() if judged is None else judged.fingerprint(benchmark),
+        metrics=benchmark.metrics(list(_scored(benchmark, samples, run.lines.values(), judged))),
         thinking=Thinking(**count_thinking(line.answer for line in run.lines.values())),
+        judge=None if judged is None else judged.judge,
         **asdict(git_commit()),
     )
     return replace(run.record, rescored=(*run.record.rescored, entry))
@@ -54,7 +58,10 @@ def is_of_the_same_run(one: Record, other: Record) -> bool:
 
 
 def _scored(
-    benchmark: Benchmark, samples: dict[str, Sample], lines: Iterable[SampleLine]
+    benchmark: Benchmark,
+    samples: dict[str, Sample],
+    lines: Iterable[SampleLine],
+    judged: Judged | None,
 ) -> Iterable[Scored]:
     for line in lines:
         sample, answer = samples[line.id], line.answer
@@ -63,4 +70,9 @@ def _scored(
                 f"{line.id} had other references in the run than in this data: give the "
                 "run's data and settings, such as bench.path=FILE"
             )
-        yield Scored(sample=sample, scores=benchmark.score(sample, answer))
+        verdict = (
+            {}
+            if judged is None or line.id not in judged.scores
+            else {JUDGED: judged.scores[line.id]}
+        )
+        yield Scored(sample=sample, scores={**benchmark.score(sample, answer), **verdict})

@@ -149,6 +149,19 @@ def _logged(folder: Path) -> Any:
     return log.known()
 
 
+def _judged(folder: Path) -> None:
+    from evaluations.judging.verdicts import Verdict, Verdicts
+
+    one = Verdict(id="q1", model="m", rules="a judge, version 1", said="yes", right=True)
+    Verdicts(verdicts={"k": one}).write(folder)
+
+
+def _verdicts(folder: Path) -> Any:
+    from evaluations.judging.verdicts import read_verdicts
+
+    return read_verdicts(folder).verdicts
+
+
 def _copied(source: Path) -> Callable[[Path], object]:
     """Of a folder its own files."""
 
@@ -213,6 +226,7 @@ KINDS = {
         },
         read=_backbone,
     ),
+    "verdicts.json": Kind(make=_judged, damage={"verdicts.json": damaged_json}, read=_verdicts),
     "train.jsonl": Kind(make=_log, damage={"train.jsonl": damaged_lines}, read=_logged),
     **{f"rows of {name}": _rows(name) for name in CASES},
 }

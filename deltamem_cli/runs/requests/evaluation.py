@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
+from deltamem_cli.runs.requests.judge import judge_of
 from deltamem_cli.runs.requests.method import MethodRequest
 from deltamem_cli.runs.requests.weights import WeightsRequest
 from deltamem_cli.settings.composed import Composed
@@ -17,6 +18,7 @@ from deltamem_cli.settings.run_key import deciding_settings
 
 if TYPE_CHECKING:
     from evaluations.benchmark import Benchmark
+    from evaluations.judging.endpoint import Endpoint
 
 __all__ = ["Control", "EvaluationRequest"]
 
@@ -59,6 +61,8 @@ class EvaluationRequest:
     """Only the first samples; None is all."""
     likelihood: bool
     """Whether the first reference of each question is weighed beside the answer."""
+    judge: Endpoint | None
+    """The model that judges the answers; None for nobody."""
     batch_size: int | str
     """Questions side by side, or ``auto``."""
     runs: Path
@@ -74,19 +78,20 @@ class EvaluationRequest:
         """Read ``conf/eval.yaml``, once."""
         tree = composed.tree
         backbone = BackboneRequest.of(composed)
-        results = tree["results_dir"]
+        results, benchmark = tree["results_dir"], build(tree["bench"])
         return cls(
             options=composed.options,
             backbone=backbone,
             method=MethodRequest.of(composed),
             weights=WeightsRequest.of(composed, backbone=backbone),
-            benchmark=build(tree["bench"]),
+            benchmark=benchmark,
             protocol=tree["bench"].get("protocol"),
             context=str(tree["context"]["mode"]),
             control=Control(name=control_name(tree["control"]), **tree["control"]),
             seed=int(tree["seed"]),
             limit=tree["limit"],
             likelihood=bool(tree["likelihood"]),
+            judge=judge_of(tree["judge"], benchmark),
             batch_size=tree["runtime"]["batch_size"],
             runs=Path(tree["runs_dir"]),
             results=None if results is None else Path(results),

@@ -18,15 +18,16 @@ window goes from the start; the score is the benchmark's own number, of which
 sources. Beside either stands ours, which reads whole words, labels and fields of JSON.
 
 LongMemEval and the summaries are judged by a language model in the benchmark. Here they have
-substitutes, named ``unjudged``. Films are matched by title, for which the data set's
-``entity2id.json`` is needed.
+substitutes, named ``unjudged``; ``judge.url=`` has LongMemEval's source judged beside them by the
+benchmark's prompts, and the summaries by nobody. Films are matched by title, for which the data
+set's ``entity2id.json`` is needed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,13 +36,14 @@ from annotated_types import Ge, MinLen
 from deltamem_base.digests import sha256_of
 from deltamem_base.faults import InvalidData, InvalidInput
 from evaluations.benchmark import Benchmark, Data, Entry, Scored, check_new_tokens, digest_of
-from evaluations.benchmarks.memory_agent_bench.families import SPLITS
+from evaluations.benchmarks.memory_agent_bench.families import CHATS, SPLITS
 from evaluations.benchmarks.memory_agent_bench.films import (
     ENTITIES,
     find_entities,
     read_titles,
     titles_of,
 )
+from evaluations.benchmarks.memory_agent_bench.question import MabSample
 from evaluations.benchmarks.memory_agent_bench.sources import (
     SOURCES,
     Source,
@@ -62,12 +64,13 @@ from evaluations.data.rows.files import Row
 from evaluations.data.rows.memory_agent_bench import MabRow
 from evaluations.data.rows.schema import check
 from evaluations.data.sources import HubSource, fetched_folder, load_rows
+from evaluations.judging.rules import JudgeQuestion
 from evaluations.metrics.mab import SCORERS
 from evaluations.metrics.mab_films import Titles
 from evaluations.metrics.statistics import Metric, ScoredQuestion, mean_over_groups
-from evaluations.sample import Cut, Decoding, History, Message, Sample
+from evaluations.sample import Cut, Decoding, History, Message
 
-__all__ = ["MabSample", "MemoryAgentBench"]
+__all__ = ["MemoryAgentBench"]
 
 REVISION = "7ea066982b140a19337e17e60d45d4076e042faf"
 """Commit of the data set whose counts are those of :data:`SOURCES`; it was edited several times."""
@@ -84,18 +87,6 @@ HUB = HubSource(
     companions=(ENTITIES,),
     licence="MIT",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class MabSample(Sample):
-    """A question with the source that it is from."""
-
-    source: str
-    competency: str
-    qa_pair_id: str | None
-    """The benchmark's own id of the question."""
-    question_type: str | None
-    """The kind of the question, where its source has kinds."""
 
 
 class MemoryAgentBench(Benchmark[MabSample]):
@@ -215,6 +206,7 @@ class MemoryAgentBench(Benchmark[MabSample]):
                 competency=source.family.competency,
                 qa_pair_id=row.pair_id(number),
                 question_type=row.question_type(number),
+                question_id=row.question_id(number),
             )
 
     def history(self, history_id: str) -> History:
@@ -263,6 +255,10 @@ class MemoryAgentBench(Benchmark[MabSample]):
         names = self._metrics_of(SOURCES[sample.source])
         scores = {name: self._scorers[name](answer, sample.references) for name in names}
         return {"score": scores[names[0]], **scores}
+
+    def ask_judge(self, sample: MabSample, answer: str) -> JudgeQuestion | None:
+        """The prompt of the judge of LongMemEval's source; other sources have none here."""
+        return sample.judge_question(answer) if SOURCES[sample.source].family is CHATS else None
 
     def metrics(self, scored: Sequence[Scored[MabSample]]) -> dict[str, Metric]:
         """All means, and ``score_by_competency``: the mean of the competencies that were asked."""

@@ -31,6 +31,8 @@ class MabMetadata(RowModel):
     source: Text
     qa_pair_ids: list[Scalar | None] | None = None
     question_types: list[Scalar | None] | None = None
+    question_ids: list[Scalar | None] | None = Field(default=None, exclude=True)
+    """Ids of LongMemEval's questions; no prompt and no score without a judge is made of them."""
 
 
 class MabRow(RowModel):
@@ -58,6 +60,10 @@ class MabRow(RowModel):
     def question_type(self, number: int) -> str | None:
         """The kind of a question, where its source has kinds."""
         return _at(self.metadata.question_types, number)
+
+    def question_id(self, number: int) -> str | None:
+        """The id that a question has in the benchmark that it comes from."""
+        return _at(self.metadata.question_ids, number)
 
 
 def _at(values: list[str | None] | None, number: int) -> str | None:

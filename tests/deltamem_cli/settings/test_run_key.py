@@ -45,7 +45,7 @@ SILENT = {
     ],
     "eval": [
         *("adapter", "bench.path", "bench.templates", "bench.entities"),
-        "bench.excluding",
+        *("bench.excluding", "judge.*"),
         *("method.compressor", "method.embedder", "method.learner.*", "writer.*"),
     ],
     "train": ["training.data.path", "writer.*", "steer.*"],

@@ -1,0 +1,1 @@
+"""A language model that judges stored answers, by the benchmarks' own prompts."""
