@@ -18,6 +18,7 @@ from deltamem.backbone.generation.generation import Generation, generate
 from deltamem.backbone.generation.likelihood import answer_prompts
 from deltamem.backbone.generation.next_logits import NextLogits, left_pad
 from deltamem.backbone.generation.sampling import check_decoding
+from deltamem.backbone.generation.stop_texts import StopTexts
 from deltamem.backbone.generation.streaming import TextStream
 from deltamem.backbone.inputs import (
     DecodingLike,
@@ -58,6 +59,7 @@ __all__ = [
     "PromptLike",
     "Rendered",
     "Start",
+    "StopTexts",
     "TextStream",
     "VisibleContext",
     "answer_prompts",

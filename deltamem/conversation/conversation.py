@@ -9,38 +9,22 @@ fails leaves the conversation as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from deltamem.adapter.delta_memory import DeltaMemory
-from deltamem.backbone import (
-    Backbone,
-    DecodingLike,
-    Generation,
-    MemoryCache,
-    Rendered,
-    Start,
-    TextStream,
-    check_decoding,
-    generate,
-    system_turn,
-)
-from deltamem.backbone.rotation import rotated_alike
-from deltamem.conversation.snapshot import (
-    Snapshot,
-    read_again,
-    read_on,
-    rendered_again,
-    without_oldest,
-)
+from deltamem.backbone import Backbone, DecodingLike, Generation, Rendered
+from deltamem.conversation.answering import Answering, answer_of
+from deltamem.conversation.room import check_fits, room_for
+from deltamem.conversation.snapshot import Snapshot, read_on, rendered_again
 from deltamem.memory.observation import observed, write_observed
 from deltamem.memory.state_file import Transcript, load_state, save_state
 from deltamem.memory.writing import write_windows
 from deltamem_base.faults import InvalidInput, check_choice
-from deltamem_base.seeds import seed_of
 
 __all__ = ["Conversation", "Reply"]
 
@@ -85,10 +69,9 @@ class Conversation:
         Raises:
             InvalidInput: a context that does not exist, or decoding settings that make no sense.
         """
-        check_decoding(decoding)
-        self.backbone, self.memory, self.decoding = backbone, memory, decoding
+        self.backbone, self.memory = backbone, memory
+        self._answering = Answering(decoding=decoding, seed=seed)
         self._system = () if system is None else ({"role": "system", "content": system},)
-        self._seed = seed
         self.context = context
         self.forget()
 
@@ -117,26 +100,76 @@ class Conversation:
         self._now = Snapshot(state=self.memory.zeros(1), messages=self._system)
 
     @torch.no_grad()
-    def say(self, text: str, *, on_text: Callable[[str], None] = lambda piece: None) -> Reply:
+    def say(
+        self,
+        text: str,
+        *,
+        answering: Answering | None = None,
+        on_text: Callable[[str], None] = lambda piece: None,
+        on_token: Callable[[], None] = lambda: None,
+    ) -> Reply:
         """Answer a message and write both.
 
         Args:
             text: of the user's message.
+            answering: how; None is as the conversation was made.
             on_text: told of each piece of the answer as it is generated.
+            on_token: called after each token; what it raises ends the turn, which leaves no trace.
 
         Raises:
             InvalidInput: an empty message, one that does not fit in the window, or turns that the
                 chat template refuses; the conversation is as it was before.
         """
-        said = {"role": "user", "content": text.strip()}
-        if not said["content"]:
-            raise InvalidInput("the message is empty; say something")
-        notes: list[str] = []
-        now = self._room_for(said, notes)
-        generation = self._answer(now, said, on_text)
-        now = self._with_turn(now, said, generation.text, notes)
-        self._now = now
+        said, notes = _user_message(text), list[str]()
+        answering = answering or self._answering
+        now = self._room_for(said, notes, max_new_tokens=answering.decoding.max_new_tokens)
+        generation = answer_of(
+            now,
+            said,
+            backbone=self.backbone,
+            memory=self.memory,
+            in_view=self.context == "visible",
+            answering=answering,
+            on_text=on_text,
+            on_token=on_token,
+        )
+        self._now = self._with_turn(now, said, generation.text, notes)
         return Reply(text=generation.text, generation=generation, notes=tuple(notes))
+
+    @torch.no_grad()
+    def tell(self, text: str, answer: str) -> tuple[str, ...]:
+        """Write a turn whose answer is known, as if it had been given here.
+
+        Args:
+            text: of the user's message.
+            answer: what was answered, here or elsewhere.
+
+        Returns:
+            Sentences on what was done to the history for this turn.
+
+        Raises:
+            InvalidInput: as :meth:`say`; with ``context=visible`` also a turn that does not fit in
+                the window.
+        """
+        said, notes = _user_message(text), list[str]()
+        if self.context == "none":
+            now = replace(self._now, cache=None)
+        else:
+            spoken = self.backbone.tokenizer(answer, add_special_tokens=False)["input_ids"]
+            limit = max(self._answering.decoding.max_new_tokens, len(spoken))
+            now = self._room_for(said, notes, max_new_tokens=limit, answer_tokens=len(spoken))
+        self._now = self._with_turn(now, said, answer.strip(), notes)
+        return tuple(notes)
+
+    @contextmanager
+    def all_or_none(self) -> Iterator[None]:
+        """The turns of the block are taken together: if it raises, all is as it was before."""
+        before = self._now
+        try:
+            yield
+        except BaseException:
+            self._now = before
+            raise
 
     def save(self, path: Path, *, text: bool = True) -> Path:
         """Write a ``.dmstate`` file; without ``text`` it holds no word of what was said.
@@ -178,56 +211,27 @@ class Conversation:
         written = bool(now.turns) or any(bool(s.any()) for s in now.state.layers.values())
         self._now = rendered_again(now, self.backbone) if written else now
 
-    def _room_for(self, said: Mapping[str, str], notes: list[str]) -> Snapshot:
-        """The conversation with what is to be in view in view, and room for a message."""
-        now, window = self._now, self.backbone.window
-        question = [*system_turn(now.messages), said]
-        size = len(self.backbone.render(question, add_generation_prompt=True).ids)
-        if size >= window:
-            raise InvalidInput(
-                f"the message has {size} tokens with its instructions, but the backbone "
-                f"attends to only {window}: make it shorter"
-            )
+    def _room_for(
+        self,
+        said: Mapping[str, str],
+        notes: list[str],
+        *,
+        max_new_tokens: int,
+        answer_tokens: int = 0,
+    ) -> Snapshot:
+        """What comes into view before a message; see :func:`room_for`."""
         if self.context == "none":
-            return replace(now, cache=None)
-        room = max(window - size - min(self.decoding.max_new_tokens, window // 2), 0)
-        if len(now.ids) > room and now.shown_from < len(now.said):
-            now = without_oldest(now, self.backbone, budget=room // 2)
-            notes.append(
-                f"the oldest {now.shown_from} messages are out of view now; the memory keeps what "
-                "was written of them"
-            )
-        reach = min(len(now.ids) + size + self.decoding.max_new_tokens, window)
-        read = now.cache is not None and now.cache.reach
-        if read and rotated_alike(self.backbone.model, read, [reach]):
-            return now
-        return read_again(now, self.backbone, self.memory, reach=reach)
-
-    def _answer(
-        self, now: Snapshot, said: Mapping[str, str], on_text: Callable[[str], None]
-    ) -> Generation:
-        """Decode from the cache, which stays as it is, with writes off."""
-        shown = now.shown if self.context == "visible" else system_turn(now.messages)
-        ids = self.backbone.render([*shown, said], add_generation_prompt=True).ids
-        past = len(now.ids)
-        if now.cache is not None and past and tuple(ids[:past]) == now.ids:
-            cache, mask = now.cache.forked(), torch.ones(1, past, dtype=torch.bool)
-        else:
-            # nothing is in view, or the template shows it differently before this message
-            cache, mask, past = MemoryCache(config=self.backbone.model.config), None, 0
-        cache.memory = now.state
-        stream = TextStream(self.backbone, on_text)
-        with self.memory.attach(self.backbone.model, write=False):
-            (generation,) = generate(
-                self.backbone,
-                [ids[past:]],
-                self.decoding,
-                seeds=[seed_of(f"{self._seed}:{len(now.turns)}")],
-                start=Start(cache=cache, rows=[0], past=mask),
-                on_token=lambda row, token: stream.push(token),
-            )
-        stream.close()
-        return generation
+            check_fits(said, self._now, self.backbone)
+            return replace(self._now, cache=None)
+        return room_for(
+            said,
+            self._now,
+            backbone=self.backbone,
+            memory=self.memory,
+            max_new_tokens=max_new_tokens,
+            answer_tokens=answer_tokens,
+            notes=notes,
+        )
 
     def _with_turn(
         self, now: Snapshot, said: Mapping[str, str], answer: str, notes: list[str]
@@ -286,3 +290,11 @@ class Conversation:
             "conversation was written again from its text"
         )
         return rendered_again(replace(now, state=state, turns=turns), self.backbone)
+
+
+def _user_message(text: str) -> dict[str, str]:
+    """Raises InvalidInput for a message that says nothing."""
+    said = {"role": "user", "content": text.strip()}
+    if not said["content"]:
+        raise InvalidInput("the message is empty; say something")
+    return said

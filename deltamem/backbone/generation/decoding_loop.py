@@ -69,7 +69,8 @@ class DecodingLoop:
     """Rows at most."""
     rows_stay: bool
     """A row stays until all have ended, for a ``step`` that knows each row by its place."""
-    on_token: Callable[[int, int], None]
+    on_token: Callable[[int, int], bool]
+    """Told of the number of a job and its new token; whether its answer ends there."""
 
     @cached_property
     def stop(self) -> frozenset[int]:
@@ -141,8 +142,8 @@ class DecodingLoop:
         for row in rows:
             job = batch.jobs[row]
             job.tokens.append(tokens[row])
-            job.ended = tokens[row] in self.stop or len(job.tokens) >= job.limit
-            self.on_token(job.number, tokens[row])
+            over = tokens[row] in self.stop or len(job.tokens) >= job.limit
+            job.ended = self.on_token(job.number, tokens[row]) or over
         seconds = (time.perf_counter() - began) / len(rows)
         for row in rows:
             batch.jobs[row].seconds += seconds

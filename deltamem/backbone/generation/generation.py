@@ -54,7 +54,7 @@ def generate(
     next_logits: NextLogits | None = None,
     side_by_side: int | None = None,
     rows_stay: bool = False,
-    on_token: Callable[[int, int], None] = lambda number, token: None,
+    on_token: Callable[[int, int], bool] = lambda number, token: False,
     on_answer: OnAnswer = unheard,
 ) -> list[Generation]:
     """Answer each prompt.
@@ -69,7 +69,7 @@ def generate(
         side_by_side: prompts that are decoded at once, at most; None: all of them.
         rows_stay: every row stays in its place to the end, and all are decoded at once.
         on_token: told of each new token and its prompt's number at once, the one that stops an
-            answer included.
+            answer included; says whether the answer ends there.
         on_answer: told of each answer and its prompt's number as it ends.
 
     Returns:
@@ -129,12 +129,12 @@ def _answer(backbone: Backbone, job: Job, decoding: DecodingLike) -> Generation:
         prompt_tokens=job.in_view,
         new_tokens=len(job.tokens),
         seconds=job.seconds,
-        finish=_finish(job.tokens, backbone.stop_ids, decoding.max_new_tokens),
+        finish=_finish(job, backbone.stop_ids, decoding.max_new_tokens),
         opened_thinking=opens_thinking(backbone.tokenizer, job.prompt),
     )
 
 
-def _finish(row: Sequence[int], stop: frozenset[int], max_new_tokens: int) -> str:
-    if row and row[-1] in stop:
+def _finish(job: Job, stop: frozenset[int], max_new_tokens: int) -> str:
+    if job.tokens[-1] in stop or len(job.tokens) < job.limit:
         return "stop"
-    return "length" if len(row) >= max_new_tokens else "window"
+    return "length" if len(job.tokens) >= max_new_tokens else "window"

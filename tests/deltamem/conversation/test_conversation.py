@@ -21,7 +21,9 @@ from deltamem import (
     load_adapter,
 )
 from deltamem.backbone import tiny_folder
+from deltamem.conversation.answering import Answering
 from deltamem.conversation.conversation import Conversation
+from deltamem.conversation.room import room_for
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
 from evaluations.sample import Decoding, History, Prompt
@@ -239,7 +241,15 @@ def test_dropping_turns_from_view_leaves_the_state(tiny: Any) -> None:
     conversation = talk(tiny, memory, *LINES)
     state = conversation.snapshot.state
     conversation.backbone = replace(tiny, window=len(conversation.snapshot.ids) + 10)
-    held = conversation._room_for({"role": "user", "content": "x"}, [])
+    held = room_for(
+        {"role": "user", "content": "x"},
+        conversation.snapshot,
+        backbone=conversation.backbone,
+        memory=memory,
+        max_new_tokens=GREEDY.max_new_tokens,
+        answer_tokens=0,
+        notes=[],
+    )
     assert held.shown_from == 4
     assert held.state is state
 
@@ -344,3 +354,58 @@ def test_sampled_answers_follow_the_seed(tiny: Any, trained: DeltaMemory) -> Non
         talk(tiny, trained, *LINES, decoding=sampled, seed=s).snapshot.messages for s in (0, 0, 1)
     ]
     assert said[0] == said[1] != said[2]
+
+
+@pytest.mark.parametrize("context", ["none", "visible"])
+def test_a_told_turn_is_one_that_was_said_here(context: str, tiny: Any) -> None:
+    memory = adapter(tiny.model, WRITERS["ssw"])
+    said = talk(tiny, memory, *LINES, context=context, system="Be brief.")
+    told = talk(tiny, memory, context=context, system="Be brief.")
+    answers = [m["content"] for m in said.snapshot.messages if m["role"] == "assistant"]
+    for line, answer in zip(LINES[:2], answers, strict=False):
+        assert told.tell(line, answer) == ()
+    assert told.say(LINES[2]).text == answers[2]
+    assert told.snapshot.messages == said.snapshot.messages
+    assert told.snapshot.turns == said.snapshot.turns
+    for index, layer in said.snapshot.state.layers.items():
+        assert torch.equal(told.snapshot.state.layers[index], layer)
+
+
+def test_a_told_turn_that_does_not_fit_is_refused(tiny: Any) -> None:
+    conversation = talk(replace(tiny, window=96), adapter(tiny.model), LINES[0])
+    before = conversation.snapshot
+    for text, answer in ((" ", "Yes."), ("Tell me.", "word " * 100)):
+        with pytest.raises(InvalidInput):
+            conversation.tell(text, answer)
+    assert conversation.snapshot is before
+    conversation.context = "none"
+    conversation.tell("Tell me.", "word " * 100)
+    assert len(conversation.snapshot.messages) == 4
+
+
+def test_turns_are_taken_together_or_not_at_all(tiny: Any) -> None:
+    conversation = talk(tiny, adapter(tiny.model), LINES[0])
+    before = conversation.snapshot
+    with pytest.raises(Broken), conversation.all_or_none():
+        conversation.tell(LINES[1], "Oslo.")
+        raise Broken
+    assert conversation.snapshot is before
+    with conversation.all_or_none():
+        conversation.tell(LINES[1], "Oslo.")
+    assert len(conversation.snapshot.messages) == 4
+
+
+def test_an_answer_ends_before_a_stop_text(tiny: Any, trained: DeltaMemory) -> None:
+    limit = Decoding(max_new_tokens=24)
+    whole = talk(tiny, trained, decoding=limit).say("Today Ada is in Oslo.")
+    told: list[str] = []
+    cut = talk(tiny, trained, decoding=limit)
+    reply = cut.say(
+        "Today Ada is in Oslo.",
+        answering=Answering(decoding=limit, stop=(whole.text[4:7], "never said")),
+        on_text=told.append,
+    )
+    assert reply.text == "".join(told) == whole.text[:4].rstrip()
+    assert reply.generation.finish == "stop"
+    assert reply.generation.new_tokens < whole.generation.new_tokens
+    assert cut.snapshot.messages[-1]["content"] == reply.text
