@@ -24,6 +24,7 @@ from deltamem_cli.verbs.push import push
 from deltamem_cli.verbs.report import report
 from deltamem_cli.verbs.reproduce import reproduce
 from deltamem_cli.verbs.score import score
+from deltamem_cli.verbs.serve import serve
 from deltamem_cli.verbs.show import show
 from deltamem_cli.verbs.train import train
 from deltamem_cli.waiting_threads import let_threads_sleep
@@ -47,6 +48,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "ablate": ablate,
     "reproduce": reproduce,
     "chat": chat,
+    "serve": serve,
     "push": push,
     "publish": publish,
     "list": list_,

@@ -133,7 +133,7 @@ def test_every_setting_of_a_class_stands_in_its_yaml_as_in_python(
     assert list(unlike_their_class(made.tree, made.following)) == []
 
 
-@pytest.mark.parametrize("primary", ["pretrain", "chat"])
+@pytest.mark.parametrize("primary", ["pretrain", "chat", "serve"])
 def test_every_setting_of_a_primary_config_stands_there(primary: str) -> None:
     made = composed(primary)
     following = [f"{primary}.{name}" for name in made.following]
@@ -241,7 +241,7 @@ def test_benchmarks_are_built(option: str) -> None:
     assert isinstance(build(compose("eval", f"bench={option}").bench), Benchmark)
 
 
-@pytest.mark.parametrize("primary", ["pretrain", "demo", "chat", "lm_eval"])
+@pytest.mark.parametrize("primary", ["pretrain", "demo", "chat", "lm_eval", "serve"])
 def test_other_primary_configs(primary: str) -> None:
     check_types(composed(primary).tree)
 

@@ -119,6 +119,12 @@ class Backbone:
         return {k: v for k, v in described.items() if k not in OF_ONE_CALL}
 
     @cached_property
+    def tokenizer_sha(self) -> str:
+        """sha256 over the tokenizer's description, which takes long to make of a large one."""
+        text = json.dumps(self.tokenizer_description, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
     def prompt_format(self) -> str:
         """sha256 over the tokenizer, the chat template, its switches and its date."""
         content = {

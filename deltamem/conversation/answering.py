@@ -32,7 +32,7 @@ class Answering:
 
     decoding: DecodingLike
     seed: int = 0
-    """Of sampled answers; each turn has random numbers of its own."""
+    """Seed of sampled answers; each turn has random numbers of its own."""
     stop: tuple[str, ...] = ()
     """Texts before which an answer ends; none is empty."""
 

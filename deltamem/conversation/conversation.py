@@ -219,7 +219,7 @@ class Conversation:
         max_new_tokens: int,
         answer_tokens: int = 0,
     ) -> Snapshot:
-        """What comes into view before a message; see :func:`room_for`."""
+        """The conversation as it is in view before a message; see :func:`room_for`."""
         if self.context == "none":
             check_fits(said, self._now, self.backbone)
             return replace(self._now, cache=None)

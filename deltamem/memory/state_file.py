@@ -196,7 +196,7 @@ def _expected(memory: DeltaMemory, backbone: Backbone) -> Manifest:
         backbone=backbone.origin,
         adapter=memory.sha,
         config=config_keys(memory.config),
-        tokenizer=_sha(backbone.tokenizer_description),
+        tokenizer=backbone.tokenizer_sha,
         template=_sha([backbone.tokenizer.chat_template, dict(backbone.template_kwargs)]),
         dtype=memory.config.state_dtype,
         date="",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from inspect import Parameter, signature
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, MinLen
+from annotated_types import Ge, Gt, Interval, MinLen
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.composed import leaves
@@ -56,6 +56,8 @@ OF_NO_CLASS: dict[str, Any] = {
     "runtime.dtype": str,
     "runtime.attention": str,
     "runtime.batch_size": Count | Literal["auto"],
+    "host": Folder,
+    "port": Annotated[int, Interval(ge=0, le=65535)],
     "steer.heads": Annotated[Words, MinLen(1)],
 }
 """Settings that belong to no class, by their whole names."""

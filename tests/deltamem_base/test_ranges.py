@@ -25,7 +25,7 @@ ANY_NUMBER = ("memory.beta_bias_init", "method.learner.layer", "model.memory_lay
 """Any finite number will do: a bias, and layers, counted from either end or listed."""
 OF_NO_RUN = ("model.architecture.",)
 """Numbers for counts without the weights; nothing is computed with them."""
-WHOLE = [("pretrain", "", ""), ("demo", "", ""), ("chat", "", "")]
+WHOLE = [("pretrain", "", ""), ("demo", "", ""), ("chat", "", ""), ("serve", "", "")]
 
 
 def composed(primary: str, group: str, option: str) -> dict[str, Any]:

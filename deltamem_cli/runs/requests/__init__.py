@@ -9,6 +9,7 @@ from deltamem_cli.runs.requests.harness import HarnessRequest
 from deltamem_cli.runs.requests.method import MethodRequest
 from deltamem_cli.runs.requests.pretraining import PretrainingRequest
 from deltamem_cli.runs.requests.scoring import ScoringRequest
+from deltamem_cli.runs.requests.serving import ServingRequest
 from deltamem_cli.runs.requests.training import TrainingRequest
 from deltamem_cli.runs.requests.weights import WeightsRequest
 
@@ -24,6 +25,7 @@ __all__ = [
     "PretrainingRequest",
     "Scene",
     "ScoringRequest",
+    "ServingRequest",
     "TrainingRequest",
     "WeightsRequest",
 ]

@@ -1,0 +1,1 @@
+"""An OpenAI-compatible server whose sessions have a memory each."""
