@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
+from deltamem_cli.completion import complete_setting
 from deltamem_cli.screen.console import Console
 
 __all__ = ["Cfg", "DryRun", "Json", "Multirun", "Overrides", "Quiet", "make_console"]
@@ -16,6 +17,7 @@ Overrides = Annotated[
         metavar="[KEY=VALUE]...",
         help="Settings, such as model=qwen3-4b writer=ssw training.learning_rate=1e-4.",
         show_default=False,
+        autocompletion=complete_setting,
     ),
 ]
 Cfg = Annotated[

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
+from deltamem_base.counts import counted
 from deltamem_base.faults import InvalidInput
 from evaluations.metrics.paired import Paired, compare_scores, holm
 from evaluations.records.sample_line import SampleLine
 from evaluations.records.stored import Run
 
-__all__ = ["WITHHELD", "Comparison", "Flip", "Line", "compare_runs", "flips"]
+__all__ = ["WITHHELD", "Comparison", "Flip", "Line", "compare_runs", "flips", "verdict"]
 
 WITHHELD = "[withheld]"
 Lines = Mapping[str, SampleLine]
@@ -77,6 +79,31 @@ def compare_runs(a: Run, b: Run, *, force: bool = False) -> Comparison:
     if any(line.paired.resampled == "questions" for line in lines if line.group == "all"):
         notes.append("a single history: questions are resampled, and the interval is too narrow")
     return Comparison(a=a.record.cell, b=b.record.cell, lines=lines, notes=notes)
+
+
+def verdict(done: Comparison) -> str:
+    """The sentence that says which run is better, by how much, and how sure that is."""
+    line = done.lines[0]
+    paired = line.paired
+    low, high = (100 * end for end in paired.ci95)
+    asked = f"{counted(paired.n, 'question')}, {counted(paired.clusters, 'history')}"
+    if not isfinite(low):
+        return (
+            f"Nothing can be said of which is better: {asked} are too few for an interval of "
+            f"{line.metric}"
+        )
+    points = abs(100 * paired.effect)
+    sure = f"95 % CI {low:+.1f} to {high:+.1f}, p = {paired.p:.2g}; {asked}"
+    if low > 0 or high < 0:
+        better, worse = ("B", "A") if paired.effect > 0 else ("A", "B")
+        return f"{better} is better than {worse} by {points:.1f} points of {line.metric} ({sure})"
+    if not points:
+        return f"A and B have the same {line.metric} ({sure})"
+    ahead, behind = ("B", "A") if paired.effect > 0 else ("A", "B")
+    return (
+        f"It is open which is better: {ahead} is ahead of {behind} by {points:.1f} points of "
+        f"{line.metric}, which may be chance ({sure})"
+    )
 
 
 def _differences(a: Run, b: Run) -> list[str]:

@@ -12,7 +12,7 @@ from deltamem_cli.settings.compose import compose_each
 
 PAGE = (ROOT / "docs" / "slurm.md").read_text(encoding="utf-8").replace("\\\n", " ")
 LAUNCHED = re.compile(r"^.*(?:torchrun|accelerate launch) .*-m deltamem_cli (.+)$", re.MULTILINE)
-OF_SLURM = re.compile(r"`'(hydra\.launcher\.\w+=.+?)'`")
+OF_SLURM = re.compile(r"`'(\+hydra\.launcher\..+?=.+?)'`")
 
 
 def test_there_are_an_evaluation_and_a_training() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from deltamem_cli.named_runs import find_run
 from deltamem_cli.options import Json, make_console
 
 if TYPE_CHECKING:
@@ -22,8 +23,10 @@ LONGEST = 120
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of the run to compare with.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of the run in question.")],
+    a: Annotated[
+        Path, typer.Argument(metavar="A", help="Run to compare with: its folder, or eval-1, @last.")
+    ],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Run in question.")],
     force: Annotated[
         bool, typer.Option("--force", help="Compare what different protocols have in common.")
     ] = False,
@@ -33,24 +36,25 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say whether B is better than A, question by question: deltamem compare runs/A runs/B."""
-    from evaluations.comparison import compare_runs, flips
+    from evaluations.comparison import compare_runs, flips, verdict
     from evaluations.records.stored import read_run
     from evaluations.reporting import markdown
 
     console = make_console(as_json=as_json)
-    one, other = read_run(a), read_run(b)
+    one, other = read_run(find_run(a)), read_run(find_run(b))
     done = compare_runs(one, other, force=force)
     flipped = flips(one, other) if with_flips else []
     console.json(
         {
             "a": done.a,
             "b": done.b,
+            "verdict": verdict(done),
             "rows": [_plain(line) for line in done.lines],
             "notes": list(done.notes),
             **({"flips": [asdict(flip) for flip in flipped]} if with_flips else {}),
         }
     )
-    console.result(f"A  {done.a}\nB  {done.b}\n")
+    console.result(f"{verdict(done)}\n\nA  {done.a}\nB  {done.b}\n")
     console.result(markdown(_table(done)))
     for flip in flipped:
         console.result(_flip(flip))

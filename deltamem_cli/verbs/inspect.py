@@ -12,6 +12,7 @@ import typer
 
 from deltamem_base.counts import counted
 from deltamem_cli.errors import UsageError
+from deltamem_cli.named_runs import find_run
 from deltamem_cli.options import Json, Quiet, make_console
 from deltamem_cli.runs.watching import turns_of_run
 from deltamem_cli.screen.console import Console
@@ -31,7 +32,10 @@ __all__ = ["inspect"]
 
 def inspect(
     what: Annotated[
-        Path, typer.Argument(metavar="RUN|STATE", help="Folder of a run, or a .dmstate file.")
+        Path,
+        typer.Argument(
+            metavar="RUN|STATE", help="Folder of a run or its short name, or a .dmstate file."
+        ),
     ],
     words: Annotated[
         Optional[list[str]],
@@ -51,7 +55,7 @@ def inspect(
 ) -> None:
     """Show what a memory holds, per layer and turn: deltamem inspect runs/CELL."""
     _inspect(
-        what,
+        find_run(what),
         words or [],
         make_console(quiet=quiet, as_json=as_json),
         history=history,

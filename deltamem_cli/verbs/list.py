@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from deltamem_cli.errors import UsageError
+from deltamem_cli.named_runs import RUNS, runs_in
 from deltamem_cli.options import Json, Overrides, make_console
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.method_list import list_methods
@@ -42,7 +43,7 @@ def list_(
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """List what there is to choose from: deltamem list methods model=qwen3-4b."""
+    """List choices: deltamem list methods model=qwen3-4b; or runs: deltamem list runs FOLDER."""
     _list(what, overrides or [], make_console(as_json=as_json))
 
 
@@ -51,7 +52,8 @@ def _list(what: str | None, overrides: Sequence[str], console: Console) -> None:
 
     Args:
         what: a plural of :data:`GROUPS`, ``runs``, or None for all groups.
-        overrides: settings that the answer depends on; methods have sizes by ``model=…``.
+        overrides: settings that the answer depends on; methods have sizes by ``model=…``, and runs
+            lie in a folder.
         console: where to.
 
     Raises:
@@ -60,11 +62,11 @@ def _list(what: str | None, overrides: Sequence[str], console: Console) -> None:
     if what == "methods":
         list_methods(overrides, console=console, about=about)
         return
-    if overrides:
-        raise UsageError(f"`deltamem list {what}` takes no settings, and got {overrides[0]}")
-    if what == "runs":
-        _list_runs(console)
+    if what == "runs" and len(overrides) < 2:
+        _list_runs(Path(overrides[0]) if overrides else RUNS, console)
         return
+    if overrides:
+        raise UsageError(f"`deltamem list {what}` takes no settings, and got {overrides[-1]}")
     if what is not None and what not in GROUPS:
         raise UsageError(f"there is no list '{what}'; choose one of {', '.join(GROUPS)}, runs")
     rows = [
@@ -83,14 +85,21 @@ def _list(what: str | None, overrides: Sequence[str], console: Console) -> None:
         console.result(f"  {row['name']:{width}}  {row['about']}".rstrip())
 
 
-def _list_runs(console: Console) -> None:
-    rows = []
-    for folder in sorted(Path("runs").glob("*__*")):
-        adapter, record = folder / "adapter" / "README.md", folder / "record.json"
-        done = adapter.is_file() or record.is_file()
-        rows.append({"name": folder.name, "finished": done, "path": str(folder)})
+def _list_runs(folder: Path, console: Console) -> None:
+    runs = runs_in(folder) if folder != RUNS or folder.is_dir() else []
+    rows = [
+        {
+            "name": run.path.name,
+            "alias": run.alias,
+            "finished": run.finished,
+            "path": str(run.path),
+        }
+        for run in runs
+    ]
     console.json({"rows": rows})
-    for row in rows:
-        console.result(f"{'finished ' if row['finished'] else 'resumable'}  {row['path']}")
+    width = max((len(run.alias or "") for run in runs), default=0)
+    for run in runs:
+        state = "finished " if run.finished else "resumable"
+        console.result(f"{state}  {run.alias or '':{width}}  {run.path}")
     if not rows:
         console.note("no runs here yet")

@@ -11,6 +11,7 @@ import typer
 from deltamem_base.counts import counted
 from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
+from deltamem_cli.named_runs import find_run
 from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.judging import judge_stored
 from deltamem_cli.runs.stored_benchmark import stored_benchmark
@@ -25,13 +26,13 @@ __all__ = ["score"]
 
 
 def score(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run, or its short name.")],
     overrides: Overrides = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Score the stored answers of a run again, without its model, or have them judged."""
-    _score(run, overrides or [], make_console(quiet=quiet, as_json=as_json))
+    _score(find_run(run), overrides or [], make_console(quiet=quiet, as_json=as_json))
 
 
 def _score(run: Path, overrides: Sequence[str], console: Console) -> None:

@@ -40,8 +40,26 @@ def test_memory_in_view_is_better(runs: dict[str, Path], cli: Callable[..., Any]
     assert whole["mcnemar"]["fixed"] == sum(flip["effect"] > 0 for flip in content["flips"])
     assert {"single_hop", "two_hop", "update"} <= {row["group"] for row in content["rows"]}
     text = cli("compare", str(runs["none"]), str(runs["visible"]), "--flips").out
+    assert text.startswith("B is better than A by ")
+    assert content["verdict"] == text.splitlines()[0]
     assert "B - A" in text
     assert "fixed " in text
+
+
+def test_runs_have_short_names(runs: dict[str, Path], cli: Callable[..., Any]) -> None:
+    listed = {
+        row["alias"]: row["name"] for row in json.loads(cli("list", "runs", "--json").out)["rows"]
+    }
+    assert set(listed) == {"eval-1", "eval-2", "eval-3"}
+    number = {name: alias for alias, name in listed.items()}
+    short = cli("compare", number[runs["none"].name], number[runs["visible"].name])
+    assert short.code == 0, short.err
+    assert short.out == cli("compare", runs["none"].name, str(runs["visible"])).out
+    assert cli("score", "@last", "--json").code == 0
+    assert json.loads(cli("score", "eval-3", "--json").out)["cell"] == listed["eval-3"]
+    done = cli("compare", "eval-1", "eval-9")
+    assert done.code == 4
+    assert "there is no run eval-9 in runs" in done.err
 
 
 def test_a_run_equals_itself(runs: dict[str, Path], cli: Callable[..., Any]) -> None:

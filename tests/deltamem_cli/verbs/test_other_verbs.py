@@ -116,6 +116,10 @@ def test_list(cli: Callable[..., Any]) -> None:
     assert [line.split()[0] for line in done.out.splitlines()] == ["msw", "ssw", "tsw"]
     assert cli("list", "things").code == 2
     assert "no runs here yet" in cli("list", "runs").err
+    assert cli("list", "runs", "nowhere").code == 4
+    assert cli("list", "runs", "a", "b").code == 2
+    Path("there/eval__x").mkdir(parents=True)
+    assert cli("list", "runs", "there").out == "resumable    there/eval__x\n"
 
 
 def test_show_needs_no_model(cli: Callable[..., Any]) -> None:
