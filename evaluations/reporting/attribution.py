@@ -13,19 +13,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from evaluations.metrics.likelihood import MEANING, REFERENCE_NLL, shown_as
 from evaluations.metrics.paired import Paired
 from evaluations.records.record import Record
 from evaluations.records.stored import StoredRecord
 from evaluations.reporting.collection import SampleReader
 from evaluations.reporting.differences import paired
-from evaluations.reporting.naming import column_titles, row_names
+from evaluations.reporting.naming import column_titles, metric_title, row_names
 from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
 
 __all__ = [
     "CONTROLS",
     "REFERENCE",
     "Attribution",
+    "Parts",
     "attribute",
     "attribution_table",
     "outlined_command",
@@ -42,7 +45,21 @@ Command = Callable[[Record, str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attribution:
+class Parts:
+    """A gain and what it is made of; None where runs or samples are missing."""
+
+    total: Paired | None = None
+    adapter: Paired | None = None
+    memory: Paired | None = None
+
+    @property
+    def each(self) -> tuple[Paired | None, Paired | None, Paired | None]:
+        """All three, in the order of the table's columns."""
+        return self.total, self.adapter, self.memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attribution(Parts):
     """One run with a state, beside the backbone and one control."""
 
     own: StoredRecord
@@ -50,9 +67,8 @@ class Attribution:
     reference: StoredRecord | None
     other: StoredRecord | None
     """The run under the control."""
-    total: Paired | None = None
-    adapter: Paired | None = None
-    memory: Paired | None = None
+    weighed: Parts = Parts()
+    """The same of the weight of the references, in nats."""
 
 
 def attribute(stored: Sequence[StoredRecord], *, reader: SampleReader) -> list[Attribution]:
@@ -100,25 +116,35 @@ def _taken_apart(
     other: StoredRecord | None,
     reader: SampleReader,
 ) -> Attribution:
-    total = adapter = memory = None
-    if reference is not None and other is not None:
-        runs = [reference, other, own]
-        total, adapter, memory = (
-            paired(runs, which, reader=reader) for which in ((0, 2), (0, 1), (1, 2))
-        )
-    elif reference is not None:
-        total = paired([reference, own], (0, 1), reader=reader)
-    elif other is not None:
-        memory = paired([other, own], (0, 1), reader=reader)
+    found = _parts(own, reference, other, reader=reader)
     return Attribution(
         own=own,
         control=control,
         reference=reference,
         other=other,
-        total=total,
-        adapter=adapter,
-        memory=memory,
+        weighed=_parts(own, reference, other, reader=reader, metric=REFERENCE_NLL),
+        **vars(found),
     )
+
+
+def _parts(
+    own: StoredRecord,
+    reference: StoredRecord | None,
+    other: StoredRecord | None,
+    *,
+    reader: SampleReader,
+    metric: str | None = None,
+) -> Parts:
+    compared = partial(paired, reader=reader, metric=metric)
+    if reference is not None and other is not None:
+        runs = [reference, other, own]
+        total, adapter, memory = (compared(runs, which) for which in ((0, 2), (0, 1), (1, 2)))
+        return Parts(total=total, adapter=adapter, memory=memory)
+    if reference is not None:
+        return Parts(total=compared([reference, own], (0, 1)))
+    if other is not None:
+        return Parts(memory=compared([other, own], (0, 1)))
+    return Parts()
 
 
 def attribution_table(
@@ -141,8 +167,12 @@ def attribution_table(
         gaps = tuple(footnotes.mark(gap) for gap in _gaps(one, command))
         against = Cell(words=one.control, marks=gaps)
         bench = titles[record.bench, record.fingerprint][0]
-        parts = [_part(part) for part in (one.total, one.adapter, one.memory)]
-        rows.append([model, method, context, bench, against, *parts, *_sizes(one)])
+        around = [model, method, context]
+        rows.append([*around, bench, against, *_shown(one, record.primary_metric), *_sizes(one)])
+        if any(one.weighed.each):
+            named = metric_title(bench, record, REFERENCE_NLL)
+            shown = [*_shown(one.weighed, REFERENCE_NLL), *_sizes(one.weighed)]
+            rows.append([*around, named, Cell(words=one.control), *shown])
     columns = ["model", "method", "context", "benchmark", "against a state that is"]
     columns += ["total gain", "adapter part", "memory part", "n", "k"]
     notes: list[Note | str] = [
@@ -151,6 +181,8 @@ def attribution_table(
         "paired over the n questions that all runs answered, whole histories (k) resampled; each "
         "question counts once",
     ]
+    if any(any(one.weighed.each) for one in attributions):
+        notes.append(f"{MEANING}, so that a gain is below 0")
     return Table(
         name="attribution",
         title="Attribution: is it memory?",
@@ -160,14 +192,20 @@ def attribution_table(
     )
 
 
-def _part(found: Paired | None) -> Cell:
-    if found is None:
-        return Cell(words=BLANK)
-    return Cell.of(Estimate.of(found.effect, found.ci95, scale=100, difference=True))
+def _shown(parts: Parts, metric: str) -> list[Cell]:
+    scale, digits = shown_as(metric)
+    return [
+        Cell(words=BLANK)
+        if found is None
+        else Cell.of(
+            Estimate.of(found.effect, found.ci95, scale=scale, digits=digits, difference=True)
+        )
+        for found in parts.each
+    ]
 
 
-def _sizes(one: Attribution) -> list[Cell]:
-    found = next((p for p in (one.total, one.adapter, one.memory) if p is not None), None)
+def _sizes(parts: Parts) -> list[Cell]:
+    found = next((part for part in parts.each if part is not None), None)
     counts = (None, None) if found is None else (found.n, found.clusters)
     return [Cell.of(None if c is None else Estimate.of(c, digits=0)) for c in counts]
 
@@ -180,7 +218,7 @@ def _gaps(one: Attribution, command: Command) -> list[str]:
     ]
     known = [run for run in (one.own, *wanted.values()) if run is not None]
     gaps += [NOT_HERE.format(run.record.cell) for run in known if run.samples is None]
-    parts = (one.total, one.adapter, one.memory)
+    parts = one.each
     if not gaps and None in parts:
         gaps.append("these runs did not answer the same samples: run one of them again")
     if any(part is not None and part.resampled == "questions" for part in parts):

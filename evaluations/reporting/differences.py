@@ -48,13 +48,21 @@ def paired(
     *,
     reader: SampleReader,
     resamples: int | None = None,
+    metric: str | None = None,
 ) -> Paired | None:
     """Run ``which[1]`` minus run ``which[0]``, on the samples of all of them.
+
+    Args:
+        runs: with their samples.
+        which: places among the runs.
+        reader: of samples.
+        resamples: of the bootstrap; None is its own number.
+        metric: None is the primary one.
 
     Returns:
         None where samples are not here, or the runs did not answer the same ones.
     """
-    scores = [known for run in runs if (known := reader.scores(run))]
+    scores = [known for run in runs if (known := reader.scores(run, metric))]
     if len(scores) < len(runs) or any(s.keys() != scores[0].keys() for s in scores):
         return None
     a, b = (scores[i] for i in which)

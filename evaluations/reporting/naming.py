@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from evaluations.records.record import Record
 
-__all__ = ["LABELS", "column_titles", "row_names"]
+__all__ = ["LABELS", "column_titles", "metric_title", "row_names"]
 
 LABELS = ("model", "method", "context", "control")
 MARKS = "abcdefghijklmnopqrstuvwxyz"
@@ -27,6 +27,18 @@ def column_titles(records: Sequence[Record]) -> dict[tuple[str, str], tuple[str,
         mark = f" ({MARKS[alike.index(fingerprint) % len(MARKS)]})" if len(alike) > 1 else ""
         columns[bench, fingerprint] = (f"{bench} {record.primary_metric}{mark}", record)
     return columns
+
+
+def metric_title(title: str, record: Record, metric: str) -> str:
+    """The title of a column of another metric beside that of the primary one, marked alike.
+
+    Args:
+        title: of the primary metric's column.
+        record: one of its records.
+        metric: the other one.
+    """
+    mark = title.removeprefix(f"{record.bench} {record.primary_metric}")
+    return f"{record.bench} {metric}{mark}"
 
 
 def row_names(records: Sequence[Record]) -> dict[str, tuple[str, ...]]:

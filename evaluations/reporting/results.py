@@ -8,7 +8,7 @@ from evaluations.metrics.likelihood import MEANING, REFERENCE_NLL, shown_as
 from evaluations.records.record import Record
 from evaluations.records.stored import StoredRecord
 from evaluations.reporting.emphasis import RULE
-from evaluations.reporting.naming import LABELS, column_titles, row_names
+from evaluations.reporting.naming import LABELS, column_titles, metric_title, row_names
 from evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
 
 __all__ = ["WEIGHING", "results_table", "score"]
@@ -72,8 +72,7 @@ def _columns(records: Sequence[Record]) -> dict[tuple[str, str, str], str]:
     for protocol, (title, record) in column_titles(records).items():
         columns[(*protocol, record.primary_metric)] = title
         if protocol in weighed:
-            mark = title.removeprefix(f"{record.bench} {record.primary_metric}")
-            columns[(*protocol, REFERENCE_NLL)] = f"{record.bench} {REFERENCE_NLL}{mark}"
+            columns[(*protocol, REFERENCE_NLL)] = metric_title(title, record, REFERENCE_NLL)
     return columns
 
 

@@ -24,7 +24,8 @@ from evaluations.records.making import make_record
 from evaluations.records.record import Record, read_record
 from evaluations.records.store import SampleStore, read_samples
 from evaluations.records.stored import Run, StoredRecord
-from evaluations.reporting import SampleReader, results_table
+from evaluations.reporting import SampleReader, Table, attribute, results_table
+from evaluations.reporting.attribution import attribution_table, outlined_command
 from evaluations.reporting.published.folder import PublishedFolder
 from evaluations.reporting.published.tables import gains_table, scores_table
 from evaluations.runner import Plan, run
@@ -141,66 +142,92 @@ def test_runs_are_compared_by_it(tmp_path: Path) -> None:
     assert (REFERENCE_NLL, "q1") in rows
 
 
-def test_it_has_a_column_of_its_own_beside_the_score(tmp_path: Path) -> None:
-    """In every table of scores, and as a paired gain over the bare backbone; in nats."""
-    cells, runs = [], []
-    for row, more, family in (("bare", 0.0, "reference"), ("memory", -0.25, "delta-mem")):
-        with SampleStore(tmp_path / row / row, key="k") as store:
-            scored = run(Letters(), Scale(more), store, plan=Plan(likelihood=True, batch_size=4))
-            path = tmp_path / row / row / "record.json"
-            names = {**IDENTITY, "cell": row, "method": row, "path": str(path)}
-            record = make_record(
-                Letters(),
-                scored,
-                store.lines,
-                expected=len(scored),
-                identity=names,
-                made=made_with({"trained_parameters": 0}, family=family),
-            )
-        runs.append(StoredRecord(record=record, file=path))
-        cells.append(
-            ExperimentCell(
-                row=row,
-                column="letters",
-                seed=0,
-                train=None,
-                evaluate=(),
-                cell=row,
-                fault=None,
-                command=f"make {row}",
-            )
+def weighed_run(folder: Path, cell: str, more: float, control: str = "none") -> StoredRecord:
+    """A run on disk of the bare backbone, or of a memory, whose references cost so much more."""
+    path = folder / "runs" / cell / "record.json"
+    with SampleStore(path.parent, key="k") as store:
+        scored = run(Letters(), Scale(more), store, plan=Plan(likelihood=True, batch_size=4))
+        made = {} if cell == "bare" else {"adapter_sha": "a" * 64}
+        record = make_record(
+            Letters(),
+            scored,
+            store.lines,
+            expected=len(scored),
+            identity={**IDENTITY, "cell": cell, "control": control, "path": str(path)},
+            made=made_with(made, family="reference" if cell == "bare" else "delta-mem"),
         )
+    return StoredRecord(record=record, file=path)
+
+
+@pytest.fixture
+def three_runs(tmp_path: Path) -> list[StoredRecord]:
+    """The bare backbone, a memory, and the same with another history's state."""
+    parts = (("bare", 0.0, "none"), ("memory", -0.25, "none"), ("foreign", 0.5, "foreign"))
+    return [weighed_run(tmp_path, *part) for part in parts]
+
+
+def test_it_has_a_column_of_its_own_beside_the_score(three_runs: list[StoredRecord]) -> None:
+    table = results_table(three_runs[1:])
+    assert list(table.columns[-2:]) == ["letters em", "letters reference_nll"]
+    mean = sum(weight(sample.references[0]) for sample in Letters().samples()) / 15
+    shown = {row[-1] for row in texts(table)}
+    assert {text.partition(" ")[0] for text in shown} == {f"{mean - 0.25:.3f}", f"{mean + 0.5:.3f}"}
+    assert all(text.endswith(" (n=15, k=5)") for text in shown)
+    assert any("lower is better" in str(note) for note in table.notes)
+    record = replace(three_runs[0].record, metrics={"em": three_runs[0].record.metrics["em"]})
+    without = results_table([replace(three_runs[0], record=record)])
+    assert list(without.columns[-1:]) == ["letters em"]
+    assert not any("lower is better" in str(note) for note in without.notes)
+
+
+def test_a_published_experiment_shows_it_and_the_paired_gain(
+    three_runs: list[StoredRecord],
+) -> None:
+    names = [one.record.cell for one in three_runs[:2]]
     experiment = ExperimentResults(
         name="e",
         title="t",
         command="c",
-        rows=("bare", "memory"),
+        rows=tuple(names),
         columns=("letters",),
-        cells=tuple(cells),
+        cells=tuple(
+            ExperimentCell(
+                row=name,
+                column="letters",
+                seed=0,
+                train=None,
+                evaluate=(),
+                cell=name,
+                fault=None,
+                command="c",
+            )
+            for name in names
+        ),
     )
     folder = PublishedFolder(
-        path=tmp_path,
-        runs={one.record.cell: one for one in runs},
+        path=three_runs[0].file.parent,
+        runs={one.record.cell: one for one in three_runs[:2]},
         experiments=[experiment],
         reader=SampleReader(),
     )
-    loose, published = results_table(runs), scores_table(folder, experiment)
-    assert list(loose.columns[-2:]) == ["letters em", "letters reference_nll"]
-    assert list(published.columns[-2:]) == ["letters", "letters: reference_nll"]
-    for table in (loose, published):
-        assert any("nats a token" in str(note) for note in table.notes)
-        bare, memory = (row[-1].text for row in table.rows)
-        mean = sum(weight(sample.references[0]) for sample in Letters().samples()) / 15
-        assert bare.startswith(f"{mean:.3f} ± ")
-        assert memory.startswith(f"{mean - 0.25:.3f} ± ")
-        assert bare.endswith(" (n=15, k=5)")
-    gains = gains_table(folder, experiment)
+    table, gains = scores_table(folder, experiment), gains_table(folder, experiment)
+    assert list(table.columns) == ["row", "letters", "letters: reference_nll"]
+    assert " ± " in texts(table)[1][-1]
     assert gains is not None
-    assert gains.rows[0][-1].text.startswith("-0.250 [-0.250, -0.250]")
-    without = replace(record, metrics={"em": record.metrics["em"]})
-    alone = results_table([StoredRecord(record=without, file=path)])
-    assert list(alone.columns[-1:]) == ["letters em"]
-    assert not any("nats a token" in str(note) for note in alone.notes)
+    assert texts(gains) == [["memory", "+0.0 [+0.0, +0.0]", "-0.250 [-0.250, -0.250]"]]
+
+
+def test_a_gain_in_it_is_taken_apart(three_runs: list[StoredRecord]) -> None:
+    parts = attribute(three_runs, reader=SampleReader())
+    table = attribution_table(parts, stored=three_runs, command=outlined_command)
+    rows = [row for row in texts(table) if row[3] == "letters reference_nll"]
+    numbers = [[text.partition(" ")[0] for text in row[5:]] for row in rows]
+    assert [row[4] for row in rows] == ["foreign", "zero"]
+    assert numbers == [["-0.250", "+0.500", "-0.750", "15", "5"], ["-0.250", "–", "–", "15", "5"]]
+
+
+def texts(table: Table) -> list[list[str]]:
+    return [[cell if isinstance(cell, str) else cell.text for cell in row] for row in table.rows]
 
 
 def test_only_this_mean_of_a_record_may_exceed_one(tmp_path: Path) -> None:
