@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.chosen_weights import Chosen, choose_adapter, choose_weights
@@ -18,6 +19,9 @@ from deltamem_cli.runs.requests import (
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.groups import method_settings, option, options
 from deltamem_cli.settings.instantiate import build
+
+if TYPE_CHECKING:
+    from deltamem import DeltaMemConfig, DeltaMemory
 
 __all__ = [
     "assemble_learner",
@@ -85,21 +89,26 @@ def assemble_method(
     return build(method.arguments, **live)
 
 
-def assemble_learner(request: TrainingRequest, backbone: Any) -> Any:
-    """The learner of a training on a backbone, with fresh weights.
+def assemble_learner(
+    request: TrainingRequest, backbone: Any, *, start: Chosen | None = None
+) -> Any:
+    """The learner of a training on a backbone.
+
+    Args:
+        request: the training.
+        backbone: loaded.
+        start: the adapter whose weights it begins with; None: fresh ones.
 
     Raises:
-        UsageError: the method has nothing to train.
+        UsageError: the method has nothing to train, or the adapter is of another layout.
     """
     recipe, method = request.recipe, request.method
     if request.memory is not None:
-        from deltamem import DeltaMemory
         from deltamem.training import DeltaMemLearner
 
-        memory = DeltaMemory(request.memory, backbone.model)
         return DeltaMemLearner(
             backbone,
-            memory.initialise(backbone.model, seed=request.seed),
+            _first_memory(request, request.memory, backbone, start),
             write_length=recipe.write_length,
             read_length=recipe.read_length,
             gate_target=recipe.gate_target,
@@ -115,6 +124,31 @@ def assemble_learner(request: TrainingRequest, backbone: Any) -> Any:
         seed=request.seed,
         read_length=recipe.write_length + recipe.read_length,
     )
+
+
+def _first_memory(
+    request: TrainingRequest, layout: DeltaMemConfig, backbone: Any, start: Chosen | None
+) -> DeltaMemory:
+    """The memory that a training begins with: fresh, or an adapter's of the same layout."""
+    from deltamem import DeltaMemory, load_adapter
+
+    if start is None:
+        memory = DeltaMemory(layout, backbone.model)
+        return memory.initialise(backbone.model, seed=request.seed)
+    memory = load_adapter(start.folder, backbone)
+    wanted, found = (asdict(_to_go_on(config)) for config in (layout, memory.config))
+    for name, value in wanted.items():
+        if found[name] != value:
+            raise UsageError(
+                f"the adapter {start.source} has memory.{name}={found[name]}, and this training "
+                f"asks for {value}: ask for what it has, or leave adapter= out"
+            )
+    return memory
+
+
+def _to_go_on(config: DeltaMemConfig) -> DeltaMemConfig:
+    """A layout without the settings that only say how fresh weights begin."""
+    return replace(config, beta_bias_init=0.0, init="zero", init_gain=0.0)
 
 
 def load_memory(request: WeightsRequest, backbone: Any, *, chosen: Chosen | None = None) -> Any:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_base.downloads import told_of_downloads
+from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.build import assemble_learner, load_backbone
+from deltamem_cli.runs.chosen_weights import Chosen, named_weights
 from deltamem_cli.runs.fitting import check_memory, one_sentence_without_memory, smaller
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.headline import announce_training
@@ -57,8 +59,10 @@ def run_training(
 
 def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
     """Train from the last checkpoint on; return a summary."""
+    from deltamem.adapter.weights import stored_sha
     from deltamem.training import Processes
 
+    start = _start(request)
     processes = Processes.current(on_cpu=request.backbone.device == "cpu")
     console = console if processes.main else replace(console, quiet=True)
     tracking = build(request.tracker)
@@ -69,9 +73,10 @@ def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
     less = [word for word, _ in smaller(request)]
     with one_sentence_without_memory(less, otherwise="a smaller training.write_length"):
         backbone = load_backbone(request.backbone, console)
-        learner = assemble_learner(request, backbone)
+        learner = assemble_learner(request, backbone, start=start)
         announce_training(console, request, backbone, data=data)
-        key = run_key(request.deciding, backbone.identity, backbone.numerics, data.source)
+        decide = request.deciding, backbone.identity, backbone.numerics, data.source
+        key = run_key(*decide, *([] if start is None else [f"from {stored_sha(start.folder)}"]))
         folder = _folder(request, key)
         if (folder / ADAPTER / "README.md").is_file():
             console.note(f"{folder} is complete already")
@@ -80,9 +85,29 @@ def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
         device = next(iter(learner.parameters())).device
         with run.checkpoints.going_on(), run.alone(device):
             live = {"backbone": backbone, "tracking": tracking, "console": console}
-            _train(run, learner, data, request, **live)
+            _train(run, learner, data, request, start=start, **live)
     processes.wait()
     return _summary(folder)
+
+
+def _start(request: TrainingRequest) -> Chosen | None:
+    """The adapter that a training begins with, found before anything is loaded."""
+    if request.adapter is not None and request.memory is None:
+        raise UsageError(
+            f"method={request.method.name} starts from fresh weights; leave "
+            f"adapter={request.adapter} out"
+        )
+    return named_weights(request.adapter, released=request.backbone.released)
+
+
+def _begun(start: Chosen | None) -> str | None:
+    """Which weights a training began with, as its card says it; None for fresh ones."""
+    from deltamem.adapter.weights import stored_sha
+
+    if start is None:
+        return None
+    sha = stored_sha(start.folder)
+    return f"{start.recorded(sha).source} (sha {sha[:12]})"
 
 
 def _train(
@@ -91,6 +116,7 @@ def _train(
     data: Any,
     request: TrainingRequest,
     *,
+    start: Chosen | None,
     backbone: Any,
     tracking: Tracking,
     console: Console,
@@ -108,6 +134,7 @@ def _train(
     _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
     if run.processes.main:
         facts = {"command": f"`{request.command}`"}
+        facts |= {"started from": _begun(start)} if start is not None else {}
         facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
         facts |= _moved_instructions(backbone, data)
         card = {**facts, **data.facts, **_card(recipe, run.log.known())}

@@ -31,6 +31,8 @@ class TrainingRequest:
     method: MethodRequest
     memory: DeltaMemConfig | None
     """Layout of the adapter; None of another method."""
+    adapter: str | None
+    """Adapter whose weights are the start, a folder or ``OWNER/NAME@COMMIT``; None: fresh ones."""
     recipe: TrainingConfig
     data: Mapping[str, Any]
     """Class of the training data, and its arguments."""
@@ -61,6 +63,7 @@ class TrainingRequest:
             backbone=BackboneRequest.of(composed),
             method=method,
             memory=build(tree["memory"]) if method.needs_adapter else None,
+            adapter=tree["adapter"],
             recipe=build({key: v for key, v in tree["training"].items() if key != "data"}),
             data=data,
             generated=generated,
