@@ -100,12 +100,10 @@ def _start(request: TrainingRequest) -> Chosen | None:
     return named_weights(request.adapter, released=request.backbone.released)
 
 
-def _begun(start: Chosen | None) -> str | None:
-    """Which weights a training began with, as its card says it; None for fresh ones."""
+def _begun(start: Chosen) -> str:
+    """Which weights a training began with, as its card says it."""
     from deltamem.adapter.weights import stored_sha
 
-    if start is None:
-        return None
     sha = stored_sha(start.folder)
     return f"{start.recorded(sha).source} (sha {sha[:12]})"
 
@@ -134,7 +132,7 @@ def _train(
     _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
     if run.processes.main:
         facts = {"command": f"`{request.command}`"}
-        facts |= {"started from": _begun(start)} if start is not None else {}
+        facts |= {} if start is None else {"started from": _begun(start)}
         facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
         facts |= _moved_instructions(backbone, data)
         card = {**facts, **data.facts, **_card(recipe, run.log.known())}
