@@ -22,6 +22,7 @@ INLINE = re.compile(r"`(deltamem(?: [^`|…]*)?)`")
 PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b|\bA B\b|\.\.\.")
 OF_NO_CONFIG = ("train:", "eval:", "table=", "cell=")
 """Beginnings of words that `ablate` hands on, and of those that only `reproduce` knows."""
+WITH_A_CONFIG = ("ablate", "chat", "demo", "eval", "pretrain", "serve", "train")
 OF_OTHERS = ("eval", "train", "fetch")
 """Configs that the settings of a verb without one may be of."""
 
@@ -38,7 +39,7 @@ def check_without_running(words: Sequence[str]) -> None:
     said = parsed(words)
     settings = [one for one in said.get("overrides") or [] if not one.startswith(OF_NO_CONFIG)]
     faults = []
-    for primary in [words[0]] if words[0] in ("ablate", "eval", "train") else OF_OTHERS:
+    for primary in [words[0]] if words[0] in WITH_A_CONFIG else OF_OTHERS:
         try:
             (composed,) = compose_each(primary, [settings])
             if not any("_target_=" in one for one in settings):  # of a package that is not here

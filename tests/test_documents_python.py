@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import sys
 from types import ModuleType
 
 import pytest
-from conftest import ROOT
+from document_blocks import DOCUMENTS, Block, blocks, name_of
 
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
-DOCUMENTS = ("README.md", *sorted(str(p.relative_to(ROOT)) for p in ROOT.glob("docs/**/*.md")))
 BLOCKS = [
-    pytest.param(block, id=f"{document}-{number}")
+    pytest.param(block, id=f"{name_of(document)}-{number}")
     for document in DOCUMENTS
-    for number, block in enumerate(BLOCK.findall((ROOT / document).read_text(encoding="utf-8")), 1)
+    for number, block in enumerate((b for b in blocks(document) if b.kind == "python"), 1)
 ]
 
 
@@ -28,13 +25,18 @@ def said_to_print(block: str) -> list[str]:
 
 
 def test_there_are_blocks_that_print() -> None:
-    assert any(said_to_print(parameter.values[0]) for parameter in BLOCKS)
+    assert any(said_to_print(parameter.values[0].text) for parameter in BLOCKS)
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_block_runs_and_prints_what_it_says(block: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_block_runs_and_prints_what_it_says(
+    block: Block, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = compile(block.text, "block", "exec")
+    if block.skipped:
+        return
     module = ModuleType("block")
     monkeypatch.setitem(sys.modules, "block", module)  # dataclasses look their module up
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        exec(compile(block, "block", "exec"), vars(module))
-    assert printed.getvalue().splitlines() == said_to_print(block)
+        exec(code, vars(module))
+    assert printed.getvalue().splitlines() == said_to_print(block.text)
