@@ -198,15 +198,18 @@ def decide(measured: Measured, printed: float, *, reference: float | None) -> Ju
         verdict, why = Verdict.MATCH, f"{said}: equal to within {EQUAL:g} point"
     elif abs(gap) > half:
         verdict, why = Verdict.DIFFERS, f"{said}: 0 lies outside"
-    elif _tells_nothing(measured, printed, reference):
-        told = "its length" if reference is None else f"the backbone's {reference:.2f} in it"
-        verdict, why = Verdict.UNDERPOWERED, f"{said}: says nothing, with {told}"
+    elif (fault := _why_it_says_nothing(measured, printed, reference)) is not None:
+        verdict, why = Verdict.UNDERPOWERED, f"{said}: says nothing, with {fault}"
     else:
         verdict, why = Verdict.WITHIN_NOISE, f"{said}: 0 lies inside"
     return Judgement(verdict=verdict, why=why, measured=measured, difference=gap)
 
 
-def _tells_nothing(measured: Measured, printed: float, reference: float | None) -> bool:
-    if reference is None or abs(printed - reference) <= EQUAL:
-        return measured.half > LONGEST
-    return abs(measured.mean - reference) <= measured.half or measured.half > LONGEST
+def _why_it_says_nothing(
+    measured: Measured, printed: float, reference: float | None
+) -> str | None:
+    """What makes an interval with 0 in it worthless; None where it tells something."""
+    apart = reference is not None and abs(printed - reference) > EQUAL
+    if apart and abs(measured.mean - reference) <= measured.half:
+        return f"the backbone's {reference:.2f} in it"
+    return "its length" if measured.half > LONGEST else None
