@@ -35,7 +35,7 @@ __all__ = [
     "trusted_packages",
 ]
 
-OURS = ("deltamem_base", "deltamem", "baselines", "evaluations", "deltamem_cli")
+OURS = ("deltamem_base", "deltamem", "deltamem_baselines", "deltamem_evaluations", "deltamem_cli")
 VARIABLE = "DELTAMEM_PATH"
 GROUP = "deltamem.plugins"
 GROUPS = (GROUP, "deltamem.writers")

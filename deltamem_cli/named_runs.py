@@ -38,7 +38,7 @@ def runs_in(folder: Path) -> Sequence[NamedRun]:
     Raises:
         Unavailable: there is no such folder.
     """
-    from evaluations.records.record import RECORD
+    from deltamem_evaluations.records.record import RECORD
 
     if not folder.is_dir():
         raise Unavailable(f"there is no folder {folder}: name one that holds runs")

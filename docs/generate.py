@@ -217,7 +217,7 @@ def _sentences(made: Callable[..., Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     parts = list(reversed(made.__mro__)) if inspect.isclass(made) else [made]
     for part in parts:
-        if not part.__module__.startswith(("deltamem", "baselines", "evaluations")):
+        if not part.__module__.startswith("deltamem"):
             continue
         for text in (part.__doc__, getattr(part.__init__, "__doc__", "") if part in parts else ""):
             arguments = (text or "").partition("Args:\n")[2]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deltamem_cli.published_numbers import paper_file
-from evaluations.paper.numbers import Column, Paper, Published
+from deltamem_evaluations.paper.numbers import Column, Paper, Published
 
 __all__ = ["FILE", "page"]
 

@@ -12,12 +12,23 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-PACKAGES = ("deltamem_base", "deltamem", "baselines", "evaluations", "deltamem_cli")
+PACKAGES = (
+    "deltamem_base",
+    "deltamem",
+    "deltamem_baselines",
+    "deltamem_evaluations",
+    "deltamem_cli",
+)
 ALLOWED = {
     "deltamem_base": {"deltamem_base"},
     "deltamem": {"deltamem", "deltamem_base"},
-    "evaluations": {"evaluations", "deltamem_base"},
-    "baselines": {"baselines", "deltamem.backbone", "deltamem.training", "deltamem_base"},
+    "deltamem_evaluations": {"deltamem_evaluations", "deltamem_base"},
+    "deltamem_baselines": {
+        "deltamem_baselines",
+        "deltamem.backbone",
+        "deltamem.training",
+        "deltamem_base",
+    },
     "deltamem_cli": set(PACKAGES),
 }
 FORBIDDEN_ANYWHERE = {"hydra", "omegaconf", "typer", "rich"}

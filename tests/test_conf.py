@@ -236,7 +236,7 @@ def test_steers_are_built(option: str) -> None:
 
 @pytest.mark.parametrize("option", options("bench"))
 def test_benchmarks_are_built(option: str) -> None:
-    from evaluations.benchmark import Benchmark
+    from deltamem_evaluations.benchmark import Benchmark
 
     assert isinstance(build(compose("eval", f"bench={option}").bench), Benchmark)
 

@@ -11,14 +11,19 @@ from typing import Any
 import pytest
 from conftest import ROOT
 
-AT_THE_TOP = ("CONTRIBUTING.md", "README.md", "baselines/README.md", "benchmarks/README.md")
+AT_THE_TOP = (
+    "CONTRIBUTING.md",
+    "README.md",
+    "deltamem_baselines/README.md",
+    "benchmarks/README.md",
+)
 GUIDES = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
 DOCUMENTS = (*AT_THE_TOP, "SECURITY.md", *GUIDES)
 PRINTED = re.compile(r"^```text\n.*?^```$", re.MULTILINE | re.DOTALL)
 """What a program printed: files of the reader's stand there."""
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-PACKAGES = "deltamem_base|deltamem_cli|deltamem|baselines|evaluations"
+PACKAGES = "deltamem_base|deltamem_cli|deltamem_baselines|deltamem_evaluations|deltamem"
 PATH = re.compile(rf"(?<![\w./:-])(?:{PACKAGES}|conf|tests|results|benchmarks)/[\w./-]*")
 NAME = re.compile(rf"(?<![\w./-])(?:{PACKAGES})(?:\.\w+)+")
 PLACEHOLDER = re.compile(r"\b(NAME|VERB)\b|_(NAME|VERB)\b")
@@ -94,7 +99,7 @@ def test_a_dead_link_is_found(tmp_path: Path) -> None:
 
 def test_no_module_cites_a_page_that_is_not_here() -> None:
     pages = {path.name for path in ROOT.glob("**/*.md") if ".venv" not in path.parts}
-    for folder in ("deltamem_base", "deltamem", "baselines", "evaluations", "deltamem_cli"):
+    for folder in PACKAGES.split("|"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-OURS = {"baselines", "deltamem", "deltamem_base", "deltamem_cli", "evaluations"}
+OURS = {"deltamem_baselines", "deltamem", "deltamem_base", "deltamem_cli", "deltamem_evaluations"}
 """Names that the wheel puts on the top level of an environment."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from deltamem.training import Ask, Checkpoints, Episode, StepReport, TrainingConfig, train
-from evaluations.sample import Decoding, History, Prompt
+from deltamem_evaluations.sample import Decoding, History, Prompt
 
 GREEDY = Decoding(max_new_tokens=10)
 TALK = (

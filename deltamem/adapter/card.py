@@ -122,7 +122,7 @@ In Python, a conversation in which only the memory knows what was said before:
 ```python
 from deltamem import adapter_folder, load_adapter, {call.partition("(")[0]}
 from deltamem.conversation.conversation import Conversation
-from evaluations.sample import Decoding
+from deltamem_evaluations.sample import Decoding
 
 backbone = {call}
 memory = load_adapter(adapter_folder("{adapter}"), backbone)

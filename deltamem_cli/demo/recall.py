@@ -16,9 +16,9 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.groups import options
 
 if TYPE_CHECKING:
-    from evaluations.metrics.statistics import GroupMean
-    from evaluations.records.record import Record
-    from evaluations.reporting import Table
+    from deltamem_evaluations.metrics.statistics import GroupMean
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.reporting import Table
 
 __all__ = ["demo_recall"]
 
@@ -101,7 +101,7 @@ def _references() -> list[Row]:
 
 def _memories() -> list[Row]:
     """The shipped adapter of each writer."""
-    from evaluations.figures.curves import STYLES
+    from deltamem_evaluations.figures.curves import STYLES
 
     return [
         Row(label=f"δ-mem {writer}", words=memory_words(writer), style=style)
@@ -142,8 +142,8 @@ def _show(
     rows: Sequence[Row], records: Sequence[Record], request: DemoRequest, console: Console
 ) -> None:
     from deltamem_base.whole_files import write_text
-    from evaluations.figures.curves import draw_by_number
-    from evaluations.reporting import markdown
+    from deltamem_evaluations.figures.curves import draw_by_number
+    from deltamem_evaluations.reporting import markdown
 
     scene = request.scene
     text = markdown(_table(rows, records, scene))
@@ -160,7 +160,7 @@ def _show(
 
 
 def _table(rows: Sequence[Row], records: Sequence[Record], scene: Scene) -> Table:
-    from evaluations.reporting import Table
+    from deltamem_evaluations.reporting import Table
 
     kinds = [*(f"single_hop/{n}" for n in scene.facts), "two_hop", "update"]
     columns = ["exact match, %", *(counted(n, "fact") for n in scene.facts)]
@@ -190,7 +190,7 @@ def _table(rows: Sequence[Row], records: Sequence[Record], scene: Scene) -> Tabl
 
 
 def _percent(group: GroupMean) -> str:
-    from evaluations.reporting import percent
+    from deltamem_evaluations.reporting import percent
 
     return percent(group.mean, group.lo, group.hi, digits=0)
 

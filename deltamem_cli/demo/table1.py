@@ -16,8 +16,8 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.groups import method_settings, options
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
-    from evaluations.reporting import Table
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.reporting import Table
 
 __all__ = ["demo_table", "memory_words"]
 
@@ -141,7 +141,7 @@ def _train(method: str, request: DemoRequest, console: Console) -> str:
 
 
 def _figures(cell: Cell, record: Record) -> list[str]:
-    from evaluations.reporting import percent
+    from deltamem_evaluations.reporting import percent
 
     metric, cost = record.metrics[record.primary_metric], record.cost
     return [
@@ -177,7 +177,7 @@ def _print(
     console: Console,
 ) -> None:
     from deltamem_base.whole_files import write_text
-    from evaluations.reporting import Table, markdown
+    from deltamem_evaluations.reporting import Table, markdown
 
     table: Table = Table(columns=COLUMNS, rows=lines, notes=notes)
     text = markdown(table)

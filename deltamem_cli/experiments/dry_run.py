@@ -105,7 +105,7 @@ def _writes_answers(job: Job) -> bool | None:
 
 def _took(outcome: Any, job: Job) -> float | None:
     """Seconds of a finished evaluation; trainings log rates, not totals."""
-    from evaluations.records.record import read_record
+    from deltamem_evaluations.records.record import read_record
 
     if outcome is None or outcome.path is None or job.kind != "eval":
         return None
@@ -116,7 +116,7 @@ def _took(outcome: Any, job: Job) -> float | None:
 
 def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Any:
     """The forecast as a table with its totals."""
-    from evaluations.reporting import Table
+    from deltamem_evaluations.reporting import Table
 
     lines = [
         [
@@ -156,7 +156,7 @@ def _writing(rows: Sequence[Forecast]) -> list[str]:
 
 def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Console) -> None:
     """Print what would run, with tokens and an estimate of the time."""
-    from evaluations.reporting import markdown
+    from deltamem_evaluations.reporting import markdown
 
     rows, basis = forecast(jobs, runs=runs)
     console.json(

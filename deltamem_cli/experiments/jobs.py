@@ -86,7 +86,7 @@ def jobs_of(cells: Iterable[Cell]) -> list[Job]:
 def finished(job: Job, runs: Path) -> Outcome | None:
     """The outcome of a job that ended well before, and whose result is still there."""
     from deltamem_base.faults import InvalidData
-    from evaluations.records.record import read_record
+    from deltamem_evaluations.records.record import read_record
 
     try:
         entry = json.loads(_entry(job.key, runs).read_text(encoding="utf-8"))

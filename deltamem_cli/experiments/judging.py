@@ -16,9 +16,9 @@ from deltamem_cli.settings.groups import method_settings
 from deltamem_cli.settings.identity import recorded
 
 if TYPE_CHECKING:
-    from evaluations.paper.numbers import Column, Published, Table
-    from evaluations.paper.verdict import Judgement, Measured
-    from evaluations.records.stored import Run
+    from deltamem_evaluations.paper.numbers import Column, Published, Table
+    from deltamem_evaluations.paper.verdict import Judgement, Measured
+    from deltamem_evaluations.records.stored import Run
 
 __all__ = ["Judged", "judge_table"]
 
@@ -56,7 +56,7 @@ class _Judge:
 
     def score(self, row: str, column: Column, printed: float) -> tuple[Judgement, str | None]:
         """The verdict on one benchmark's number."""
-        from evaluations.paper.verdict import decide
+        from deltamem_evaluations.paper.verdict import decide
 
         measured, why, path = self.measured(row, column)
         if measured is None:
@@ -65,7 +65,7 @@ class _Judge:
 
     def mean(self, row: str, printed: float) -> tuple[Judgement, None]:
         """The verdict on an average, blank cells filled by our own reference row."""
-        from evaluations.paper.verdict import average, decide
+        from deltamem_evaluations.paper.verdict import average, decide
 
         parts = []
         for name in self.table.average_of:
@@ -83,7 +83,7 @@ class _Judge:
 
     def _measured(self, row: str, column: Column) -> tuple[Measured | None, str, str | None]:
         """Our mean, or why there is none that counts, and the record's path."""
-        from evaluations.paper.verdict import Expected, faults_of, measure
+        from deltamem_evaluations.paper.verdict import Expected, faults_of, measure
 
         cell = self.cell_for(row, column)
         if cell is None:
@@ -124,7 +124,7 @@ class _Judge:
 def _read(record: str) -> Run | str:
     """A run, or why it cannot be read."""
     from deltamem_base.faults import Fault
-    from evaluations.records.stored import read_run
+    from deltamem_evaluations.records.stored import read_run
 
     try:
         return read_run(Path(record))
@@ -137,7 +137,7 @@ def _stored_sha(method: str, folder: str) -> str:
     if method_settings(method).needs_adapter:
         from deltamem.adapter.weights import stored_sha
     else:
-        from baselines.trained.weights import stored_sha
+        from deltamem_baselines.trained.weights import stored_sha
     return stored_sha(Path(folder))
 
 
@@ -162,6 +162,6 @@ def judge_table(
 
 
 def _invalid(why: str) -> Judgement:
-    from evaluations.paper.verdict import Judgement, Verdict
+    from deltamem_evaluations.paper.verdict import Judgement, Verdict
 
     return Judgement(verdict=Verdict.INVALID, why=why)

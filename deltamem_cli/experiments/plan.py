@@ -22,7 +22,7 @@ from deltamem_cli.settings.identity import content_hash
 from deltamem_cli.settings.run_key import planned_key
 
 if TYPE_CHECKING:
-    from evaluations.records.experiment import Unrun
+    from deltamem_evaluations.records.experiment import Unrun
 
 __all__ = ["Cell", "Draft", "Plan", "make_drafts", "make_plan"]
 
@@ -121,7 +121,7 @@ def make_plan(composed: Composed) -> Plan:
 
 
 def _unrun(stated: Mapping[str, Any]) -> Unrun:
-    from evaluations.records.experiment import Unrun
+    from deltamem_evaluations.records.experiment import Unrun
 
     rows = stated.get("rows")
     return Unrun(

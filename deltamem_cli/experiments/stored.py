@@ -13,8 +13,8 @@ from deltamem_cli.settings.grammar import key_of, write
 from deltamem_cli.settings.identity import public_words
 
 if TYPE_CHECKING:
-    from evaluations.records.experiment import ExperimentResults
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.experiment import ExperimentResults
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["results_of"]
 
@@ -38,7 +38,7 @@ def results_of(
         outcomes: of all cells, by key.
         words: of `deltamem ablate` that it was asked for with.
     """
-    from evaluations.records.experiment import ExperimentCell, ExperimentResults
+    from deltamem_evaluations.records.experiment import ExperimentCell, ExperimentResults
 
     asked = [said for said in public_words(words) if key_of(said) != CHOOSING]
     cells = [

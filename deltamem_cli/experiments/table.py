@@ -11,15 +11,15 @@ from deltamem_cli.experiments.jobs import Outcome
 from deltamem_cli.experiments.plan import Cell, Plan
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
-    from evaluations.reporting import Table
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.reporting import Table
 
 __all__ = ["draw", "experiment_table", "records_of"]
 
 
 def records_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Record]:
     """The record of every cell that has one, by the cell's key."""
-    from evaluations.records.record import read_record
+    from deltamem_evaluations.records.record import read_record
 
     paths = {c.key: outcomes[c.key].path for c in plan.cells}
     return {key: read_record(Path(path)) for key, path in paths.items() if path is not None}
@@ -27,7 +27,7 @@ def records_of(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Record]
 
 def experiment_table(plan: Plan, outcomes: Mapping[str, Outcome]) -> Table:
     """Scores with their intervals (or the costs that the experiment measures)."""
-    from evaluations.reporting import Table
+    from deltamem_evaluations.reporting import Table
 
     records = records_of(plan, outcomes)
     measures = plan.measures or (None,)
@@ -56,7 +56,7 @@ def _cell(
     outcomes: Mapping[str, Outcome],
     measure: str | None,
 ) -> str:
-    from evaluations.reporting import percent
+    from deltamem_evaluations.reporting import percent
 
     if cell is None:
         return ""
@@ -95,7 +95,7 @@ def draw(plan: Plan, outcomes: Mapping[str, Outcome], path: Path) -> list[Path]:
     """The experiment's figure, a line for each row; none where it has none or lacks records."""
     if plan.figure is None:
         return []
-    from evaluations.figures.curves import STYLES, draw_by_number
+    from deltamem_evaluations.figures.curves import STYLES, draw_by_number
 
     records = records_of(plan, outcomes)
     lines: list[tuple[str, Any, str]] = [

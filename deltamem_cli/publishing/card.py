@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from huggingface_hub import ModelCard
 
     from deltamem_cli.publishing.backbone import NamedBackbone
-    from evaluations.records.record import Record
-    from evaluations.reporting import StoredRecord
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.reporting import StoredRecord
 
 __all__ = ["published_card"]
 
@@ -125,7 +125,7 @@ def _result(record: Record) -> Any | None:
 
 def _results(records: Sequence[StoredRecord], own: Sequence[Record]) -> str:
     """The table of a report, after what its words mean to somebody who never saw one."""
-    from evaluations.reporting import markdown, results_table
+    from deltamem_evaluations.reporting import markdown, results_table
 
     if not own:
         return NOTHING_MEASURED

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from deltamem_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
-    from evaluations.reporting import StoredRecord
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.reporting import StoredRecord
 
 __all__ = ["AdapterRecords", "adapter_records"]
 
@@ -40,7 +40,7 @@ def adapter_records(
     Raises:
         UsageError: a named record of other weights, or a path that holds no record.
     """
-    from evaluations.reporting.collection import find, incomplete
+    from deltamem_evaluations.reporting.collection import find, incomplete
 
     stored, notes = find(searched) if not named else _named(named, sha, fingerprint)
     usable = []
@@ -67,9 +67,9 @@ def _named(
     paths: Sequence[Path], sha: str, fingerprint: str | None
 ) -> tuple[list[StoredRecord], list[str]]:
     """The records that the user named, each of these weights or of the bare backbone."""
-    from evaluations.records.record import RECORD, read_record
-    from evaluations.reporting import StoredRecord
-    from evaluations.reporting.collection import find
+    from deltamem_evaluations.records.record import RECORD, read_record
+    from deltamem_evaluations.reporting import StoredRecord
+    from deltamem_evaluations.reporting.collection import find
 
     found: list[StoredRecord] = []
     notes: list[str] = []
@@ -95,7 +95,7 @@ def _named(
 
 def _bare(record: Record, fingerprint: str | None) -> bool:
     """Whether this is the backbone without any memory."""
-    from evaluations.reporting.attribution import REFERENCE
+    from deltamem_evaluations.reporting.attribution import REFERENCE
 
     made = record.provenance
     same = made.backbone.model_fingerprint == fingerprint

@@ -11,11 +11,11 @@ from deltamem_cli.runs.stored_benchmark import stored_benchmark
 from deltamem_cli.settings.identity import content_hash
 
 if TYPE_CHECKING:
-    from evaluations.benchmark import Benchmark
-    from evaluations.records.record import Record
-    from evaluations.records.stored import StoredRecord
-    from evaluations.reporting.published import PublishedFolder
-    from evaluations.sample import Sample
+    from deltamem_evaluations.benchmark import Benchmark
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.records.stored import StoredRecord
+    from deltamem_evaluations.reporting.published import PublishedFolder
+    from deltamem_evaluations.sample import Sample
 
 __all__ = ["faults_of_folder", "is_published", "rendered"]
 
@@ -24,16 +24,20 @@ TABLES, PAGE = "README.md", "report.html"
 
 def is_published(folder: Path) -> bool:
     """Whether a folder holds results as `deltamem publish` leaves them."""
-    from evaluations.records.publication import PUBLICATION
+    from deltamem_evaluations.records.publication import PUBLICATION
 
     return any(folder.glob(f"*/{PUBLICATION}"))
 
 
 def rendered(folder: PublishedFolder) -> dict[str, str]:
     """Name below the folder -> text: the tables, a page, and a file for each picture."""
-    from evaluations.reporting.as_markdown import markdown_report
-    from evaluations.reporting.published import pictures_of, published_page, published_report
-    from evaluations.reporting.published.pictures import FOLDER
+    from deltamem_evaluations.reporting.as_markdown import markdown_report
+    from deltamem_evaluations.reporting.published import (
+        pictures_of,
+        published_page,
+        published_report,
+    )
+    from deltamem_evaluations.reporting.published.pictures import FOLDER
 
     report, pictures = published_report(folder), pictures_of(folder)
     files = {f"{FOLDER}/{picture.name}.svg": picture.svg for picture in pictures}
@@ -69,8 +73,8 @@ def faults_of_folder(folder: PublishedFolder, files: Mapping[str, str]) -> Itera
 
 
 def _faults_of_run(stored: StoredRecord, benchmarks: _Benchmarks) -> Iterator[str]:
-    from evaluations.records.stored import Run
-    from evaluations.records.verification import faults_of_published
+    from deltamem_evaluations.records.stored import Run
+    from deltamem_evaluations.records.verification import faults_of_published
 
     try:
         said = stored.publication

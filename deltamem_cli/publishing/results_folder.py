@@ -15,9 +15,9 @@ from deltamem_cli.runs.missing_runs import eval_command
 from deltamem_cli.runs.stored_benchmark import stored_benchmark
 
 if TYPE_CHECKING:
-    from evaluations.records.experiment import ExperimentResults
-    from evaluations.records.record import Record
-    from evaluations.reporting import StoredRecord
+    from deltamem_evaluations.records.experiment import ExperimentResults
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.reporting import StoredRecord
 
 __all__ = ["Gathered", "check_experiment", "gather", "publish_run"]
 
@@ -59,7 +59,7 @@ def gather(named: Sequence[Path]) -> Gathered:
 
 
 def _experiment(path: Path) -> tuple[ExperimentResults, list[StoredRecord]]:
-    from evaluations.records.experiment import read_experiment
+    from deltamem_evaluations.records.experiment import read_experiment
 
     experiment = read_experiment(path)
     cells = dict.fromkeys(cell.cell for cell in experiment.cells if cell.cell is not None)
@@ -68,8 +68,8 @@ def _experiment(path: Path) -> tuple[ExperimentResults, list[StoredRecord]]:
 
 
 def _runs(path: Path) -> list[StoredRecord]:
-    from evaluations.records.record import RECORD, read_record
-    from evaluations.reporting import StoredRecord
+    from deltamem_evaluations.records.record import RECORD, read_record
+    from deltamem_evaluations.reporting import StoredRecord
 
     files = [path / RECORD] if (path / RECORD).is_file() else sorted(path.glob(f"*/{RECORD}"))
     if not files:
@@ -81,7 +81,7 @@ def _runs(path: Path) -> list[StoredRecord]:
 
 
 def _refuse_parts(stored: StoredRecord) -> None:
-    from evaluations.reporting.collection import incomplete
+    from deltamem_evaluations.reporting.collection import incomplete
 
     if not stored.record.complete:
         raise UsageError(f"{incomplete(stored)}: run the same command again, it goes on")
@@ -107,8 +107,8 @@ def publish_run(stored: StoredRecord, folder: Path, *, measured_by: str) -> list
         UsageError: another run of that name is there, or the run names a place on this machine.
         InvalidData: samples that are not here, or not those that the record counts.
     """
-    from evaluations.records.publication import write_published
-    from evaluations.records.stored import Run
+    from deltamem_evaluations.records.publication import write_published
+    from deltamem_evaluations.records.stored import Run
 
     record = stored.record
     lines = list(Run.of(stored).lines.values())
@@ -127,8 +127,8 @@ def publish_run(stored: StoredRecord, folder: Path, *, measured_by: str) -> list
 
 
 def _refuse_another(place: Path, record: Record) -> None:
-    from evaluations.records.record import RECORD, read_record
-    from evaluations.records.rescore import is_of_the_same_run
+    from deltamem_evaluations.records.record import RECORD, read_record
+    from deltamem_evaluations.records.rescore import is_of_the_same_run
 
     file = place / RECORD
     if file.is_file() and not is_of_the_same_run(read_record(file), record):
@@ -140,7 +140,7 @@ def _refuse_another(place: Path, record: Record) -> None:
 
 def _refuse_private(record: Record) -> None:
     """Refuse a record that names a folder, the machine or the user; lines repeat its provenance."""
-    from evaluations.records.local_places import local_places
+    from deltamem_evaluations.records.local_places import local_places
 
     for found in local_places(record.to_json(), names=list(_names())):
         raise UsageError(
@@ -166,7 +166,7 @@ def check_experiment(experiment: ExperimentResults, where: Path) -> None:
     Raises:
         InvalidData: the first such text.
     """
-    from evaluations.records.local_places import local_places
+    from deltamem_evaluations.records.local_places import local_places
 
     for found in local_places(asdict(experiment), names=list(_names())):
         raise InvalidData(f"{where} names a place on this machine: {found!r:.80}")

@@ -18,7 +18,7 @@ from deltamem_cli.runs.requests import WeightsRequest
 from deltamem_cli.settings.paths import without_machine
 
 if TYPE_CHECKING:
-    from evaluations.records.provenance import Weights
+    from deltamem_evaluations.records.provenance import Weights
 
 __all__ = ["Chosen", "adapter_of_sha", "choose_adapter", "choose_weights", "named_weights"]
 
@@ -41,7 +41,7 @@ class Chosen:
     def recorded(self, sha: str | None) -> Weights:
         """Their entry in a record, with their ``sha``: no folder of this machine."""
         from deltamem.adapter.source import HUB_COMMIT
-        from evaluations.records.provenance import Weights
+        from deltamem_evaluations.records.provenance import Weights
 
         hub = HUB_COMMIT.fullmatch(self.source)
         source = self.source if hub else without_machine(self.folder)
@@ -156,7 +156,7 @@ def _adapter(request: WeightsRequest, fingerprint: str | None) -> Chosen | None:
 
 def _baseline(request: WeightsRequest, fingerprint: str | None) -> Chosen | None:
     """Weights of a trained baseline among the runs; None where none fit."""
-    from baselines.trained.weights import SETTINGS, stored_origin, stored_sha
+    from deltamem_baselines.trained.weights import SETTINGS, stored_origin, stored_sha
 
     def fits(folder: Path) -> bool:
         if not (folder / SETTINGS).is_file():

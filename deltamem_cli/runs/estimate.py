@@ -80,7 +80,7 @@ def work_of(request: EvaluationRequest | TrainingRequest) -> Work:
 
 
 def _evaluation_tokens(request: EvaluationRequest) -> tuple[int, int]:
-    from evaluations.runner import plan_samples
+    from deltamem_evaluations.runner import plan_samples
 
     benchmark = request.benchmark
     benchmark.load()

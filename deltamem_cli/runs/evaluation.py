@@ -25,9 +25,9 @@ from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
     from deltamem_cli.runs.shared_answers import Part, SharedAnswers
-    from evaluations.records.record import Record
-    from evaluations.records.store import SampleStore
-    from evaluations.sample import Sample
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.records.store import SampleStore
+    from deltamem_evaluations.sample import Sample
 
 __all__ = ["evaluate", "run_evaluation", "share_evaluation"]
 
@@ -114,7 +114,7 @@ def evaluate(request: EvaluationRequest, console: Console, meeting: Meeting) -> 
         The record, which the first process writes; None in the others.
     """
     from deltamem_cli.runs.shared_answers import SharedAnswers
-    from evaluations.records.record import RECORD
+    from deltamem_evaluations.records.record import RECORD
 
     ready = _prepare(request, console)
     started = time.monotonic()
@@ -131,8 +131,8 @@ def evaluate(request: EvaluationRequest, console: Console, meeting: Meeting) -> 
 
 
 def _prepare(request: EvaluationRequest, console: Console) -> _Prepared:
-    from evaluations.records.environment import reset_peak_memory
-    from evaluations.runner import plan_samples
+    from deltamem_evaluations.records.environment import reset_peak_memory
+    from deltamem_evaluations.runner import plan_samples
 
     check_shared(request.backbone)
     benchmark = request.benchmark
@@ -162,8 +162,8 @@ def _prepare(request: EvaluationRequest, console: Console) -> _Prepared:
 def _answer(ready: _Prepared, answers: SharedAnswers, console: Console) -> Part:
     """Answer this process's share of what is missing."""
     from deltamem_cli.runs.shared_answers import Part
-    from evaluations.records.environment import peak_memory_mb
-    from evaluations.runner import Plan, run
+    from deltamem_evaluations.records.environment import peak_memory_mb
+    from deltamem_evaluations.runner import Plan, run
 
     request, backbone = ready.request, ready.backbone
     plan = Plan(
@@ -191,11 +191,11 @@ def _record(
     ready: _Prepared, store: SampleStore, parts: Sequence[Part], *, seconds: float
 ) -> Record:
     """The record of a run whose answers are all stored."""
-    from evaluations.benchmark import Scored
-    from evaluations.records.losses import unweighed_notes
-    from evaluations.records.making import Made, make_record
-    from evaluations.records.provenance import BackboneIdentity, MethodIdentity
-    from evaluations.records.record import RECORD
+    from deltamem_evaluations.benchmark import Scored
+    from deltamem_evaluations.records.losses import unweighed_notes
+    from deltamem_evaluations.records.making import Made, make_record
+    from deltamem_evaluations.records.provenance import BackboneIdentity, MethodIdentity
+    from deltamem_evaluations.records.record import RECORD
 
     request, said = ready.request, ready.method.describe()
     notes = [*_deviations(request, ready.backbone), *(n for part in parts for n in part.notes)]

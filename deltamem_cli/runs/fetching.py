@@ -9,14 +9,14 @@ from deltamem_cli.runs.requests import FetchRequest
 from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
-    from evaluations.data.fetch import Source
+    from deltamem_evaluations.data.fetch import Source
 
 __all__ = ["fetch_needed", "fetch_one"]
 
 
 def fetch_needed(requests: Iterable[FetchRequest], console: Console) -> None:
     """Fetch each source of these runs once; what cannot be had is said."""
-    from evaluations.data.sources import HubSource
+    from deltamem_evaluations.data.sources import HubSource
 
     sources = {repr(source): source for request in requests for source in request.sources}
     for source in sources.values():
@@ -27,7 +27,7 @@ def fetch_needed(requests: Iterable[FetchRequest], console: Console) -> None:
 def fetch_one(name: str, source: Source, console: Console) -> dict[str, Any]:
     """The file of a data set or the fault that kept it from coming, as a row of results."""
     from deltamem_base.faults import Unavailable
-    from evaluations.data.fetch import fetch as fetch_source
+    from deltamem_evaluations.data.fetch import fetch as fetch_source
 
     console.note(f"{name}: {source.licence or 'no licence stated'}")
     try:

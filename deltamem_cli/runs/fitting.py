@@ -136,7 +136,7 @@ def one_sentence_without_memory(words: Sequence[str], *, otherwise: str) -> Iter
     Raises:
         Fault: with the settings that help.
     """
-    from evaluations.memory_limits import out_of_memory
+    from deltamem_evaluations.memory_limits import out_of_memory
 
     try:
         yield

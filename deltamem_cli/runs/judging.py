@@ -10,11 +10,11 @@ from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
-    from evaluations.benchmark import Benchmark
-    from evaluations.judging.endpoint import Endpoint
-    from evaluations.judging.judged import Judged
-    from evaluations.records.record import Record
-    from evaluations.records.stored import Run
+    from deltamem_evaluations.benchmark import Benchmark
+    from deltamem_evaluations.judging.endpoint import Endpoint
+    from deltamem_evaluations.judging.judged import Judged
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.records.stored import Run
 
 __all__ = ["judge_stored", "judged_too", "say_judged"]
 
@@ -35,7 +35,7 @@ def judge_stored(
         benchmark: loaded.
         console: shows how far it is.
     """
-    from evaluations.judging.judged import judge_answers
+    from deltamem_evaluations.judging.judged import judge_answers
 
     if endpoint is None:
         return None
@@ -60,8 +60,8 @@ def judged_too(
         console: shows how far it is.
         write: writes a record to these files.
     """
-    from evaluations.records.rescore import rescore
-    from evaluations.records.stored import Run, StoredRecord
+    from deltamem_evaluations.records.rescore import rescore
+    from deltamem_evaluations.records.stored import Run, StoredRecord
 
     if request.judge is None:
         return record
@@ -74,7 +74,7 @@ def judged_too(
 
 def say_judged(record: Record, console: Console) -> None:
     """Print what the last judge of a run found, and who it was."""
-    from evaluations.judging.rules import JUDGED
+    from deltamem_evaluations.judging.rules import JUDGED
 
     entry = record.rescored[-1] if record.rescored else None
     if entry is None or entry.judge is None:

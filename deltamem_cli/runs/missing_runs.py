@@ -10,7 +10,7 @@ from deltamem_cli.settings.groups import method_settings, options
 from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["benchmark_words", "eval_command"]
 
@@ -27,7 +27,7 @@ def eval_command(record: Record, what: str) -> str:
     Raises:
         InvalidData: a record that holds anything but options and plain values of their settings.
     """
-    from evaluations.reporting.attribution import REFERENCE
+    from deltamem_evaluations.reporting.attribution import REFERENCE
 
     parts = ["bench", "model"]
     if what == REFERENCE:
@@ -56,7 +56,7 @@ def benchmark_words(record: Record) -> list[str]:
 
 
 def _bare_backbone() -> str:
-    from evaluations.reporting.attribution import REFERENCE
+    from deltamem_evaluations.reporting.attribution import REFERENCE
 
     return next(name for name in options("method") if method_settings(name).family == REFERENCE)
 

@@ -68,7 +68,7 @@ def _machine(backbone: BackboneRequest, found: Findings) -> None:
     from deltamem.delta_rule.compiling import compiler
     from deltamem.delta_rule.many_tokens.fused import has_triton
     from deltamem.delta_rule.single_token import step_form
-    from evaluations.records.environment import versions
+    from deltamem_evaluations.records.environment import versions
 
     device = find_device(backbone.device)
     known, names = versions(), ("deltamem", "torch", "transformers")

@@ -15,11 +15,11 @@ from types import TracebackType
 from deltamem_base.counts import counted
 from deltamem_base.faults import Fault, Partial
 from deltamem_cli.runs.meeting import Meeting
-from evaluations.benchmark import Benchmark
-from evaluations.grouping import share
-from evaluations.records.shares import left_shares, share_folder, take_in
-from evaluations.records.store import SampleStore
-from evaluations.sample import Sample
+from deltamem_evaluations.benchmark import Benchmark
+from deltamem_evaluations.grouping import share
+from deltamem_evaluations.records.shares import left_shares, share_folder, take_in
+from deltamem_evaluations.records.store import SampleStore
+from deltamem_evaluations.sample import Sample
 
 __all__ = ["Part", "SharedAnswers"]
 

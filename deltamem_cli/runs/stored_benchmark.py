@@ -9,7 +9,7 @@ from deltamem_cli.runs.requests import ScoringRequest
 from deltamem_cli.settings.from_record import rebuild
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["stored_benchmark"]
 

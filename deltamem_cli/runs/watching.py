@@ -19,7 +19,7 @@ from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
     from deltamem.memory.inspection import TurnNumbers
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["Turns", "turns_of_run"]
 
@@ -83,7 +83,7 @@ def _watch(
         places: folders of runs where the adapter may lie; none where one was named.
         console: prints.
     """
-    from evaluations.runner import run_history
+    from deltamem_evaluations.runner import run_history
 
     benchmark = request.benchmark
     with told_of_downloads(console.note):

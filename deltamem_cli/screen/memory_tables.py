@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from deltamem.memory.inspection import StateDifference, StateNumbers, TurnNumbers
     from deltamem.state import MemoryState
-    from evaluations.figures.heatmaps import Heatmap
+    from deltamem_evaluations.figures.heatmaps import Heatmap
 
 __all__ = ["difference_table", "state_map", "state_table", "turn_maps", "turn_table"]
 
@@ -32,7 +32,7 @@ MEANINGS = (
 
 def turn_maps(turns: Sequence[TurnNumbers]) -> list[Heatmap]:
     """One panel per quantity, layers down and turns across."""
-    from evaluations.figures.heatmaps import Heatmap
+    from deltamem_evaluations.figures.heatmaps import Heatmap
 
     return [
         Heatmap(
@@ -47,7 +47,7 @@ def turn_maps(turns: Sequence[TurnNumbers]) -> list[Heatmap]:
 
 def state_map(state: MemoryState) -> Heatmap:
     """The matrices themselves."""
-    from evaluations.figures.heatmaps import matrix_mosaic
+    from deltamem_evaluations.figures.heatmaps import matrix_mosaic
 
     layers = sorted(state.layers)
     matrices = [state.layers[i][0].double().tolist() for i in layers]
@@ -107,6 +107,6 @@ def _number(value: float) -> str:
 def _markdown(
     columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
 ) -> str:
-    from evaluations.reporting import Table, markdown
+    from deltamem_evaluations.reporting import Table, markdown
 
     return markdown(Table(columns=columns, rows=rows, notes=notes))

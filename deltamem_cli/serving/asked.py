@@ -18,7 +18,7 @@ from deltamem_base.json_text import decode, kind_of, parse_json
 from deltamem_base.typed_json import typed
 from deltamem_cli.serving.bounds import RequestLimits
 from deltamem_cli.serving.refusal import Refusal, no_model
-from evaluations.sample import Decoding
+from deltamem_evaluations.sample import Decoding
 
 __all__ = ["Asked", "Defaults", "read_asked"]
 

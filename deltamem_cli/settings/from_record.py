@@ -26,7 +26,7 @@ from deltamem_cli.settings.paths import leads_outside, names_a_path
 from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["GROUPS", "choices_of", "eval_words", "rebuild"]
 

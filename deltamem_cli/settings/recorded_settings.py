@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from deltamem_base.typed_json import typed
-from evaluations.quantities import Tree
+from deltamem_evaluations.quantities import Tree
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["RecordedSettings"]
 

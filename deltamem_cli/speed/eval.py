@@ -14,8 +14,8 @@ from typing import Any
 from deltamem_cli.speed.alternate import Figure, alternate, figure
 from deltamem_cli.speed.locomo import locomo_figures
 from deltamem_cli.speed.models import random_backbone
-from evaluations.benchmarks.throughput import Throughput
-from evaluations.sample import Decoding, Prompt
+from deltamem_evaluations.benchmarks.throughput import Throughput
+from deltamem_evaluations.sample import Decoding, Prompt
 
 __all__ = ["figures"]
 

@@ -39,8 +39,8 @@ def locomo_figures(
     """
     from deltamem import DeltaMemConfig, DeltaMemory
     from deltamem.method.delta_mem_method import DeltaMemMethod
-    from evaluations.benchmarks.locomo import Locomo
-    from evaluations.sample import Decoding, prompt_of
+    from deltamem_evaluations.benchmarks.locomo import Locomo
+    from deltamem_evaluations.sample import Decoding, prompt_of
 
     benchmark = Locomo(path=str(data))
     benchmark.load()

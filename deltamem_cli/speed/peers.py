@@ -47,7 +47,7 @@ def figures(
     Raises:
         Unavailable: lm-eval, the model or the data are not on this machine.
     """
-    from evaluations.benchmarks.ifeval import IFEval
+    from deltamem_evaluations.benchmarks.ifeval import IFEval
 
     theirs = _lm_eval()
     benchmark = IFEval(path=None if data is None else str(data))
@@ -75,8 +75,8 @@ def own_answers(
     backbone: Any, texts: Sequence[str], *, side_by_side: int, new_tokens: int
 ) -> list[str]:
     """Answers as ``eval method=frozen`` has them."""
-    from baselines.frozen import Frozen
-    from evaluations.sample import Decoding, History, Prompt
+    from deltamem_baselines.frozen import Frozen
+    from deltamem_evaluations.sample import Decoding, History, Prompt
 
     method = Frozen(backbone, context="none")
     method.reset(len(texts))

@@ -19,8 +19,8 @@ from deltamem.training import Episode, episodes_sha, joined_by_history, parse_ep
 from deltamem_base.faults import InvalidData, InvalidInput
 from deltamem_cli.errors import UsageError
 from deltamem_cli.training_data.training_data import TrainingData, split_off
-from evaluations.data.rows.files import Row
-from evaluations.data.sources import HubSource, load_rows
+from deltamem_evaluations.data.rows.files import Row
+from deltamem_evaluations.data.sources import HubSource, load_rows
 
 __all__ = ["ChatData"]
 

@@ -12,15 +12,15 @@ from annotated_types import Ge, Interval, MinLen
 from deltamem.training import Ask, Episode
 from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data.training_data import TrainingData
-from evaluations.benchmarks.facts.attributes import ATTRIBUTES
-from evaluations.benchmarks.facts.dialogues import (
+from deltamem_evaluations.benchmarks.facts.attributes import ATTRIBUTES
+from deltamem_evaluations.benchmarks.facts.dialogues import (
     MOST_STATEMENTS,
     Dialogue,
     fact_dialogue,
     new_statement,
 )
-from evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS
-from evaluations.generated import KINDS, SINGLE_HOP, least
+from deltamem_evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS
+from deltamem_evaluations.generated import KINDS, SINGLE_HOP, least
 
 __all__ = ["FactsData"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from evaluations.benchmarks.recall.dialogues import (
+from deltamem_evaluations.benchmarks.recall.dialogues import (
     FILLERS,
     NAMES,
     PLACES,
@@ -14,7 +14,7 @@ from evaluations.benchmarks.recall.dialogues import (
     is_in,
     is_with,
 )
-from evaluations.generated import KINDS
+from deltamem_evaluations.generated import KINDS
 
 __all__ = ["RecallWorld", "tokenizer_texts"]
 

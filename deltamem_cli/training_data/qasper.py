@@ -28,9 +28,9 @@ from deltamem.training import Ask, Episode, episodes_sha, joined_by_history
 from deltamem_base.faults import InvalidData, InvalidInput, check_choice
 from deltamem_cli.training_data.qasper_rows import Answer, Paper, Question
 from deltamem_cli.training_data.training_data import TrainingData
-from evaluations.data.rows.files import Row
-from evaluations.data.rows.schema import check
-from evaluations.data.sources import HubSource, load_rows
+from deltamem_evaluations.data.rows.files import Row
+from deltamem_evaluations.data.rows.schema import check
+from deltamem_evaluations.data.sources import HubSource, load_rows
 
 __all__ = ["QasperData"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluations.data.rows.schema import Entries, RowModel, Text
+from deltamem_evaluations.data.rows.schema import Entries, RowModel, Text
 
 __all__ = ["Answer", "Paper", "Question", "Section"]
 

@@ -9,7 +9,7 @@ from annotated_types import Ge, Interval
 
 from deltamem.training import Ask, Episode
 from deltamem_cli.training_data.training_data import TrainingData
-from evaluations.benchmarks.recall.dialogues import NAMES
+from deltamem_evaluations.benchmarks.recall.dialogues import NAMES
 
 __all__ = ["RecallData"]
 
@@ -83,7 +83,7 @@ class RecallEpisodes:
         return self.size
 
     def __getitem__(self, index: int) -> Episode:
-        from evaluations.benchmarks.recall import training_dialogue
+        from deltamem_evaluations.benchmarks.recall import training_dialogue
 
         if index < self.easy:
             made = training_dialogue(

@@ -19,9 +19,9 @@ from annotated_types import Ge
 from deltamem.training import Ask, Episode, episodes_sha
 from deltamem_base.faults import InvalidData, InvalidInput, check_choice
 from deltamem_cli.training_data.training_data import TrainingData
-from evaluations.benchmarks.squad import BETWEEN, NO_ANSWER, asked_as, instructions
-from evaluations.data.rows.squad import Paragraph, SquadQuestion, read_paragraphs
-from evaluations.data.sources import HubSource, load_rows
+from deltamem_evaluations.benchmarks.squad import BETWEEN, NO_ANSWER, asked_as, instructions
+from deltamem_evaluations.data.rows.squad import Paragraph, SquadQuestion, read_paragraphs
+from deltamem_evaluations.data.sources import HubSource, load_rows
 
 __all__ = ["SquadData"]
 

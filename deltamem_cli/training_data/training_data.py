@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from deltamem.training import Episode, Episodes
 from deltamem_base.faults import InvalidInput
-from evaluations.data.sources import HubSource
+from deltamem_evaluations.data.sources import HubSource
 
 __all__ = ["DataSource", "PublishedData", "TrainingData", "split_off"]
 

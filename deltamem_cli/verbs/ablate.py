@@ -66,8 +66,8 @@ def _show(
     console: Console,
 ) -> None:
     from deltamem_base.whole_files import write_text
-    from evaluations.records.experiment import write_experiment
-    from evaluations.reporting import markdown
+    from deltamem_evaluations.records.experiment import write_experiment
+    from deltamem_evaluations.reporting import markdown
 
     text = markdown(experiment_table(plan, outcomes))
     records = records_of(plan, outcomes)

@@ -19,8 +19,8 @@ from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 
 if TYPE_CHECKING:
-    from evaluations.audit.audit import Finding
-    from evaluations.sample import Sample
+    from deltamem_evaluations.audit.audit import Finding
+    from deltamem_evaluations.sample import Sample
 
 __all__ = ["audit"]
 
@@ -52,9 +52,9 @@ def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
     Raises:
         UsageError: settings that leave nothing to ask.
     """
-    from evaluations.audit.audit import PAIRED
-    from evaluations.audit.audit import audit as run_audit
-    from evaluations.audit.gold import can_tell
+    from deltamem_evaluations.audit.audit import PAIRED
+    from deltamem_evaluations.audit.audit import audit as run_audit
+    from deltamem_evaluations.audit.gold import can_tell
 
     benchmark = request.benchmark
     with told_of_downloads(console.note):
@@ -94,7 +94,7 @@ def _say(
     found: Sequence[Finding], few: Sequence[Sample], unchecked: Sequence[str], console: Console
 ) -> None:
     """Print a verdict for each check, and the findings."""
-    from evaluations.audit.audit import CHECKS
+    from deltamem_evaluations.audit.audit import CHECKS
 
     verdicts = dict.fromkeys(CHECKS, "pass") | dict.fromkeys(unchecked, "----")
     verdicts |= dict.fromkeys((finding.check for finding in found), "FAIL")

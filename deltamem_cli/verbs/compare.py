@@ -14,7 +14,7 @@ from deltamem_cli.named_runs import find_run
 from deltamem_cli.options import Json, make_console
 
 if TYPE_CHECKING:
-    from evaluations.comparison import Comparison, Flip, Line
+    from deltamem_evaluations.comparison import Comparison, Flip, Line
 
 __all__ = ["compare"]
 
@@ -36,9 +36,9 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Say whether B is better than A, question by question: deltamem compare runs/A runs/B."""
-    from evaluations.comparison import compare_runs, flips, verdict
-    from evaluations.records.stored import read_run
-    from evaluations.reporting import markdown
+    from deltamem_evaluations.comparison import compare_runs, flips, verdict
+    from deltamem_evaluations.records.stored import read_run
+    from deltamem_evaluations.reporting import markdown
 
     console = make_console(as_json=as_json)
     one, other = read_run(find_run(a)), read_run(find_run(b))
@@ -76,8 +76,8 @@ def _plain(line: Line) -> dict[str, Any]:
 
 
 def _table(done: Comparison) -> Any:
-    from evaluations.metrics.likelihood import MEANING, REFERENCE_NLL
-    from evaluations.reporting import Table
+    from deltamem_evaluations.metrics.likelihood import MEANING, REFERENCE_NLL
+    from deltamem_evaluations.reporting import Table
 
     columns = ("metric", "group", "n", "A", "B", "B - A", "95 % CI", "p", "p Holm", "fixed/broken")
     notes = [
@@ -98,7 +98,7 @@ def _table(done: Comparison) -> Any:
 
 
 def _row(line: Line) -> Sequence[str]:
-    from evaluations.metrics.likelihood import shown_as
+    from deltamem_evaluations.metrics.likelihood import shown_as
 
     paired, flipped = line.paired, line.paired.mcnemar
     scale, digits = shown_as(line.metric)
@@ -119,7 +119,7 @@ def _row(line: Line) -> Sequence[str]:
 
 def _flip(flip: Flip) -> str:
     from deltamem_base.excerpts import in_a_line
-    from evaluations.comparison import WITHHELD
+    from deltamem_evaluations.comparison import WITHHELD
 
     short = partial(in_a_line, longest=LONGEST)
     kind = "fixed " if flip.effect > 0 else "broken"

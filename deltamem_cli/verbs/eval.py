@@ -13,7 +13,7 @@ from deltamem_cli.runs.evaluation import run_evaluation, share_evaluation
 from deltamem_cli.runs.judging import say_judged
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["eval_"]
 
@@ -51,7 +51,7 @@ def eval_(
 
 
 def _line(record: Record) -> str:
-    from evaluations.metrics.likelihood import REFERENCE_NLL
+    from deltamem_evaluations.metrics.likelihood import REFERENCE_NLL
 
     metric = record.primary
     if metric is None:

@@ -17,7 +17,7 @@ from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.groups import options
 
 if TYPE_CHECKING:
-    from evaluations.data.fetch import Source
+    from deltamem_evaluations.data.fetch import Source
 
 __all__ = ["fetch"]
 

@@ -102,8 +102,8 @@ def _inspect(
 def _inspect_run(
     what: Path, settings: Sequence[str], console: Console, *, history: str | None, out: Path | None
 ) -> None:
-    from evaluations.figures.heatmaps import draw_heatmaps
-    from evaluations.records.stored import read_run
+    from deltamem_evaluations.figures.heatmaps import draw_heatmaps
+    from deltamem_evaluations.records.stored import read_run
 
     record = read_run(what).record
     folder = what if what.is_dir() else what.parent
@@ -129,7 +129,7 @@ def _inspect_run(
 def _inspect_state(what: Path, console: Console, *, out: Path | None) -> None:
     from deltamem.memory.inspection import state_numbers
     from deltamem.memory.state_file import read_state
-    from evaluations.figures.heatmaps import draw_heatmaps
+    from deltamem_evaluations.figures.heatmaps import draw_heatmaps
 
     saved = read_state(what)
     numbers = state_numbers(saved.state)
@@ -179,7 +179,7 @@ def _compare_states(a: Path, b: Path, console: Console, *, out: Path | None) -> 
     from deltamem import MemoryState
     from deltamem.memory.inspection import difference
     from deltamem.memory.state_file import read_state
-    from evaluations.figures.heatmaps import draw_heatmaps
+    from deltamem_evaluations.figures.heatmaps import draw_heatmaps
 
     one, other = read_state(a).state, read_state(b).state
     apart = difference(one, other)

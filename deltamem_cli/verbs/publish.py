@@ -51,8 +51,8 @@ def _publish(named: Sequence[Path], folder: Path, console: Console, *, by: str) 
     """
     from deltamem_cli.errors import UsageError
     from deltamem_cli.publishing.results_folder import check_experiment, gather, publish_run
-    from evaluations.records.experiment import write_experiment
-    from evaluations.records.publication import read_publication
+    from deltamem_evaluations.records.experiment import write_experiment
+    from deltamem_evaluations.records.publication import read_publication
 
     if not by.strip():
         raise UsageError("--by is empty; say who measured: a person, a group or a project")

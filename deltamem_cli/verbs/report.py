@@ -14,8 +14,8 @@ from deltamem_cli.options import Json, Quiet, make_console
 from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
-    from evaluations.records.record import Record
-    from evaluations.reporting import Report
+    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.reporting import Report
 
 __all__ = ["FORMATS", "report"]
 
@@ -84,7 +84,7 @@ def _published(folders: Sequence[Path], console: Console, *, check: bool) -> int
     """
     from deltamem_base.whole_files import write_text
     from deltamem_cli.publishing.rendering import faults_of_folder, is_published, rendered
-    from evaluations.reporting.published import read_folder
+    from deltamem_evaluations.reporting.published import read_folder
 
     for path in folders:
         if not is_published(path):
@@ -128,9 +128,9 @@ def _report(
     """
     from deltamem_base.whole_files import write_text
     from deltamem_cli.published_numbers import paper_file
-    from evaluations.paper.numbers import Paper
-    from evaluations.reporting import SampleReader, attribute, collect, make_report
-    from evaluations.reporting.as_json import json_content
+    from deltamem_evaluations.paper.numbers import Paper
+    from deltamem_evaluations.reporting import SampleReader, attribute, collect, make_report
+    from deltamem_evaluations.reporting.as_json import json_content
 
     chosen = _format(kind, out)
     searched = list(folders) or [Path("results")]
@@ -156,7 +156,7 @@ def _report(
         notes=left_out,
     )
     if chosen == PAGE:
-        from evaluations.reporting.as_html import html_page
+        from deltamem_evaluations.reporting.as_html import html_page
 
         text = html_page(made, attributions=attributions, reader=reader)
     else:
@@ -170,7 +170,7 @@ def _command(record: Record, what: str) -> str:
     """The command for what is missing beside a run; in general words where a name is unknown."""
     from deltamem_base.faults import Fault, first_line
     from deltamem_cli.runs.missing_runs import eval_command
-    from evaluations.reporting.attribution import outlined_command
+    from deltamem_evaluations.reporting.attribution import outlined_command
 
     try:
         return eval_command(record, what)
@@ -202,25 +202,25 @@ def _format(kind: str | None, out: Path | None) -> str:
 
 
 def _markdown(report: Report) -> str:
-    from evaluations.reporting.as_markdown import markdown_report
+    from deltamem_evaluations.reporting.as_markdown import markdown_report
 
     return markdown_report(report)
 
 
 def _latex(report: Report) -> str:
-    from evaluations.reporting.as_latex import latex
+    from deltamem_evaluations.reporting.as_latex import latex
 
     return latex(report)
 
 
 def _csv(report: Report) -> str:
-    from evaluations.reporting.as_csv import csv_lines
+    from deltamem_evaluations.reporting.as_csv import csv_lines
 
     return csv_lines(report)
 
 
 def _json(report: Report) -> str:
-    from evaluations.reporting.as_json import json_content
+    from deltamem_evaluations.reporting.as_json import json_content
 
     return json.dumps(json_content(report), indent=2, ensure_ascii=False) + "\n"
 

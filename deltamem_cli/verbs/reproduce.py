@@ -24,7 +24,7 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.grammar import write
 
 if TYPE_CHECKING:
-    from evaluations.paper.numbers import Paper, Table
+    from deltamem_evaluations.paper.numbers import Paper, Table
 
 __all__ = ["reproduce"]
 
@@ -55,7 +55,7 @@ def _reproduce(words: Sequence[str], console: Console, *, dry_run: bool) -> int:
     Raises:
         UsageError: no such table or cell, or a table whose numbers depend on the machine.
     """
-    from evaluations.paper.numbers import Paper
+    from deltamem_evaluations.paper.numbers import Paper
 
     own, settings = _split(as_overrides(words))
     table = _table(Paper.read(paper_file()), own.get("table"))
@@ -142,8 +142,8 @@ def _only(
 
 def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, console: Console) -> None:
     from deltamem_base.whole_files import write_json, write_text
-    from evaluations.reporting import Table as Rendered
-    from evaluations.reporting import markdown
+    from deltamem_evaluations.reporting import Table as Rendered
+    from deltamem_evaluations.reporting import markdown
 
     notes: dict[str, list[str]] = {note: [] for j in judged for note in j.published.notes}
     for j in judged:

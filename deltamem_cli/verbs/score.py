@@ -20,7 +20,7 @@ from deltamem_cli.settings.recorded_settings import RecordedSettings
 
 if TYPE_CHECKING:
     from deltamem_cli.runs.requests import ScoringRequest
-    from evaluations.records.record import Record
+    from deltamem_evaluations.records.record import Record
 
 __all__ = ["score"]
 
@@ -48,9 +48,9 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
         UsageError: settings of something other than the run's benchmark.
     """
     from deltamem_base.whole_files import write_json
-    from evaluations.records.record import RECORD
-    from evaluations.records.rescore import rescore
-    from evaluations.records.stored import Run, StoredRecord
+    from deltamem_evaluations.records.record import RECORD
+    from deltamem_evaluations.records.rescore import rescore
+    from deltamem_evaluations.records.stored import Run, StoredRecord
 
     record = _record(run)
     stored = Run.of(StoredRecord(record=record, file=run / RECORD))
@@ -75,8 +75,8 @@ def _score(run: Path, overrides: Sequence[str], console: Console) -> None:
 
 def _copy(record: Record, results: Path, console: Console) -> Path | None:
     """The copy of a record among the results; None where there is none, or it is of another run."""
-    from evaluations.records.record import read_record
-    from evaluations.records.rescore import is_of_the_same_run
+    from deltamem_evaluations.records.record import read_record
+    from deltamem_evaluations.records.rescore import is_of_the_same_run
 
     path = results / f"{record.cell}.json"
     if not path.is_file():
@@ -89,7 +89,7 @@ def _copy(record: Record, results: Path, console: Console) -> Path | None:
 
 def _record(run: Path) -> Record:
     from deltamem_base.faults import InvalidData, Unavailable
-    from evaluations.records.record import RECORD, read_record
+    from deltamem_evaluations.records.record import RECORD, read_record
 
     if not run.is_dir():
         raise Unavailable(

@@ -21,7 +21,7 @@ from deltamem_base.plugins import named_object, trusted_packages
         "deltamem.backbone.loading.hub.os.system",
         "deltamem.training.torch.load",
         "deltamem_cli.settings.instantiate.Annotated",
-        "evaluations.records.record.read_document.__globals__",
+        "deltamem_evaluations.records.record.read_document.__globals__",
         "deltamem_evil.Thing",
         "deltamem",
         "deltamem.writers.Nobody",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deltamem_base.seeds import seed_of
-from evaluations.sample import sample_seed
+from deltamem_evaluations.sample import sample_seed
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from deltamem.training.checkpoint import TENSORS, Checkpoint, Checkpoints
 from deltamem_cli.errors import PARTIAL
-from evaluations.records.store import SAMPLES
+from deltamem_evaluations.records.store import SAMPLES
 
 TRAIN = (
     "train",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from evaluations.metrics.likelihood import REFERENCE_NLL
+from deltamem_evaluations.metrics.likelihood import REFERENCE_NLL
 
 RECALL = ["bench.dialogues=2", "bench.facts=[1,2]", "method=delta_mem", "context=none"]
 

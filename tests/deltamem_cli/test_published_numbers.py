@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deltamem_cli.published_numbers import paper_file
-from evaluations.paper.numbers import Paper
+from deltamem_evaluations.paper.numbers import Paper
 
 
 def test_the_published_numbers_are_found(in_folder: Path) -> None:

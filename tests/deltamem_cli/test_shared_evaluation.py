@@ -19,7 +19,7 @@ from several_ranks import Ended, Step, endings
 from deltamem_cli.app import app
 from deltamem_cli.errors import FAULT, OK, PARTIAL, USAGE
 from deltamem_cli.exits import exit_with
-from evaluations.records.store import SAMPLES
+from deltamem_evaluations.records.store import SAMPLES
 
 EVAL = (
     *("eval", "model=tiny", "context=none", "bench=recall", "bench.facts=[1,2,3]"),

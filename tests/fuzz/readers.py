@@ -67,7 +67,7 @@ def _chats(folder: Path) -> Any:
 
 
 def _paper(folder: Path) -> Any:
-    from evaluations.paper.numbers import Paper
+    from deltamem_evaluations.paper.numbers import Paper
 
     return Paper.read(folder / "paper.yaml")
 
@@ -150,14 +150,14 @@ def _logged(folder: Path) -> Any:
 
 
 def _judged(folder: Path) -> None:
-    from evaluations.judging.verdicts import Verdict, Verdicts
+    from deltamem_evaluations.judging.verdicts import Verdict, Verdicts
 
     one = Verdict(id="q1", model="m", rules="a judge, version 1", said="yes", right=True)
     Verdicts(verdicts={"k": one}).write(folder)
 
 
 def _verdicts(folder: Path) -> Any:
-    from evaluations.judging.verdicts import read_verdicts
+    from deltamem_evaluations.judging.verdicts import read_verdicts
 
     return read_verdicts(folder).verdicts
 

@@ -11,7 +11,7 @@ from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import build
 
 if TYPE_CHECKING:
-    from evaluations.sample import Decoding
+    from deltamem_evaluations.sample import Decoding
 
 __all__ = ["ChatRequest"]
 

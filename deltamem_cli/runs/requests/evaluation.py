@@ -17,8 +17,8 @@ from deltamem_cli.settings.instantiate import build
 from deltamem_cli.settings.run_key import deciding_settings
 
 if TYPE_CHECKING:
-    from evaluations.benchmark import Benchmark
-    from evaluations.judging.endpoint import Endpoint
+    from deltamem_evaluations.benchmark import Benchmark
+    from deltamem_evaluations.judging.endpoint import Endpoint
 
 __all__ = ["Control", "EvaluationRequest"]
 

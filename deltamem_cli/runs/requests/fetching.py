@@ -10,7 +10,7 @@ from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import build
 
 if TYPE_CHECKING:
-    from evaluations.data.fetch import Source
+    from deltamem_evaluations.data.fetch import Source
 
 __all__ = ["FetchRequest"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from evaluations.benchmark import Benchmark
-    from evaluations.judging.endpoint import Endpoint
+    from deltamem_evaluations.benchmark import Benchmark
+    from deltamem_evaluations.judging.endpoint import Endpoint
 
 __all__ = ["judge_of"]
 
@@ -21,8 +21,8 @@ def judge_of(settings: Mapping[str, Any], benchmark: Benchmark[Any]) -> Endpoint
         UsageError: an address without a model or the reverse, or a benchmark without a judge.
         InvalidInput: an address that is none, or that holds a key.
     """
-    from evaluations.benchmark import Benchmark
-    from evaluations.judging.endpoint import Endpoint
+    from deltamem_evaluations.benchmark import Benchmark
+    from deltamem_evaluations.judging.endpoint import Endpoint
 
     url, model = settings["url"], settings["model"]
     if url is None and model is None:

@@ -11,8 +11,8 @@ from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import build
 
 if TYPE_CHECKING:
-    from evaluations.benchmark import Benchmark
-    from evaluations.judging.endpoint import Endpoint
+    from deltamem_evaluations.benchmark import Benchmark
+    from deltamem_evaluations.judging.endpoint import Endpoint
 
 __all__ = ["ScoringRequest"]
 

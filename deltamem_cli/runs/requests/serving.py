@@ -12,7 +12,7 @@ from deltamem_cli.settings.instantiate import build
 
 if TYPE_CHECKING:
     from deltamem_cli.serving.bounds import RequestLimits, SessionBounds
-    from evaluations.sample import Decoding
+    from deltamem_evaluations.sample import Decoding
 
 __all__ = ["ServingRequest"]
 

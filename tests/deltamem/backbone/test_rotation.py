@@ -20,7 +20,7 @@ from deltamem.backbone.generation.next_logits import left_pad
 from deltamem.conversation.conversation import Conversation
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import SegmentWriter, TokenWriter
-from evaluations.sample import Decoding, History, Prompt
+from deltamem_evaluations.sample import Decoding, History, Prompt
 
 THRESHOLD = 48
 WINDOW = 256

@@ -26,7 +26,7 @@ from deltamem.conversation.conversation import Conversation
 from deltamem.conversation.room import room_for
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
-from evaluations.sample import Decoding, History, Prompt
+from deltamem_evaluations.sample import Decoding, History, Prompt
 
 WRITERS = {"tsw": TokenWriter(), "ssw": SegmentWriter(), "msw": MultiStateWriter(num_states=2)}
 GREEDY = Decoding(max_new_tokens=6)

@@ -20,7 +20,7 @@ from deltamem.memory.observation import observed, turn_numbers, write_observed
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
 from deltamem_base.typed_json import typed
-from evaluations.sample import History
+from deltamem_evaluations.sample import History
 
 WRITERS = {"tsw": TokenWriter(), "ssw": SegmentWriter(), "msw": MultiStateWriter(num_states=2)}
 EXACT = 1e-9

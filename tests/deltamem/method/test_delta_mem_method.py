@@ -11,7 +11,7 @@ import torch
 from deltamem import DeltaMemConfig, DeltaMemory, InvalidInput
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
-from evaluations.sample import Decoding, History, Prompt
+from deltamem_evaluations.sample import Decoding, History, Prompt
 
 WRITERS = {"tsw": TokenWriter(), "ssw": SegmentWriter(), "msw": MultiStateWriter(num_states=2)}
 GREEDY = Decoding(max_new_tokens=6)
@@ -109,7 +109,7 @@ def test_writing_in_two_pieces_equals_one(tiny: Any) -> None:
 
 
 def test_an_empty_history_is_the_bare_prompt(tiny: Any, make: Callable[..., Any]) -> None:
-    from baselines.frozen import Frozen
+    from deltamem_baselines.frozen import Frozen
 
     method, frozen = make(), Frozen(tiny, context="none")
     assert texts(method) == [a.text for a in frozen.answer(prompts(), GREEDY)]

@@ -16,7 +16,7 @@ from deltamem.pretraining import Curriculum, TokenSequence, build_tokenizer
 from deltamem.pretraining.curriculum import BLANK, COPY_LENGTH, LONGEST
 from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
-from evaluations.benchmarks.recall.dialogues import FILLERS
+from deltamem_evaluations.benchmarks.recall.dialogues import FILLERS
 
 WORLD = RecallWorld()
 TOKENIZER = build_tokenizer(tokenizer_texts(), window=2048)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from deltamem.backbone import load_tokenizer, tiny_folder
 from deltamem.pretraining import build_tokenizer
 from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
-from evaluations.benchmarks.recall.dialogues import FILLERS
+from deltamem_evaluations.benchmarks.recall.dialogues import FILLERS
 
 MADE = build_tokenizer(tokenizer_texts(), window=2048)
 SHIPPED = load_tokenizer(str(tiny_folder()))

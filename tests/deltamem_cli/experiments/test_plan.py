@@ -12,7 +12,7 @@ from deltamem_cli.experiments import Plan
 from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.words import as_overrides
 from deltamem_cli.settings.groups import options
-from evaluations.paper.numbers import Paper
+from deltamem_evaluations.paper.numbers import Paper
 
 PAPER_TRAINING = "train:training=recall"
 """The paper's own data need not be described for a plan to be laid out."""

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from baselines.memgen.training import MemGenLearner
 from deltamem import DeltaMemConfig, DeltaMemory, load_tiny
 from deltamem.training import DeltaMemLearner, Processes, TrainingConfig
+from deltamem_baselines.memgen.training import MemGenLearner
 from deltamem_cli.errors import UsageError
 from deltamem_cli.exits import Stopped, exit_with
 from deltamem_cli.runs.launching import check_shared, fit_out

@@ -12,7 +12,7 @@ from deltamem_cli.serving.asked import Asked, Defaults, read_asked
 from deltamem_cli.serving.bounds import RequestLimits
 from deltamem_cli.serving.refusal import Refusal
 from deltamem_cli.serving.session_id import file_name, session_id
-from evaluations.sample import Decoding
+from deltamem_evaluations.sample import Decoding
 
 DEFAULTS = Defaults(
     model="tiny",

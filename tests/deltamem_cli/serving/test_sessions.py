@@ -20,7 +20,7 @@ from deltamem_cli.serving.refusal import Refusal
 from deltamem_cli.serving.session_files import SessionFiles
 from deltamem_cli.serving.sessions import Answered, Sessions
 from deltamem_cli.serving.turns import Ended, Turns
-from evaluations.sample import Decoding
+from deltamem_evaluations.sample import Decoding
 
 DECODING = Decoding(max_new_tokens=24)
 ASKED = Asked(

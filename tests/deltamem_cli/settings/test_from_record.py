@@ -21,7 +21,7 @@ from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.identity import recorded
 from deltamem_cli.settings.instantiate import TARGET, build, made_by
 from deltamem_cli.settings.paths import config_folder
-from evaluations.records.record import read_record
+from deltamem_evaluations.records.record import read_record
 
 SMALL = ("bench.dialogues=1", "bench.facts=[1,2]", "writer=msw", "context=none")
 VERBS = {

@@ -18,9 +18,9 @@ from test_facts import (
 from deltamem.training import Ask, Episode, episodes_sha
 from deltamem_base.faults import InvalidInput
 from deltamem_cli.training_data import FactsData
-from evaluations.benchmarks.facts import Facts
-from evaluations.benchmarks.facts.attributes import ATTRIBUTES
-from evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS, UNSEEN_NAMES
+from deltamem_evaluations.benchmarks.facts import Facts
+from deltamem_evaluations.benchmarks.facts.attributes import ATTRIBUTES
+from deltamem_evaluations.benchmarks.facts.people import ACKNOWLEDGEMENTS, UNSEEN_NAMES
 
 DATA = FactsData(
     size=1600,

@@ -16,7 +16,7 @@ from deltamem.training import Episode, episodes_sha
 from deltamem.training.collate import collate
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from deltamem_cli.training_data import SquadData
-from evaluations.benchmarks.squad import NO_ANSWER, Squad
+from deltamem_evaluations.benchmarks.squad import NO_ANSWER, Squad
 
 ARTICLES, PARAGRAPHS, ANSWERABLE = 16, 646, 2910
 """As counted in the real file."""

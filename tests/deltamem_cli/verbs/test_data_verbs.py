@@ -386,7 +386,7 @@ def test_a_trained_memory_passes_the_audit(cli: Callable[..., Any]) -> None:
 
 COUNTING = """
 from dataclasses import replace
-from baselines.frozen import Frozen
+from deltamem_baselines.frozen import Frozen
 
 class Counting(Frozen):
     asked = 0

@@ -119,7 +119,7 @@ def test_sweeps(cli: Callable[..., Any]) -> None:
 def test_printing_the_config_does_nothing(cli: Callable[..., Any]) -> None:
     done = cli("eval", "--cfg", "job", "bench=locomo")
     assert done.code == 0
-    assert "_target_: evaluations.benchmarks.locomo.Locomo" in done.out
+    assert "_target_: deltamem_evaluations.benchmarks.locomo.Locomo" in done.out
     assert not list(Path().iterdir())
 
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from evaluations.benchmarks.recall import Recall
-from evaluations.records.experiment import read_experiment
-from evaluations.records.publication import read_publication
-from evaluations.records.stored import read_run
+from deltamem_evaluations.benchmarks.recall import Recall
+from deltamem_evaluations.records.experiment import read_experiment
+from deltamem_evaluations.records.publication import read_publication
+from deltamem_evaluations.records.stored import read_run
 
 SMALL = ("bench.dialogues=1", "bench.facts=[1,2]", "-q", "results_dir=null")
 

@@ -14,16 +14,16 @@ import pytest
 from conftest import ROOT
 
 from deltamem_cli.publishing.rendering import faults_of_folder, is_published, rendered
-from evaluations.benchmarks.gpqa import GPQA
-from evaluations.benchmarks.hotpotqa import HotpotQA
-from evaluations.benchmarks.ifeval import IFEval
-from evaluations.benchmarks.locomo import Locomo
-from evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
-from evaluations.benchmarks.recall import Recall
-from evaluations.benchmarks.recall.dialogues import PLACES
-from evaluations.records.publication import read_publication, write_published
-from evaluations.records.stored import Run, read_run
-from evaluations.reporting.published import read_folder
+from deltamem_evaluations.benchmarks.gpqa import GPQA
+from deltamem_evaluations.benchmarks.hotpotqa import HotpotQA
+from deltamem_evaluations.benchmarks.ifeval import IFEval
+from deltamem_evaluations.benchmarks.locomo import Locomo
+from deltamem_evaluations.benchmarks.memory_agent_bench import MemoryAgentBench
+from deltamem_evaluations.benchmarks.recall import Recall
+from deltamem_evaluations.benchmarks.recall.dialogues import PLACES
+from deltamem_evaluations.records.publication import read_publication, write_published
+from deltamem_evaluations.records.stored import Run, read_run
+from deltamem_evaluations.reporting.published import read_folder
 
 FOLDERS = [path for path in sorted((ROOT / "results").iterdir()) if path.is_dir()]
 SEEDS = "seeds=[1,2]"

@@ -16,8 +16,8 @@ from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import judge_table
 from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.screen.console import Console
-from evaluations.paper.numbers import Column, Published, Row, Table
-from evaluations.paper.verdict import Verdict
+from deltamem_evaluations.paper.numbers import Column, Published, Row, Table
+from deltamem_evaluations.paper.verdict import Verdict
 
 WORDS = ["experiment=table1", "scale=smoke", "only=[tsw]", "results_dir=null"]
 QUIET = Console(quiet=True)

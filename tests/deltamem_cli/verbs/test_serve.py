@@ -23,8 +23,8 @@ from deltamem import load_adapter
 from deltamem.backbone import tiny_folder
 from deltamem.conversation.conversation import Conversation
 from deltamem.memory.state_file import read_state
-from evaluations.benchmarks.recall.dialogues import NAMES, PLACES
-from evaluations.sample import Decoding
+from deltamem_evaluations.benchmarks.recall.dialogues import NAMES, PLACES
+from deltamem_evaluations.sample import Decoding
 
 TOKEN = "correct-horse-battery"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "DELTAMEM_TOKEN": TOKEN}

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
-from evaluations.benchmark import Benchmark, Data, Entry, digest_of
-from evaluations.sample import Decoding, History, Sample
+from deltamem_evaluations.benchmark import Benchmark, Data, Entry, digest_of
+from deltamem_evaluations.sample import Decoding, History, Sample
 
 __all__ = ["Whereabouts"]
 

@@ -21,7 +21,7 @@ from deltamem.backbone.generation.columns import ROOM, GrowingLayer
 from deltamem.backbone.generation.next_logits import model_logits
 from deltamem.backbone.generation.sampling import choose_tokens, sample_token
 from deltamem.method.delta_mem_method import DeltaMemMethod
-from evaluations.sample import Decoding, History, Prompt
+from deltamem_evaluations.sample import Decoding, History, Prompt
 
 EXAMPLES = 25
 STOPS = 9

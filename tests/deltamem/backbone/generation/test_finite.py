@@ -21,7 +21,7 @@ from deltamem.adapter.weights import WEIGHTS
 from deltamem.backbone import VisibleContext, generate, tiny_folder
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem_base.faults import NotFinite
-from evaluations.sample import Decoding, History, Prompt
+from deltamem_evaluations.sample import Decoding, History, Prompt
 
 DECODINGS = (
     Decoding(max_new_tokens=4),

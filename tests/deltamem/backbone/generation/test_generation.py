@@ -11,7 +11,7 @@ import torch
 
 from deltamem.backbone import DroppedContext, VisibleContext, generate, left_pad
 from deltamem.backbone.generation.sampling import sample_token
-from evaluations.sample import Cut, Decoding, History, Prompt
+from deltamem_evaluations.sample import Cut, Decoding, History, Prompt
 
 GREEDY = Decoding(max_new_tokens=8)
 SAMPLED = Decoding(max_new_tokens=8, temperature=1.5, top_p=0.95, top_k=50)

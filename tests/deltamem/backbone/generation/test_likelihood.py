@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from baselines.frozen import Frozen
 from deltamem import DeltaMemConfig, DeltaMemory
 from deltamem.backbone.generation import likelihood
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
-from evaluations.sample import Decoding, History, Prompt
+from deltamem_baselines.frozen import Frozen
+from deltamem_evaluations.sample import Decoding, History, Prompt
 
 SAME_NATS = 2e-4
 """Sums of float32 logits in another order, over answers of at most twenty tokens."""

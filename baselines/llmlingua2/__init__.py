@@ -1,6 +1,0 @@
-"""LLMLingua-2: a shorter history in view."""
-
-from baselines.llmlingua2.llmlingua2 import LLMLingua2
-from baselines.llmlingua2.training import CompressorLearner
-
-__all__ = ["CompressorLearner", "LLMLingua2"]

@@ -1,0 +1,111 @@
+"""Have the stored answers of a run judged, each once, and go on where it was left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from deltamem_base.faults import CannotWrite, InvalidInput, Partial, Unavailable
+from deltamem_evaluations.benchmark import Benchmark
+from deltamem_evaluations.judging.endpoint import Endpoint, JudgeSilent
+from deltamem_evaluations.judging.rules import JudgeQuestion
+from deltamem_evaluations.judging.verdicts import Verdict, read_verdicts, verdict_key
+from deltamem_evaluations.records.sample_line import SampleLine
+from deltamem_evaluations.thinking import final_answer
+
+__all__ = ["Judged", "judge_answers"]
+
+
+class Ticks(Protocol):
+    """Is told how far the judging is."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        """``done`` of ``total`` answers are judged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """Scores of a judge, and who it was."""
+
+    scores: Mapping[str, float]
+    """1 or 0 by sample id, of those that are judged."""
+    judge: str
+    """The model, and whose prompts it was given."""
+
+    def fingerprint(self, benchmark: Benchmark[Any]) -> str:
+        """Hash of the benchmark's fingerprint and of the judge: its model and its prompts."""
+        text = json.dumps([benchmark.fingerprint(), self.judge])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def judge_answers(
+    folder: Path,
+    lines: Mapping[str, SampleLine],
+    benchmark: Benchmark[Any],
+    endpoint: Endpoint,
+    *,
+    tick: Ticks,
+) -> Judged:
+    """Judge what is not judged yet, keeping each judgement at once.
+
+    Args:
+        folder: of the run, where the judgements are kept.
+        lines: its stored answers.
+        benchmark: loaded.
+        endpoint: is asked.
+        tick: told after every judgement.
+
+    Raises:
+        InvalidInput: none of the questions has a judge.
+        Unavailable: the endpoint refuses to be asked.
+        Partial: it gave no verdict, or there is no room for one; what was judged is kept.
+    """
+    asked = dict(_questions(lines, benchmark))
+    if not asked:
+        raise InvalidInput("no answer of this run has a judge: leave out judge.url and judge.model")
+    known = read_verdicts(folder)
+    keys = {name: verdict_key(question, model=endpoint.model) for name, question in asked.items()}
+    done = sum(key in known.verdicts for key in keys.values())
+    tick(done, len(asked))
+    for name, question in asked.items():
+        if keys[name] in known.verdicts:
+            continue
+        kept = f"all answers and {done} of {len(asked)} judgements are kept"
+        try:
+            said, right = endpoint.ask(question)
+            known.verdicts[keys[name]] = Verdict.of(
+                name, question, model=endpoint.model, said=said, right=right
+            )
+            known.write(folder)
+        except JudgeSilent as fault:
+            raise Partial(
+                f"the judge at {endpoint.url} gave no verdict on {name}: {fault}; {kept}: run the "
+                "same command again"
+            ) from fault
+        except Unavailable as fault:
+            raise Unavailable(f"{fault}; {kept}") from fault
+        except CannotWrite as fault:
+            raise Partial(f"{fault}; {kept}: {fault.remedy} and run it again") from fault
+        done += 1
+        tick(done, len(asked))
+    rules = dict.fromkeys(question.rules.said for question in asked.values())
+    return Judged(
+        scores={name: float(known.verdicts[key].right) for name, key in keys.items()},
+        judge=f"{endpoint.model}, asked as {'; '.join(rules)}",
+    )
+
+
+def _questions(
+    lines: Mapping[str, SampleLine], benchmark: Benchmark[Any]
+) -> Iterator[tuple[str, JudgeQuestion]]:
+    """The questions to the judge by sample id, in the order of the benchmark."""
+    for sample in benchmark.samples():
+        if sample.id in lines:
+            answer = final_answer(lines[sample.id].answer).text
+            question = benchmark.ask_judge(sample, answer)
+            if question is not None:
+                yield sample.id, question

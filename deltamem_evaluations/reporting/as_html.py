@@ -1,0 +1,129 @@
+"""One page that needs nothing else: opens from disk, without a network, with or without script."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deltamem_base.counts import counted
+from deltamem_base.faults import InvalidData
+from deltamem_base.printable import printable
+from deltamem_evaluations.figures.inline_svg import inline_svg
+from deltamem_evaluations.figures.plots import Drawing, draw_all
+from deltamem_evaluations.records.stored import StoredRecord
+from deltamem_evaluations.reporting.as_json import json_content
+from deltamem_evaluations.reporting.attribution import Attribution
+from deltamem_evaluations.reporting.collection import SampleReader
+from deltamem_evaluations.reporting.flips import flip_pairs
+from deltamem_evaluations.reporting.tables import Cell, Report
+
+__all__ = ["MEMORY_MAP", "html_page", "tables_page"]
+
+MEMORY_MAP = "memory__*.svg"
+"""A heat-map of the states, where `deltamem inspect` left one in the run's folder."""
+FOLDER = Path(__file__).parent / "page"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Map:
+    cell: str
+    svg: str
+
+
+def html_page(report: Report, *, attributions: Sequence[Attribution], reader: SampleReader) -> str:
+    """The page: tables, figures, flips, heat-maps, and the records folded away.
+
+    Args:
+        report: what is said.
+        attributions: of the report's records; they say which runs are set against each other.
+        reader: of samples.
+    """
+    maps, faults = _maps(report.records)
+    records = json_content(report)["rows"]
+    return _rendered(
+        report,
+        drawings=draw_all(report.records, attributions),
+        pairs=flip_pairs(attributions, reader=reader),
+        maps=maps,
+        notes=[*report.notes, *faults],
+        details={r["cell"]: json.dumps(r, indent=1, ensure_ascii=False) for r in records},
+    )
+
+
+def tables_page(report: Report, drawings: Sequence[Drawing]) -> str:
+    """The page of a report whose records lie beside it: tables and figures alone."""
+    return _rendered(report, drawings=drawings, pairs=[], maps=[], notes=report.notes, details={})
+
+
+def _rendered(report: Report, **parts: Any) -> str:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.tests["numeric"] = _is_numeric
+    environment.filters |= {"anchor": _anchor, "short": _short}
+    environment.finalize = _shown
+    return environment.get_template("report.html").render(
+        report=report,
+        summary=_summary(report.records),
+        open_tables=[t for t in report.tables if not t.folded],
+        folded_tables=[t for t in report.tables if t.folded],
+        **parts,
+    )
+
+
+def _is_numeric(cell: Any) -> bool:
+    return isinstance(cell, Cell) and cell.estimate is not None
+
+
+def _shown(value: Any) -> Any:
+    """Text with its control characters spelt; markup of our own stays as it is."""
+    return printable(value) if type(value) is str else value
+
+
+def _anchor(text: str) -> str:
+    """Letters, digits and dashes."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
+
+
+def _short(title: str) -> str:
+    """The part of a title before its details."""
+    return re.split(r"[:,(]", title)[0].strip()
+
+
+def _summary(stored: Sequence[StoredRecord]) -> str:
+    records = [s.record for s in stored]
+    parts = {
+        "model": {r.model for r in records},
+        "method": {r.method for r in records},
+        "benchmark": {r.bench for r in records},
+    }
+    counts = [counted(len(names), what) for what, names in parts.items()]
+    answered = sum(r.n.scored for r in records)
+    return f"{counted(len(records), 'record')}: {', '.join(counts)}; {counted(answered, 'answer')}"
+
+
+def _maps(stored: Iterable[StoredRecord]) -> tuple[list[_Map], list[str]]:
+    """Heat-maps beside the runs, and a sentence for each that cannot be shown."""
+    found, faults = [], []
+    for number, one in enumerate(stored):
+        path = one.beside(MEMORY_MAP)
+        if path is None:
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+            label = f"memory of {one.record.cell}"
+            svg = inline_svg(text, prefix=f"m{number}-", label=label)
+            found.append(_Map(cell=one.record.cell, svg=svg))
+        except (OSError, UnicodeDecodeError, InvalidData) as fault:
+            faults.append(f"{path} is not shown: {fault}")
+    return found, faults

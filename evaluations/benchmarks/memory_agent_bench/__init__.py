@@ -1,5 +1,0 @@
-"""``bench=memory_agent_bench``: its sources, its wording, its samples."""
-
-from evaluations.benchmarks.memory_agent_bench.memory_agent_bench import MemoryAgentBench
-
-__all__ = ["MemoryAgentBench"]
