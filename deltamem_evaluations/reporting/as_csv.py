@@ -45,7 +45,7 @@ def _lines(record: Record) -> Iterator[dict[str, Any]]:
         "commit": " and ".join(record.provenance.environment.git_commit) or None,
         "date": record.date,
     }
-    for name, metric in record.metrics.items():
+    for name, metric in record.measured.items():
         named = {**around, "metric": name, "primary": name == record.primary_metric}
         low, high = metric.ci95
         whole = GroupMean(mean=metric.mean, n=metric.n, lo=low, hi=high)

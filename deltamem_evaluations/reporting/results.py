@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from deltamem_evaluations.judging.rules import JUDGED
 from deltamem_evaluations.metrics.likelihood import MEANING, REFERENCE_NLL, shown_as
 from deltamem_evaluations.records.record import Record
 from deltamem_evaluations.records.stored import StoredRecord
@@ -40,7 +41,7 @@ def results_table(
         marks = [LIMITED] if record.limited else []
         marks += [footnotes.mark(text) for text in record.deviations]
         cells = rows.setdefault(names[record.cell], {})
-        for metric in (record.primary_metric, REFERENCE_NLL):
+        for metric in (record.primary_metric, REFERENCE_NLL, *_judged(record)):
             told = (emphasis or {}).get(record.cell) if metric == record.primary_metric else None
             cells[record.bench, record.fingerprint, metric] = _cell(record, metric, marks, told)
     notes: list[Note | str] = [READING, *([RULE] if emphasis else [])]
@@ -66,14 +67,22 @@ def results_table(
 
 
 def _columns(records: Sequence[Record]) -> dict[tuple[str, str, str], str]:
-    """(bench, fingerprint, metric) -> title; the weight of the references where one has it."""
+    """(bench, fingerprint, metric) -> title; besides the primary metric those that one has of
+    the weight of its references, and of a judge.
+    """
     columns = {}
-    weighed = {(r.bench, r.fingerprint) for r in records if REFERENCE_NLL in r.metrics}
     for protocol, (title, record) in column_titles(records).items():
         columns[(*protocol, record.primary_metric)] = title
-        if protocol in weighed:
-            columns[(*protocol, REFERENCE_NLL)] = metric_title(title, record, REFERENCE_NLL)
+        alike = [r for r in records if (r.bench, r.fingerprint) == protocol]
+        others = [REFERENCE_NLL] if any(REFERENCE_NLL in r.metrics for r in alike) else []
+        for metric in [*others, *dict.fromkeys(name for r in alike for name in _judged(r))]:
+            columns[(*protocol, metric)] = metric_title(title, record, metric)
     return columns
+
+
+def _judged(record: Record) -> list[str]:
+    """Names of the scores that judges gave, over all questions."""
+    return [name for name in record.measured if name.startswith(f"{JUDGED}, by ")]
 
 
 def _cell(record: Record, metric: str, marks: Sequence[str], emphasis: str | None) -> Cell:
@@ -99,7 +108,7 @@ def score(
         digits: behind the point; None for as many as the metric is usually shown with.
     """
     name = metric or record.primary_metric
-    found = record.metrics.get(name)
+    found = record.measured.get(name)
     if found is None:
         return None
     scale, usual = shown_as(name)

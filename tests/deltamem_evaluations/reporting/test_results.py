@@ -12,7 +12,7 @@ from scipy.stats import binom
 from simulated_runs import simulate
 
 from deltamem_evaluations.records.provenance import MethodIdentity
-from deltamem_evaluations.records.record import Counts, Record
+from deltamem_evaluations.records.record import Counts, Record, Rescoring, Thinking
 from deltamem_evaluations.reporting import SampleReader, StoredRecord, markdown, results_table
 from deltamem_evaluations.reporting.emphasis import emphasised
 
@@ -50,6 +50,25 @@ def test_one_protocol_needs_no_mark(base: Record) -> None:
     text = markdown(results_table(stored(base)))
     assert "| drawn em  " in text
     assert "(a)" not in text
+
+
+def test_each_judge_has_a_column(base: Record) -> None:
+    other = replace(base, cell="l__2", method="other")
+    entry = Rescoring(
+        date="2030",
+        fingerprint="j",
+        metrics={**base.metrics, "judged": replace(base.metrics["em"], mean=0.25)},
+        thinking=Thinking(),
+        judge="gpt-x",
+    )
+    newer = replace(entry, metrics={"judged": replace(base.metrics["em"], mean=0.5)})
+    plain = replace(entry, judge=None)
+    judged = replace(base, rescored=(entry, plain, newer))
+    text = markdown(results_table(stored(judged, other)))
+    assert text.count("drawn judged, by gpt-x") == 1
+    assert "| 50.0 ± " in text
+    assert "25.0" not in text
+    assert "judged" not in markdown(results_table(stored(replace(base, rescored=(plain,)))))
 
 
 @pytest.mark.parametrize(
