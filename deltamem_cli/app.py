@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from deltamem_cli.grouped_verbs import GroupedVerbs
 from deltamem_cli.verbs.ablate import ablate
 from deltamem_cli.verbs.audit import audit
 from deltamem_cli.verbs.bench import bench
@@ -29,42 +30,55 @@ from deltamem_cli.verbs.show import show
 from deltamem_cli.verbs.train import train
 from deltamem_cli.waiting_threads import let_threads_sleep
 
+FIRST_STEPS = """\b
+First steps:
+  deltamem demo                          see it work, in about four minutes
+  deltamem eval writer=msw context=none  measure the adapter that comes with it
+  deltamem list                          models, methods, benchmarks, writers
+  deltamem VERB --help                   one verb, with examples
+"""
+
 app = typer.Typer(
     name="deltamem",
+    cls=GroupedVerbs,
     help="Train, evaluate and compare δ-mem, a tiny online memory for frozen language models.",
+    epilog=FIRST_STEPS,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-VERBS: dict[str, Callable[..., None]] = {
-    "demo": demo,
-    "train": train,
-    "eval": eval_,
-    "report": report,
-    "compare": compare,
-    "inspect": inspect,
-    "ablate": ablate,
-    "reproduce": reproduce,
-    "chat": chat,
-    "serve": serve,
-    "push": push,
-    "publish": publish,
-    "list": list_,
-    "doctor": doctor,
-    "show": show,
-    "audit": audit,
-    "fetch": fetch,
-    "score": score,
-    "parity": parity,
-    "bench": bench,
-    "pretrain": pretrain,
+GROUPS: dict[str, dict[str, Callable[..., None]]] = {
+    "Run": {
+        "demo": demo,
+        "train": train,
+        "eval": eval_,
+        "ablate": ablate,
+        "reproduce": reproduce,
+        "chat": chat,
+        "serve": serve,
+        "fetch": fetch,
+        "pretrain": pretrain,
+    },
+    "Look": {
+        "list": list_,
+        "doctor": doctor,
+        "show": show,
+        "audit": audit,
+        "inspect": inspect,
+        "parity": parity,
+        "bench": bench,
+    },
+    "Compare": {"report": report, "compare": compare, "score": score},
+    "Publish": {"push": push, "publish": publish},
 }
 """The verbs in the order of ``deltamem --help``; each is a file of :mod:`deltamem_cli.verbs`."""
+VERBS = {name: verb for verbs in GROUPS.values() for name, verb in verbs.items()}
 
-for name, verb in VERBS.items():
-    app.command(name)(verb)
+for title, verbs in GROUPS.items():
+    for name, verb in verbs.items():
+        app.command(name, rich_help_panel=title)(verb)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def eval_(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Evaluate a method: deltamem eval bench=locomo method=delta_mem context=none."""
+    """Evaluate a method on a benchmark: deltamem eval bench=locomo context=none."""
     words = [*(overrides or []), *([] if limit is None else [f"limit={limit}"])]
     console = make_console(quiet=quiet, as_json=as_json)
     if process_count() == 1 or multirun or cfg is not None:

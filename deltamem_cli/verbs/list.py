@@ -43,7 +43,7 @@ def list_(
     overrides: Overrides = None,
     as_json: Json = False,
 ) -> None:
-    """List choices: deltamem list methods model=qwen3-4b; or runs: deltamem list runs FOLDER."""
+    """List choices, or runs: deltamem list methods model=qwen3-4b, deltamem list runs FOLDER."""
     _list(what, overrides or [], make_console(as_json=as_json))
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import ROOT
 
-from deltamem_cli.app import VERBS
+from deltamem_cli.app import GROUPS, VERBS
 
 HEAVY = (
     "torch",
@@ -55,3 +55,14 @@ def test_an_unknown_verb_is_a_usage_error() -> None:
     done = run("trian")
     assert done.returncode == 2
     assert "Did you mean" in done.stderr
+
+
+def test_without_a_word_it_shows_groups_and_first_steps() -> None:
+    shown = run()
+    text = shown.stdout + shown.stderr.partition("Usage:")[2]
+    for title in GROUPS:
+        assert f"\n{title}:\n" in text
+    assert "deltamem demo   " in text
+    listed = text.partition("Run:")[2].partition("First steps")[0]
+    assert "..." not in listed
+    assert max(map(len, listed.splitlines())) <= 80
