@@ -23,3 +23,7 @@ def demo(
     request: DemoRequest = run_config("demo", DemoRequest.of, overrides or [])
     show = demo_recall if request.table is None else demo_table
     show(request, console=console)
+    console.advise(
+        "deltamem chat writer=msw (tell it something, then /context off, and ask)",
+        "deltamem train writer=ssw (an adapter of your own)",
+    )

@@ -48,6 +48,10 @@ def eval_(
         for deviation in record.deviations:
             console.note(f"note: {deviation}")
         console.wrote(record.path)
+    console.advise(
+        "deltamem compare eval-1 @last (an earlier run and this one)",
+        "deltamem report (all runs in one table)",
+    )
 
 
 def _line(record: Record) -> str:

@@ -28,6 +28,9 @@ def train(
     for summary in summaries:
         console.result(_line(summary))
         console.wrote(summary["path"])
+    chosen = [word for word in overrides or [] if word.startswith(("model", "method", "runtime"))]
+    words = " ".join([*chosen, f"adapter={summaries[-1]['path']}", "context=none"])
+    console.advise(f"deltamem eval {words} (asks with the history out of view)")
 
 
 def _speaks() -> bool:
