@@ -54,6 +54,8 @@ class Flip:
     b: str
     effect: float
     """Score of B minus score of A: positive was fixed, negative was broken."""
+    groups: Sequence[str] = ()
+    """Groups that the sample is in."""
 
 
 def compare_runs(a: Run, b: Run, *, force: bool = False) -> Comparison:
@@ -165,7 +167,15 @@ def flips(a: Run, b: Run) -> list[Flip]:
 
 def _flip(a: SampleLine, b: SampleLine, effect: float) -> Flip:
     if a.question is None or a.is_withheld or b.is_withheld:
-        return Flip(id=a.id, question=None, references=(), a=WITHHELD, b=WITHHELD, effect=effect)
+        return Flip(
+            id=a.id,
+            question=None,
+            references=(),
+            a=WITHHELD,
+            b=WITHHELD,
+            effect=effect,
+            groups=b.groups,
+        )
     return Flip(
         id=a.id,
         question=a.asked or a.question,
@@ -173,4 +183,5 @@ def _flip(a: SampleLine, b: SampleLine, effect: float) -> Flip:
         a=a.answer,
         b=b.answer,
         effect=effect,
+        groups=b.groups,
     )

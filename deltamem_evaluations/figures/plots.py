@@ -19,7 +19,7 @@ from deltamem_evaluations.reporting.attribution import Attribution
 from deltamem_evaluations.reporting.naming import column_titles, row_names
 from deltamem_evaluations.reporting.results import score
 
-__all__ = ["COLOURS", "MARKERS", "STYLE", "WIDTH", "Drawing", "draw_all"]
+__all__ = ["COLOURS", "LEGEND", "MARKERS", "STYLE", "WIDTH", "Drawing", "draw_all"]
 
 COLOURS = ("#3b82d6", "#e07b39", "#3a9d5d", "#b65fc4", "#c94f5d", "#8a7a5c", "#2fa3a8", "#a59a1c")
 """Between light and dark, so that they stand out on either page."""
@@ -43,6 +43,10 @@ WIDTH = 7.2
 APART = 0.05
 """Octaves between the points of two rows at one number."""
 
+LEGEND = "What the curves and points are"
+
+Look = Mapping[str, Any]
+"""Colour, marker and line, as matplotlib names them."""
 Titles = Mapping[tuple[str, str], tuple[str, Record]]
 
 
@@ -61,8 +65,10 @@ def draw_all(stored: Sequence[StoredRecord], attributions: Sequence[Attribution]
     records = [s.record for s in stored]
     one_model = len({r.model for r in records}) == 1
     names = {cell: _short(label[one_model:]) for cell, label in row_names(records).items()}
+    by_name = dict(zip(dict.fromkeys(names.values()), _styles(), strict=False))
+    looks = {r.cell: by_name[names[r.cell]](r) for r in records}
     titles = column_titles(records)
-    found = []
+    found, keys = [], dict[str, dict[str, Look]]()
     for (bench, fingerprint), (title, _) in titles.items():
         alike = [r for r in records if (r.bench, r.fingerprint) == (bench, fingerprint)]
         shown = [r for r in alike if r.primary_metric in r.metrics]
@@ -72,19 +78,25 @@ def draw_all(stored: Sequence[StoredRecord], attributions: Sequence[Attribution]
             ("scores", f"{title} (grey: controls and limited runs)", _scores(shown, names))
         )
         plain = [r for r in shown if r.control == "none"]
+        prefixes = _prefixes(shown)
         found += [
-            ("scores", f"{title} by number: {prefix}", _numbers(shown, names, prefix))
-            for prefix in _prefixes(shown)
+            ("scores", f"{title} by number: {prefix}", _numbers(shown, looks, prefix))
+            for prefix in prefixes
         ]
+        if prefixes:
+            keys.setdefault("scores", {}).update({names[r.cell]: looks[r.cell] for r in shown})
         if len(plain) > 1:
-            found.append(("costs", f"{title}: quality against cost", _costs(plain, names)))
+            dots = {r.cell: {**looks[r.cell], "linestyle": "none"} for r in plain}
+            found.append(("costs", f"{title}: quality against cost", _costs(plain, dots)))
+            keys.setdefault("costs", {}).update({names[r.cell]: dots[r.cell] for r in plain})
     whole = [a for a in attributions if a.adapter is not None and a.memory is not None]
     if whole:
         labels = [_against(one, names, titles) for one in whole]
         found.append(
             ("attribution", "Parts of the gain, with 95 % intervals", _parts(whole, labels))
         )
-    return [_drawing(i, *each) for i, each in enumerate(found)]
+    legends = [(section, LEGEND, _legend(by_row)) for section, by_row in keys.items()]
+    return [_drawing(i, *each) for i, each in enumerate([*legends, *found])]
 
 
 def _drawing(number: int, section: str, title: str, svg: str) -> Drawing:
@@ -159,47 +171,42 @@ def _prefixes(records: Sequence[Record]) -> list[str]:
     return [prefix for prefix, members in found.items() if len(members) > 1]
 
 
-def _numbers(records: Sequence[Record], names: Mapping[str, str], prefix: str) -> str:
-    with _axes(4.2) as (figure, axes, text):
-        for i, (record, style) in enumerate(zip(records, _styles(), strict=False)):
+def _numbers(records: Sequence[Record], looks: Mapping[str, Look], prefix: str) -> str:
+    with _axes(3.6) as (_, axes, text):
+        for i, record in enumerate(records):
             points = by_number(record, prefix)
             aside = 2.0 ** (APART * (i - (len(records) - 1) / 2))
             means = [100 * group.mean for _, group in points]
             low = [100 * max(g.mean - g.lo, 0) for _, g in points]
             high = [100 * max(g.hi - g.mean, 0) for _, g in points]
             x = [number * aside for number, _ in points]
-            label = names[record.cell]
-            axes.errorbar(x, means, yerr=[low, high], label=label, capsize=2, **style(record))
+            axes.errorbar(x, means, yerr=[low, high], capsize=2, **looks[record.cell])
         numbers = sorted({n for record in records for n, _ in by_number(record, prefix)})
         axes.set_xscale("log", base=2)
         axes.set_xticks(numbers, [str(n) for n in numbers])
         axes.minorticks_off()
         axes.set(xlabel=f"{prefix}/N", ylabel="%")
-        _legend(figure)
     return text.getvalue()
 
 
-def _costs(records: Sequence[Record], names: Mapping[str, str]) -> str:
+def _costs(records: Sequence[Record], looks: Mapping[str, Look]) -> str:
     measures: dict[str, Callable[[Record], float]] = {
         "tokens in prompt": lambda r: r.cost.prompt_tokens or 0,
         "seconds per question, writing included": lambda r: (
             (r.cost.write_seconds or 0) + (r.cost.answer_seconds or 0)
         ),
     }
-    with _axes(4.2, columns=len(measures)) as (figure, axes, text):
+    with _axes(3.6, columns=len(measures)) as (_, axes, text):
         for each, (label, measure) in zip(axes, measures.items(), strict=True):
-            for record, style in zip(records, _styles(), strict=False):
+            for record in records:
                 estimate = score(record)
                 if estimate is None:
                     continue
                 arms = _arms(estimate.value, estimate.low, estimate.high)
-                name = names[record.cell] if each is axes[0] else None
-                look = {**style(record), "linestyle": "none"}
-                each.errorbar([measure(record)], [estimate.value], yerr=arms, label=name, **look)
+                each.errorbar([measure(record)], [estimate.value], yerr=arms, **looks[record.cell])
             each.set_xlabel(label)
             each.set_xlim(left=0)
         axes[0].set_ylabel("%")
-        _legend(figure)
     return text.getvalue()
 
 
@@ -217,7 +224,7 @@ def _parts(attributions: Sequence[Attribution], labels: Sequence[str]) -> str:
         axes.set_yticks(range(len(labels)), list(reversed(labels)), fontsize=9)
         axes.set_ylim(-0.6, len(labels) - 0.4)
         axes.set_xlabel("points of %")
-        _legend(figure)
+        figure.legend(loc="outside lower left", frameon=False, ncols=2, fontsize=9)
     return text.getvalue()
 
 
@@ -234,5 +241,11 @@ def _styles() -> Iterator[Callable[[Record], dict[str, Any]]]:
         yield style
 
 
-def _legend(figure: Any) -> None:
-    figure.legend(loc="outside lower left", frameon=False, ncols=2, fontsize=9)
+def _legend(looks: Mapping[str, Look]) -> str:
+    """One for all curves of a kind: a row has the same look in each of them."""
+    with _axes(0.1 + 0.24 * len(looks)) as (_, axes, text):
+        for name, look in looks.items():
+            axes.plot([], [], label=name, **look)
+        axes.set_axis_off()
+        axes.legend(loc="center left", frameon=False)
+    return text.getvalue()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ from deltamem_evaluations.records.stored import StoredRecord
 from deltamem_evaluations.reporting.as_json import json_content
 from deltamem_evaluations.reporting.attribution import Attribution
 from deltamem_evaluations.reporting.collection import SampleReader
-from deltamem_evaluations.reporting.flips import flip_pairs
+from deltamem_evaluations.reporting.flips import Pair, flip_pairs
 from deltamem_evaluations.reporting.tables import Cell, Report
 
 __all__ = ["MEMORY_MAP", "html_page", "tables_page"]
@@ -59,9 +60,10 @@ def tables_page(report: Report, drawings: Sequence[Drawing]) -> str:
     return _rendered(report, drawings=drawings, pairs=[], maps=[], notes=report.notes, details={})
 
 
-def _rendered(report: Report, **parts: Any) -> str:
+def _rendered(report: Report, *, pairs: Sequence[Pair], **parts: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+    groups = {group for pair in pairs for flip in pair.shown for group in flip.groups}
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,
@@ -70,11 +72,13 @@ def _rendered(report: Report, **parts: Any) -> str:
         lstrip_blocks=True,
     )
     environment.tests["numeric"] = _is_numeric
-    environment.filters |= {"anchor": _anchor, "short": _short}
+    environment.filters |= {"anchor": _anchor, "short": _short, "digest": _digest}
     environment.finalize = _shown
     return environment.get_template("report.html").render(
         report=report,
         summary=_summary(report.records),
+        pairs=pairs,
+        groups={group: number for number, group in enumerate(sorted(groups))},
         open_tables=[t for t in report.tables if not t.folded],
         folded_tables=[t for t in report.tables if t.folded],
         **parts,
@@ -93,6 +97,11 @@ def _shown(value: Any) -> Any:
 def _anchor(text: str) -> str:
     """Letters, digits and dashes."""
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower()
+
+
+def _digest(names: Sequence[str]) -> str:
+    """The same in every report, so that a link to it lasts."""
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:12]
 
 
 def _short(title: str) -> str:

@@ -173,8 +173,8 @@ def attribution_table(
             named = metric_title(bench, record, REFERENCE_NLL)
             shown = [*_shown(one.weighed, REFERENCE_NLL), *_sizes(one.weighed)]
             rows.append([*around, named, Cell(words=one.control), *shown])
-    columns = ["model", "method", "context", "benchmark", "against a state that is"]
-    columns += ["total gain", "adapter part", "memory part", "n", "k"]
+    labels = ["model", "method", "context", "benchmark", "against a state that is"]
+    columns = [*labels, "total gain", "adapter part", "memory part", "n", "k"]
     notes: list[Note | str] = [
         "in points of %, with 95 % intervals: total gain = own state - bare backbone; adapter part "
         "= foreign (or zero) state - bare backbone; memory part = own - foreign (or zero) state",
@@ -187,6 +187,7 @@ def attribution_table(
         name="attribution",
         title="Attribution: is it memory?",
         columns=columns,
+        labels=len(labels),
         rows=rows,
         notes=[*notes, *footnotes.notes],
     )

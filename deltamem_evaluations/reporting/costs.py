@@ -56,10 +56,12 @@ def costs_table(stored: Sequence[StoredRecord]) -> Table:
         rows.append([where, method, context, bench, *_costs(record)])
     notes: list[Note | str] = [READING, *footnotes.notes]
     notes += [f"all on {where}" for where in machines if len(machines) == 1]
+    labels = ["model", "method", "context", "benchmark"]
     return Table(
         name="costs",
         title="Costs",
-        columns=["model", "method", "context", "benchmark", *(t for t, _ in COSTS.values())],
+        columns=[*labels, *(title for title, _ in COSTS.values())],
+        labels=len(labels),
         rows=rows,
         notes=notes,
     )

@@ -80,6 +80,7 @@ class _Beside:
             name=f"paper-{self.printed.name}",
             title=f"{self.printed.title}: ours beside {source}",
             columns=["row", "whose", *titles],
+            labels=2,
             rows=rows,
             notes=[*self._notes(), *footnotes.notes],
             sortable=False,

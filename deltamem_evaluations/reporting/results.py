@@ -58,6 +58,7 @@ def results_table(
         name="scores",
         title="Scores",
         columns=[*LABELS, *columns.values()],
+        labels=len(LABELS),
         rows=[
             [*key, *(cells.get(column, Cell(words=BLANK)) for column in columns)]
             for key, cells in sorted(rows.items())

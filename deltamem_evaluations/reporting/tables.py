@@ -159,6 +159,8 @@ class Table:
     name: str = "table"
     """Letters, digits and dashes: an anchor and a label."""
     title: str | None = None
+    labels: int = 1
+    """How many columns, from the first on, say what a row is."""
     sortable: bool = True
     """Whether rows stand for themselves, in any order."""
     folded: bool = False

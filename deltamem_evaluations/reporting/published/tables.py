@@ -191,6 +191,7 @@ def commands_table(folder: PublishedFolder, experiment: ExperimentResults) -> Ta
         name=f"{experiment.name}-commands",
         title=f"{experiment.name}: the command of each cell",
         columns=["row", "column", "seed", "score", "command"],
+        labels=3,
         rows=rows,
         notes=[
             "a row that is not trained is the same run for all seeds; the command makes the cell "

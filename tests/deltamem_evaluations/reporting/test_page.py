@@ -12,6 +12,7 @@ from simulated_runs import simulate
 
 from deltamem_base.faults import InvalidData
 from deltamem_evaluations.figures.inline_svg import INK, inline_svg
+from deltamem_evaluations.figures.plots import LEGEND, draw_all
 from deltamem_evaluations.reporting import Cell, SampleReader, StoredRecord, attribute, make_report
 from deltamem_evaluations.reporting.as_html import html_page
 from deltamem_evaluations.reporting.flips import MOST, WITHHELD, flip_pairs
@@ -154,6 +155,45 @@ def test_flips_are_those_of_the_scores(hostile: list[StoredRecord]) -> None:
     broken = sum(scores[1][n][1] < scores[0][n][1] for n in scores[0])
     assert (pairs[0].fixed, pairs[0].broken, pairs[0].total) == (fixed, broken, 120)
     assert [f.effect > 0 for f in pairs[0].shown] == [True] * min(fixed, MOST) + [False] * broken
+
+
+def test_what_a_row_is_stands_in_one_cell_that_stays(text: str) -> None:
+    head, *rows = re.findall(r"<tr.*?</tr>", text.split('<section id="attribution">')[1], re.S)
+    assert head.count('class="label"') == 5
+    stacked = re.search(r'<th scope="row" class="label">(.*?)</th>', rows[0], re.S)
+    assert stacked is not None
+    labels = re.findall(r"<small>(.*?) <b>(.*?)</b></small>", stacked[1])
+    assert labels == [
+        ("method", "delta_mem tsw"),
+        ("context", "none"),
+        ("benchmark", "drawn em"),
+        ("against a state that is", "foreign"),
+    ]
+
+
+def test_flips_can_be_searched_filtered_and_linked(text: str, page: Page) -> None:
+    flips = re.findall(r'<article class="flip .*? id="(flip-\w+)" data-groups="(.*?)">', text)
+    assert len(flips) > 100
+    assert all(("href", f"#{name}") in page.attributes for name, _ in flips)
+    options = dict(re.findall(r'<option value="(\d)">(.*?)</option>', text))
+    assert list(options.values()) == ["facts/1", "facts/2", "facts/4"]
+    assert {options[groups.strip()] for _, groups in flips} == set(options.values())
+    assert ("type", "search") in page.attributes
+
+
+def test_a_link_to_a_flip_outlasts_the_page(hostile: list[StoredRecord], text: str) -> None:
+    fewer = page_of([run for run in hostile if run.record.control != "zero"])
+    assert re.findall(r'id="(flip-\w+)"', fewer) == re.findall(r'id="(flip-\w+)"', text)
+
+
+def test_curves_share_one_legend(hostile: list[StoredRecord]) -> None:
+    drawings = draw_all(hostile, [])
+    legends = [d for d in drawings if d.title == LEGEND]
+    curves = [d for d in drawings if "by number" in d.title or "quality" in d.title]
+    assert [d.section for d in legends] == ["scores", "costs"]
+    assert [d.section for d in curves] == ["scores", "costs"]
+    assert "delta_mem tsw, context none, control zero" in legends[0].svg
+    assert not any("delta_mem" in d.svg for d in curves)
 
 
 def test_confidential_questions_are_never_shown(tmp_path: Path) -> None:
