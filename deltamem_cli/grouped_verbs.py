@@ -10,7 +10,7 @@ from typer.core import TyperGroup
 __all__ = ["GroupedVerbs"]
 
 EXAMPLE = ": deltamem "
-"""What stands between the sentence of a verb and its example, which the verb's own help shows."""
+"""Parts the sentence of a verb from its example, which the help of the verb itself shows."""
 
 
 class GroupedVerbs(TyperGroup):

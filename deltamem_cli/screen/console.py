@@ -112,12 +112,12 @@ class Console:
         sys.stderr.flush()
 
     def wrote(self, *paths: Any) -> None:
-        """What a verb wrote: its last lines, but for advice."""
+        """Say which files a verb wrote: its last lines, but for advice."""
         for path in paths:
             self.note(f"wrote {path}")
 
     def advise(self, *commands: str) -> None:
-        """What a person may want to do now; nothing where no person reads it."""
+        """Say what a person may want to do now, and nothing where no person reads it."""
         if _on_terminal() and not self.as_json:
             for number, command in enumerate(commands):
                 self.note(f"{'next:' if number == 0 else '  or:'} {command}")
