@@ -24,7 +24,7 @@ from deltamem.memory.writing import write_windows
 from deltamem.state import MemoryState
 from deltamem_base.faults import InvalidInput
 
-__all__ = ["Observation", "observed", "turn_numbers", "write_observed"]
+__all__ = ["Observation", "observed", "turn_numbers", "turn_texts", "write_observed"]
 
 
 def turn_numbers(rendered: Rendered, messages: Messages) -> list[int]:
@@ -34,15 +34,28 @@ def turn_numbers(rendered: Rendered, messages: Messages) -> list[int]:
         rendered: the tokens of ``messages``.
         messages: a leading system message belongs to the first turn.
     """
-    turns, now = [], -1
-    for message in (m for m in messages if m["role"] != "system"):
-        now += message["role"] == "user" or now < 0
-        turns.append(now)
+    turns = [number for number, _ in _by_turn(messages)]
     numbers, last = [], 0
     for message_id in rendered.message_ids:
         last = turns[message_id] if message_id >= 0 else last
         numbers.append(last)
     return numbers
+
+
+def turn_texts(messages: Messages) -> list[str]:
+    """The words of each turn, its messages one after the other."""
+    texts: dict[int, list[str]] = {}
+    for number, text in _by_turn(messages):
+        texts.setdefault(number, []).append(text)
+    return [" / ".join(said) for said in texts.values()]
+
+
+def _by_turn(messages: Messages) -> Iterator[tuple[int, str]]:
+    """The turn and the text of each message that is no system message."""
+    now = -1
+    for message in (m for m in messages if m["role"] != "system"):
+        now += message["role"] == "user" or now < 0
+        yield now, message["content"]
 
 
 @dataclass

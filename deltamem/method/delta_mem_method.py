@@ -24,6 +24,7 @@ from deltamem.backbone import (
     DecodingLike,
     Generation,
     HistoryLike,
+    Messages,
     OnAnswer,
     PromptLike,
     unheard,
@@ -148,12 +149,16 @@ class DeltaMemMethod:
         Returns:
             The state it leaves behind and the numbers of each turn; what was written before stays.
         """
-        messages, window = history.written, self._window
-        if self.context == "visible" and history.messages == history.written:
-            messages, window = fit_history(self.backbone, messages, history), self.backbone.window
+        messages, window = self.watched(history)
         return write_observed(
             self.memory, self.backbone, messages, window=window, join=history.join
         )
+
+    def watched(self, history: HistoryLike) -> tuple[Messages, int]:
+        """The messages that :meth:`observe` writes, and the window in tokens that it writes by."""
+        if self.context == "visible" and history.messages == history.written:
+            return fit_history(self.backbone, history.written, history), self.backbone.window
+        return history.written, self._window
 
     @torch.no_grad()
     def answer(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,17 @@ if TYPE_CHECKING:
     from deltamem.memory.inspection import TurnNumbers
     from deltamem_evaluations.records.record import Record
 
-__all__ = ["Turns", "turns_of_run"]
+__all__ = ["WatchedHistory", "turns_of_run"]
 
-Turns = Sequence["TurnNumbers"]
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedHistory:
+    """One history of a run, as it was written again."""
+
+    name: str
+    turns: Sequence[TurnNumbers]
+    texts: Sequence[str]
+    """Words of each turn; none where the benchmark's are confidential."""
 
 
 def turns_of_run(
@@ -33,7 +42,7 @@ def turns_of_run(
     console: Console,
     runs: Path,
     history: str | None = None,
-) -> tuple[str, Turns]:
+) -> WatchedHistory:
     """Write one history of a run again, with its own settings, and watch every turn.
 
     Args:
@@ -42,9 +51,6 @@ def turns_of_run(
         console: prints.
         runs: folder of the run, where its adapter may lie, too.
         history: its id; None is the first.
-
-    Returns:
-        The id of the history, and the numbers of each turn.
 
     Raises:
         UsageError: a method without a state, another adapter, backbone or benchmark than the
@@ -56,7 +62,7 @@ def turns_of_run(
             "one of method=delta_mem"
         )
 
-    def watch(composed: Composed) -> tuple[str, Turns]:
+    def watch(composed: Composed) -> WatchedHistory:
         request = EvaluationRequest.of(composed)
         places = [] if named else [runs]
         return _watch(request, record, history, places=places, console=console)
@@ -73,7 +79,7 @@ def _watch(
     *,
     places: Sequence[Path],
     console: Console,
-) -> tuple[str, Turns]:
+) -> WatchedHistory:
     """Write a history again.
 
     Args:
@@ -83,6 +89,7 @@ def _watch(
         places: folders of runs where the adapter may lie; none where one was named.
         console: prints.
     """
+    from deltamem.memory.observation import turn_texts
     from deltamem_evaluations.runner import run_history
 
     benchmark = request.benchmark
@@ -115,7 +122,9 @@ def _watch(
         writes=request.control.writes,
         order=order,
     )
-    return name, method.observe(written)[1]
+    _, turns = method.observe(written)
+    texts = [] if benchmark.confidential else turn_texts(method.watched(written)[0])
+    return WatchedHistory(name=name, turns=turns, texts=texts)
 
 
 def _same(what: str, found: str, stored: str) -> None:

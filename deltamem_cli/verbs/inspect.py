@@ -104,14 +104,15 @@ def _inspect_run(
 ) -> None:
     from deltamem_evaluations.figures.heatmaps import draw_heatmaps
     from deltamem_evaluations.records.stored import read_run
+    from deltamem_evaluations.reporting.memory_maps import write_turns
 
     record = read_run(what).record
     folder = what if what.is_dir() else what.parent
-    name, turns = turns_of_run(
-        record, settings, console=console, runs=folder.parent, history=history
-    )
+    watched = turns_of_run(record, settings, console=console, runs=folder.parent, history=history)
+    name, turns = watched.name, watched.turns
     path = out or folder / ("memory__" + re.sub(r"[^\w.-]+", "_", name))
     files = draw_heatmaps(turn_maps(turns), title=f"{record.cell}\nhistory {name}", path=path)
+    files += [write_turns(watched.texts, path=path)] if watched.texts else []
     console.json(
         {
             "kind": "run",

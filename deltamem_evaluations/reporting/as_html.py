@@ -5,34 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from deltamem_base.counts import counted
-from deltamem_base.faults import InvalidData
 from deltamem_base.printable import printable
-from deltamem_evaluations.figures.inline_svg import inline_svg
 from deltamem_evaluations.figures.plots import Drawing, draw_all
 from deltamem_evaluations.records.stored import StoredRecord
 from deltamem_evaluations.reporting.as_json import json_content
 from deltamem_evaluations.reporting.attribution import Attribution
 from deltamem_evaluations.reporting.collection import SampleReader
 from deltamem_evaluations.reporting.flips import Pair, flip_pairs
+from deltamem_evaluations.reporting.memory_maps import memory_maps
 from deltamem_evaluations.reporting.tables import Cell, Report
 
-__all__ = ["MEMORY_MAP", "html_page", "tables_page"]
+__all__ = ["html_page", "tables_page"]
 
-MEMORY_MAP = "memory__*.svg"
-"""A heat-map of the states, where `deltamem inspect` left one in the run's folder."""
 FOLDER = Path(__file__).parent / "page"
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Map:
-    cell: str
-    svg: str
 
 
 def html_page(report: Report, *, attributions: Sequence[Attribution], reader: SampleReader) -> str:
@@ -43,7 +33,7 @@ def html_page(report: Report, *, attributions: Sequence[Attribution], reader: Sa
         attributions: of the report's records; they say which runs are set against each other.
         reader: of samples.
     """
-    maps, faults = _maps(report.records)
+    maps, faults = memory_maps(report.records)
     records = json_content(report)["rows"]
     return _rendered(
         report,
@@ -119,20 +109,3 @@ def _summary(stored: Sequence[StoredRecord]) -> str:
     counts = [counted(len(names), what) for what, names in parts.items()]
     answered = sum(r.n.scored for r in records)
     return f"{counted(len(records), 'record')}: {', '.join(counts)}; {counted(answered, 'answer')}"
-
-
-def _maps(stored: Iterable[StoredRecord]) -> tuple[list[_Map], list[str]]:
-    """Heat-maps beside the runs, and a sentence for each that cannot be shown."""
-    found, faults = [], []
-    for number, one in enumerate(stored):
-        path = one.beside(MEMORY_MAP)
-        if path is None:
-            continue
-        try:
-            text = path.read_text(encoding="utf-8")
-            label = f"memory of {one.record.cell}"
-            svg = inline_svg(text, prefix=f"m{number}-", label=label)
-            found.append(_Map(cell=one.record.cell, svg=svg))
-        except (OSError, UnicodeDecodeError, InvalidData) as fault:
-            faults.append(f"{path} is not shown: {fault}")
-    return found, faults

@@ -65,7 +65,9 @@ def test_a_run_is_written_again_with_its_own_settings(
         assert turn["state"]["layers"] == [0, 1, 2, 3]
         assert all(0 < gate < 1 for gate in turn["write_gate"] + turn["keep_gate"])
         assert all(norm > 0 for norm in turn["state"]["norm"])
-    assert [Path(file).suffix for file in content["files"]] == [".png", ".svg"]
+    assert [Path(file).suffix for file in content["files"]] == [".png", ".svg", ".json"]
+    texts = json.loads(Path(content["files"][2]).read_text())["texts"]
+    assert len(texts) == len(content["turns"])
     assert all(Path(file).parent == folder for file in content["files"])
 
 

@@ -16,6 +16,7 @@ from deltamem_evaluations.figures.plots import LEGEND, draw_all
 from deltamem_evaluations.reporting import Cell, SampleReader, StoredRecord, attribute, make_report
 from deltamem_evaluations.reporting.as_html import html_page
 from deltamem_evaluations.reporting.flips import MOST, WITHHELD, flip_pairs
+from deltamem_evaluations.reporting.memory_maps import write_turns
 
 HOSTILE = '<script>alert("δ")</script>'
 SECRET = "a secret question"
@@ -223,11 +224,23 @@ def test_a_heat_map_beside_a_run_is_shown(tmp_path: Path) -> None:
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path id="a" d="M0 0h9"/></svg>'
     )
     stored[1].file.with_name("memory__a.svg").write_text(drawn, encoding="utf-8")
+    write_turns([HOSTILE, "a second turn"], path=stored[1].file.with_name("memory__a"))
     stored[2].file.with_name("memory__a.svg").write_text("<svg", encoding="utf-8")
     text = page_of(stored)
     assert 'id="maps"' in text
     assert '<path id="m1-a" d="M0 0h9">' in text
+    assert "<li>a second turn</li></ol>" in text
+    assert HOSTILE not in text
     assert "memory__a.svg is not shown" in text
+
+
+def test_turns_that_are_none_are_not_shown(tmp_path: Path) -> None:
+    stored = runs(tmp_path)
+    stored[1].file.with_name("memory__a.svg").write_text("<svg/>", encoding="utf-8")
+    stored[1].file.with_name("memory__a.turns.json").write_text('{"texts": [1]}', encoding="utf-8")
+    text = page_of(stored)
+    assert 'id="maps"' not in text
+    assert "memory__a.svg is not shown: " in text
 
 
 def test_an_svg_brings_no_script_and_no_link() -> None:
