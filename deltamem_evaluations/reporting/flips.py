@@ -14,7 +14,7 @@ from deltamem_evaluations.reporting.naming import row_names
 
 __all__ = ["MOST", "WITHHELD", "Pair", "flip_pairs"]
 
-MOST = 1000
+MOST = 500
 """Fixed samples of a pair that are shown, and broken ones."""
 LONGEST = 400
 """Characters of a question or an answer that are shown."""
