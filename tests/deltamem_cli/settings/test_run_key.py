@@ -48,7 +48,7 @@ SILENT = {
         *("bench.excluding", "judge.*"),
         *("method.compressor", "method.embedder", "method.learner.*", "writer.*"),
     ],
-    "train": ["training.data.path", "writer.*", "steer.*"],
+    "train": ["adapter", "training.data.path", "writer.*", "steer.*"],
 }
 """Settings that do not decide a key: where things go, how many at once, what only describes, and
 what has its content, its numerics or its weights in the key instead."""
