@@ -17,12 +17,10 @@ from deltamem import Attachment, MemoryState
 from deltamem.backbone import Rendered
 from deltamem.memory.writing import write_windows
 from deltamem_base.counts import counted
-from deltamem_base.downloads import told_of_downloads
 from deltamem_base.faults import InvalidInput
 from deltamem_cli.harness.by_segment import weigh
-from deltamem_cli.harness.prompts import Prompt, Prompts
-from deltamem_cli.runs.build import load_backbone, load_memory
-from deltamem_cli.runs.chosen_weights import choose_adapter
+from deltamem_cli.harness.prompts import Prompt, Prompts, one_segment
+from deltamem_cli.runs.build import load_with_memory
 from deltamem_cli.runs.requests import HarnessRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
@@ -74,10 +72,9 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
             "lm_eval", HarnessRequest.of, [word(key, value) for key, value in words.items()]
         )
         console = Console()
-        with told_of_downloads(console.note):
-            self.backbone = load_backbone(request.backbone, console)
-            self.chosen = choose_adapter(request.weights, fingerprint=self.backbone.fingerprint)
-        self.memory = load_memory(request.weights, self.backbone, chosen=self.chosen)
+        self.backbone, self.memory, self.chosen = load_with_memory(
+            request.backbone, request.weights, console
+        )
         super().__init__(
             pretrained=self.backbone.model,
             tokenizer=self.backbone.tokenizer,
@@ -204,9 +201,7 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
                 [(None, context, weighed)], disable_tqdm=True, override_bs=1
             )
             total += part
-            segment = [0] * len(weighed)
-            done = Rendered(text="", ids=weighed, message_ids=segment, sentence_ids=segment)
-            state = self._written(done, state=state)
+            state = self._written(one_segment(weighed), state=state)
         self._state = None
         return total
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from deltamem.backbone import Backbone, Rendered
 from deltamem_base.faults import InvalidInput
 
-__all__ = ["Prompt", "Prompts"]
+__all__ = ["Prompt", "Prompts", "one_segment"]
 
 Turns = Sequence[Mapping[str, str]]
 
@@ -69,12 +69,8 @@ class Prompts:
                 "--model_args"
             )
         before, question = self._cut(text)
-        return Prompt(history=self.one_segment(before) if before else None, visible=question)
-
-    def one_segment(self, text: str) -> Rendered:
-        """A text without turns as one segment."""
-        ids = self.encode(text)
-        return Rendered(text=text, ids=ids, message_ids=[0] * len(ids), sentence_ids=[0] * len(ids))
+        history = one_segment(self.encode(before), text=before) if before else None
+        return Prompt(history=history, visible=question)
 
     def _cut(self, text: str) -> tuple[str, str]:
         """A text up to the last place of the mark, that included, and the rest."""
@@ -82,3 +78,8 @@ class Prompts:
             return "", text
         before, found, question = text.rpartition(self.question_after)
         return before + found, question
+
+
+def one_segment(ids: list[int], *, text: str = "") -> Rendered:
+    """Tokens without turns as one segment, with their text where somebody asks for it."""
+    return Rendered(text=text, ids=ids, message_ids=[0] * len(ids), sentence_ids=[0] * len(ids))

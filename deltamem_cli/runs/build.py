@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.chosen_weights import Chosen, choose_adapter, choose_weights
 from deltamem_cli.runs.requests import (
@@ -29,6 +30,7 @@ __all__ = [
     "is_trained",
     "load_backbone",
     "load_memory",
+    "load_with_memory",
     "naming_weights",
     "writer_name",
 ]
@@ -170,6 +172,21 @@ def load_memory(request: WeightsRequest, backbone: Any, *, chosen: Chosen | None
             f"{memory.config.writer.num_states} state(s); leave writer= out"
         )
     return memory
+
+
+def load_with_memory(
+    backbone: BackboneRequest, weights: WeightsRequest, console: Console
+) -> tuple[Any, DeltaMemory, Chosen]:
+    """A backbone, the adapter that fits it, and where that comes from: all that a talk needs.
+
+    Raises:
+        Unavailable: one of them is not there.
+        UsageError: several adapters fit; see :func:`load_memory`.
+    """
+    loaded = load_backbone(backbone, console)
+    with told_of_downloads(console.note):
+        chosen = choose_adapter(weights, fingerprint=loaded.fingerprint)
+    return loaded, load_memory(weights, loaded, chosen=chosen), chosen
 
 
 def writer_name(described: Mapping[str, Any]) -> str:

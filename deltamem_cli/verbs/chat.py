@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import OK
 from deltamem_cli.options import Cfg, Json, Overrides, Quiet, make_console
-from deltamem_cli.runs.build import load_backbone, load_memory
-from deltamem_cli.runs.chosen_weights import choose_adapter
+from deltamem_cli.runs.build import load_with_memory
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.requests import ChatRequest
 from deltamem_cli.screen.chat_prompt import ChatPrompt
@@ -39,10 +37,7 @@ def _chat(request: ChatRequest, console: Console) -> int:
     """Read lines until there are no more; the exit code is 130 after Ctrl-C at the prompt."""
     from deltamem.conversation.conversation import Conversation
 
-    backbone = load_backbone(request.backbone, console)
-    with told_of_downloads(console.note):
-        chosen = choose_adapter(request.weights, fingerprint=backbone.fingerprint)
-    memory = load_memory(request.weights, backbone, chosen=chosen)
+    backbone, memory, chosen = load_with_memory(request.backbone, request.weights, console)
     conversation = Conversation(
         backbone,
         memory,

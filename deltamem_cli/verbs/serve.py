@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from deltamem_base.downloads import told_of_downloads
 from deltamem_base.faults import Unavailable
 from deltamem_cli.errors import OK
 from deltamem_cli.options import Cfg, Json, Overrides, Quiet, make_console
-from deltamem_cli.runs.build import load_backbone, load_memory
-from deltamem_cli.runs.chosen_weights import choose_adapter
+from deltamem_cli.runs.build import load_with_memory
 from deltamem_cli.runs.requests import ServingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
@@ -58,10 +56,7 @@ def _serve(request: ServingRequest, console: Console) -> int:
         only_server(Path(request.sessions.folder)),
         listening(request.host, request.port) as (bound, url),
     ):
-        backbone = load_backbone(request.backbone, console)
-        with told_of_downloads(console.note):
-            chosen = choose_adapter(request.weights, fingerprint=backbone.fingerprint)
-        memory = load_memory(request.weights, backbone, chosen=chosen)
+        backbone, memory, chosen = load_with_memory(request.backbone, request.weights, console)
         for note in chosen.notes:
             console.note(note)
         turns, app = _application(request, backbone, memory, guard=guard, console=console)
