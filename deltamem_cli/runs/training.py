@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,7 +59,6 @@ def run_training(
 
 def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
     """Train from the last checkpoint on; return a summary."""
-    from deltamem.adapter.weights import stored_sha
     from deltamem.training import Processes
 
     start = _start(request)
@@ -76,7 +75,8 @@ def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
         learner = assemble_learner(request, backbone, start=start)
         announce_training(console, request, backbone, data=data)
         decide = request.deciding, backbone.identity, backbone.numerics, data.source
-        key = run_key(*decide, *([] if start is None else [f"from {stored_sha(start.folder)}"]))
+        begun = None if start is None else _Begun.of(start)
+        key = run_key(*decide, *([] if begun is None else [f"from {begun.sha}"]))
         folder = _folder(request, key)
         if (folder / ADAPTER / "README.md").is_file():
             console.note(f"{folder} is complete already")
@@ -85,7 +85,7 @@ def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
         device = next(iter(learner.parameters())).device
         with run.checkpoints.going_on(), run.alone(device):
             live = {"backbone": backbone, "tracking": tracking, "console": console}
-            _train(run, learner, data, request, start=start, **live)
+            _train(run, learner, data, request, begun=begun, **live)
     processes.wait()
     return _summary(folder)
 
@@ -100,12 +100,20 @@ def _start(request: TrainingRequest) -> Chosen | None:
     return named_weights(request.adapter, released=request.backbone.released)
 
 
-def _begun(start: Chosen) -> str:
-    """Which weights a training began with, as its card says it."""
-    from deltamem.adapter.weights import stored_sha
+@dataclass(frozen=True, kw_only=True)
+class _Begun:
+    """The weights that a training began with, which may be gone when it ends."""
 
-    sha = stored_sha(start.folder)
-    return f"{start.recorded(sha).source} (sha {sha[:12]})"
+    sha: str
+    said: str
+    """Words for the card."""
+
+    @classmethod
+    def of(cls, start: Chosen) -> _Begun:
+        from deltamem.adapter.weights import stored_sha
+
+        sha = stored_sha(start.folder)
+        return cls(sha=sha, said=f"{start.recorded(sha).source} (sha {sha[:12]})")
 
 
 def _train(
@@ -114,7 +122,7 @@ def _train(
     data: Any,
     request: TrainingRequest,
     *,
-    start: Chosen | None,
+    begun: _Begun | None,
     backbone: Any,
     tracking: Tracking,
     console: Console,
@@ -132,7 +140,7 @@ def _train(
     _take_steps(run, learner, episodes, held_out, recipe, tracking, console)
     if run.processes.main:
         facts = {"command": f"`{request.command}`"}
-        facts |= {} if start is None else {"started from": _begun(start)}
+        facts |= {} if begun is None else {"started from": begun.said}
         facts |= {"quantised to": backbone.quantization} if backbone.quantization else {}
         facts |= _moved_instructions(backbone, data)
         card = {**facts, **data.facts, **_card(recipe, run.log.known())}
