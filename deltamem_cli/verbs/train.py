@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deltamem_base.counts import counted
+from deltamem_cli.launched import speaks
 from deltamem_cli.options import Cfg, Json, Multirun, Overrides, Quiet, make_console
 from deltamem_cli.runs.training import run_training
 
@@ -21,7 +22,7 @@ def train(
     """Train an adapter: deltamem train model=tiny writer=msw."""
     console = make_console(quiet=quiet, as_json=as_json)
     done = run_training(overrides or [], console=console, multirun=multirun, show=cfg)
-    if done is None or not _speaks():
+    if done is None or not speaks():
         return
     summaries = done if multirun else [done]
     console.json({"rows": summaries} if multirun else done)
@@ -31,13 +32,6 @@ def train(
     chosen = [word for word in overrides or [] if word.startswith(("model", "method", "runtime"))]
     words = " ".join([*chosen, f"adapter={summaries[-1]['path']}", "context=none"])
     console.advise(f"deltamem eval {words} (asks with the history out of view)")
-
-
-def _speaks() -> bool:
-    """Whether this is the process of several that prints results."""
-    from deltamem.training import Processes
-
-    return Processes.current().main
 
 
 def _line(summary: dict[str, Any]) -> str:
