@@ -44,7 +44,7 @@ def batches(benchmark: Benchmark, samples: Sequence[Sample], size: int) -> Itera
     """
     batch: list[Group] = []
     for history_id, members in groupby(samples, key=lambda sample: sample.history_id):
-        chars = sum(len(m["content"]) for m in benchmark.history(history_id).messages)
+        chars = benchmark.history(history_id).chars
         group = Group(history_id=history_id, samples=list(members), chars=chars)
         more = [*batch, group]
         long = sum(group.chars for group in more) > LONG_HISTORY_CHARS
@@ -96,7 +96,6 @@ def share(
 
 def _length(benchmark: Benchmark, samples: Sequence[Sample]) -> int:
     """Characters of a history and of questions about it, with room for the answers."""
-    history = benchmark.history(samples[0].history_id)
-    told = sum(len(message["content"]) for message in history.messages)
+    told = benchmark.history(samples[0].history_id).chars
     room = sum(benchmark.decoding(s).max_new_tokens for s in samples) * NEW_TOKEN_CHARS
     return told + sum(len(s.question) for s in samples) + room

@@ -76,6 +76,11 @@ class History:
         """Messages that go into the memory."""
         return self.messages if self.replaced is None else self.replaced
 
+    @property
+    def chars(self) -> int:
+        """Characters of ``messages``."""
+        return sum(len(message["content"]) for message in self.messages)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:

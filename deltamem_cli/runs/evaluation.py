@@ -281,7 +281,7 @@ def _batch_size(size: int | str, benchmark: Any, backbone: Any) -> int:
 def _longest_prompt(benchmark: Any, window: int) -> int:
     """Tokens of the longest history with a question, estimated from characters."""
     names = dict.fromkeys(sample.history_id for sample in benchmark.samples())
-    lengths = (sum(len(m["content"]) for m in benchmark.history(n).messages) for n in names)
+    lengths = (benchmark.history(name).chars for name in names)
     return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
 
 
