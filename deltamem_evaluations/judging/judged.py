@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from deltamem_base.faults import CannotWrite, InvalidInput, Partial, Unavailable
 from deltamem_evaluations.benchmark import Benchmark
@@ -15,16 +15,10 @@ from deltamem_evaluations.judging.endpoint import Endpoint, JudgeSilent
 from deltamem_evaluations.judging.rules import JudgeQuestion
 from deltamem_evaluations.judging.verdicts import Verdict, read_verdicts, verdict_key
 from deltamem_evaluations.records.sample_line import SampleLine
+from deltamem_evaluations.runner import Progress
 from deltamem_evaluations.thinking import final_answer
 
 __all__ = ["Judged", "judge_answers"]
-
-
-class Ticks(Protocol):
-    """Is told how far the judging is."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None:
-        """``done`` of ``total`` answers are judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +42,7 @@ def judge_answers(
     benchmark: Benchmark[Any],
     endpoint: Endpoint,
     *,
-    tick: Ticks,
+    tick: Progress,
 ) -> Judged:
     """Judge what is not judged yet, keeping each judgement at once.
 
