@@ -257,7 +257,8 @@ def _helps() -> Iterator[str]:
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for stale in set(FOLDER.glob("*.md")) - {FOLDER / name for name in pages()}:
+    made = pages()
+    for stale in set(FOLDER.glob("*.md")) - {FOLDER / name for name in made}:
         stale.unlink()
-    for name, text in pages().items():
+    for name, text in made.items():
         (FOLDER / name).write_text(text, encoding="utf-8")
