@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from shown_tokens import shown_tokens
 
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from deltamem_baselines.frozen import Frozen
@@ -338,12 +339,8 @@ def test_a_run_from_end_to_end(
         rows = dict(store.lines)
     assert [s.sample.id for s in scored] == sorted(rows) == ["5a1", "5a2", "5a3"]
     for sample in benchmark.samples()[:3]:
-        history = benchmark.history(sample.history_id)
-        shown = history.messages if context == "visible" else history.messages[:1]
-        turn = {"role": "user", "content": sample.question}
-        prompt = tiny.render([*shown, turn], join=history.join, add_generation_prompt=True)
         row = rows[sample.id]
-        assert row.prompt_tokens == len(prompt.ids)
+        assert row.prompt_tokens == shown_tokens(benchmark, sample, tiny, context=context)
         assert row.scores == benchmark.score(sample, row.prediction)
         assert row.cut_side is None
     metrics = benchmark.metrics(scored)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shown_tokens import shown_tokens
 
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from deltamem_baselines.frozen import Frozen
@@ -249,11 +250,8 @@ def test_a_run_from_end_to_end(
         scored = run(benchmark, Frozen(tiny, context=context), store, plan=Plan())
         rows = dict(store.lines)
     for sample in benchmark.samples():
-        history = benchmark.history(sample.history_id)
-        shown = history.messages if context == "visible" else history.messages[:1]
-        asked = {"role": "user", "content": sample.question}
-        prompt = tiny.render([*shown, asked], join=history.join, add_generation_prompt=True)
-        assert rows[sample.id].prompt_tokens == len(prompt.ids)
+        shown = shown_tokens(benchmark, sample, tiny, context=context)
+        assert rows[sample.id].prompt_tokens == shown
         assert rows[sample.id].scores == benchmark.score(sample, rows[sample.id].answer)
     counts = {name: metric.n for name, metric in benchmark.metrics(scored).items()}
     assert counts == {"unjudged_contains": 5, "unjudged_f1": 5, "unjudged_abstains": 1}

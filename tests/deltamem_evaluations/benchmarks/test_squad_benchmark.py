@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from shown_tokens import shown_tokens
 
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from deltamem_baselines.frozen import Frozen
@@ -301,11 +302,8 @@ def test_a_run_from_end_to_end(
         scored = run(benchmark, Frozen(tiny, context=context), store, plan=Plan())
         rows = dict(store.lines)
     for sample in benchmark.samples():
-        history = benchmark.history(sample.history_id)
-        shown = history.messages if context == "visible" else history.messages[:1]
-        turn = {"role": "user", "content": sample.question}
-        prompt = tiny.render([*shown, turn], join=history.join, add_generation_prompt=True)
-        assert rows[sample.id].prompt_tokens == len(prompt.ids)
+        shown = shown_tokens(benchmark, sample, tiny, context=context)
+        assert rows[sample.id].prompt_tokens == shown
         assert rows[sample.id].scores == benchmark.score(sample, rows[sample.id].prediction)
     metrics = benchmark.metrics(scored)
     assert set(metrics) == {"em", "f1"}
