@@ -407,10 +407,12 @@ def test_a_fault_is_named_with_its_sample(
     refused = cli("audit", *planted, *FEW)
     assert (refused.code, refused.out) == (2, "")
     assert "'counting_method.Counting' is not a class of deltamem_base, deltamem, " in refused.err
-    registered = Path("counting-1.0.dist-info")
-    registered.mkdir()
+    # a folder of its own: what one search path registers is looked up once in a process
+    registered = Path("installed", "counting-1.0.dist-info")
+    registered.mkdir(parents=True)
     (registered / "METADATA").write_text("Metadata-Version: 2.1\nName: counting\nVersion: 1.0\n")
     (registered / "entry_points.txt").write_text("[deltamem.plugins]\nit = counting_method\n")
+    monkeypatch.syspath_prepend(os.path.abspath("installed"))
     done = cli("audit", *planted, *FEW, "bench.kinds=[single_hop]")
     assert done.code == 3
     lines = done.out.splitlines()
