@@ -92,6 +92,9 @@ def _make(path: Path, folder: Path) -> None:
     try:
         with quiet_transformers(), folder_beside(folder) as part:
             whole = part / "whole"
+            # of several processes transformers would have the first alone write; they make what
+            # they need each, on whatever machine they are, and one rename is the first
+            model.should_save_on_this_rank = lambda is_main_process: True
             model.save_pretrained(whole)
             tokenizer.save_pretrained(whole)
             write_json(whole / MANIFEST, asdict(_manifest(whole)))

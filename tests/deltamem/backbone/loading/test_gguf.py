@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +107,32 @@ def test_a_file_is_dequantised_once(tmp_path: Path, cache: Path, tiny: Any, llam
     assert dequantised(str(tmp_path), "other.gguf") == made
     assert {p.name: p.stat().st_mtime_ns for p in made.folder.iterdir()} == before
     assert [p.name for p in (cache / "gguf").iterdir()] == [made.sha256]
+
+
+AMONG_SEVERAL = """
+import sys
+import torch.distributed as several
+from torch.testing._internal.distributed.fake_pg import FakeStore
+from deltamem.backbone import dequantised
+several.init_process_group("fake", rank=1, world_size=2, store=FakeStore())
+print(dequantised(*sys.argv[1:]).folder)
+"""
+
+
+def test_a_later_process_of_several_makes_it_as_well(
+    tmp_path: Path, cache: Path, tiny: Any, llama: Any
+) -> None:
+    path = written(tmp_path, llama, tiny)
+    done = subprocess.run(
+        [sys.executable, "-c", AMONG_SEVERAL, str(tmp_path), NAME],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert dequantised(str(tmp_path), NAME).folder == Path(done.stdout.strip())
+    assert loaded(path).fingerprint == fingerprint(llama)
 
 
 def change(name: str) -> Any:
