@@ -120,7 +120,8 @@ class Worker:
 
     def _batches(self, episodes: Sequence[Any]) -> list[tuple[Any, float]]:
         """This process's micro-batches of some episodes, with their weights."""
-        parts = self.learner.micro_batches(episodes, self.config.micro_batch_size)
+        size = self.processes.micro_batch_size(self.config.micro_batch_size, len(episodes))
+        parts = self.learner.micro_batches(episodes, size)
         return [(self.learner.batch(part), weight) for part, weight in self.processes.share(parts)]
 
 

@@ -71,6 +71,15 @@ class Processes:
         """Whether this one writes files and speaks."""
         return self.index == 0
 
+    def micro_batch_size(self, wanted: int, episodes: int) -> int:
+        """Episodes of a step side by side, so few that no process is left without any.
+
+        Args:
+            wanted: how many fit into memory.
+            episodes: of the step, of all processes together.
+        """
+        return max(1, min(wanted, -(-episodes // self.count)))
+
     def share(self, items: Sequence[Item]) -> list[tuple[Item, float]]:
         """This process's items with their weights; equally many for all processes.
 
