@@ -29,7 +29,7 @@ laptop: install ## Fetch a language model of 98 MB and see it answer from memory
 	$(BIN)/deltamem demo model=smollm2-135m
 
 test: install ## Run the tests
-	$(BIN)/pytest -n $(WORKERS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 check: install ## Format, lint and types, without changing anything
 	$(BIN)/ruff format --check .

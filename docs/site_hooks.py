@@ -9,7 +9,7 @@ from mkdocs.structure.files import File
 
 __all__ = ["on_files", "on_page_markdown"]
 
-OUTSIDE = ("CONTRIBUTING.md", "SECURITY.md")
+OUTSIDE = ("CONTRIBUTING.md", "SECURITY.md", "examples/memory_in_ten_minutes.ipynb")
 LINK = re.compile(r"\]\((?:\.\./)+(" + "|".join(map(re.escape, OUTSIDE)) + r")")
 
 
