@@ -8,6 +8,7 @@ from math import isfinite
 
 from deltamem_base.counts import counted
 from deltamem_base.faults import InvalidInput
+from deltamem_evaluations.judging.rules import judged_by
 from deltamem_evaluations.metrics.paired import Paired, compare_scores, holm
 from deltamem_evaluations.records.sample_line import SampleLine
 from deltamem_evaluations.records.stored import Run
@@ -17,6 +18,10 @@ __all__ = ["WITHHELD", "Comparison", "Flip", "Line", "compare_runs", "flips", "v
 WITHHELD = "[withheld]"
 Lines = Mapping[str, SampleLine]
 """Sample id -> stored line."""
+Scores = Mapping[str, float]
+"""Sample id -> its score, of the samples that have one."""
+STANDS_IN = "unjudged"
+"""Begins the name of a metric that stands in for a judge."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +77,18 @@ def compare_runs(a: Run, b: Run, *, force: bool = False) -> Comparison:
     notes = _differences(a, b)
     if notes and not force:
         raise InvalidInput(f"{notes[0]}; --force compares what they have in common")
-    shared = [name for name in a.lines if name in b.lines]
+    shared = {name: line for name, line in a.lines.items() if name in b.lines}
     metric = a.record.primary_metric
-    if not _with_metric(a.lines, b.lines, shared, metric):
+    if not _both(_scores(a, metric), _scores(b, metric)):
         raise InvalidInput(f"{a.record.cell} and {b.record.cell} share no sample with {metric}")
-    names = dict.fromkeys([metric, *(m for n in shared for m in a.lines[n].measures)])
-    lines = [line for name in names for line in _lines(a.lines, b.lines, shared, name)]
+    names = dict.fromkeys([metric, *(m for line in shared.values() for m in line.measures)])
+    measured = [(name, _scores(a, name), _scores(b, name)) for name in names]
+    judged, unpaired = _judged(a, b)
+    notes += unpaired
+    # a judge's word comes first where the metric is there for want of a judge
+    stands_in = metric.startswith(STANDS_IN)
+    ordered = [*judged, *measured] if stands_in else [*measured, *judged]
+    lines = [line for of_metric in ordered for line in _lines(shared, *of_metric)]
     if any(line.paired.resampled == "questions" for line in lines if line.group == "all"):
         notes.append("a single history: questions are resampled, and the interval is too narrow")
     return Comparison(a=a.record.cell, b=b.record.cell, lines=lines, notes=notes)
@@ -122,19 +133,35 @@ def _differences(a: Run, b: Run) -> list[str]:
     return notes
 
 
-def _with_metric(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> list[str]:
-    return [n for n in ids if metric in a[n].measures and metric in b[n].measures]
+def _judged(a: Run, b: Run) -> tuple[list[tuple[str, Scores, Scores]], list[str]]:
+    """What each judge of both runs found, and a note on every judge of only one."""
+    both = [judge for judge in a.judged if judge in b.judged]
+    notes = [
+        f"{judge} has judged {run.record.cell} alone, so its word is left out"
+        for run, other in ((a, b), (b, a))
+        for judge in run.judged
+        if judge not in other.judged
+    ]
+    return [(judged_by(judge), a.judged[judge], b.judged[judge]) for judge in both], notes
 
 
-def _lines(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> list[Line]:
+def _scores(run: Run, metric: str) -> Scores:
+    return {n: line.measures[metric] for n, line in run.lines.items() if metric in line.measures}
+
+
+def _both(a: Scores, b: Scores) -> list[str]:
+    return [name for name in a if name in b]
+
+
+def _lines(shared: Lines, metric: str, a: Scores, b: Scores) -> list[Line]:
     """The comparison over all samples that have the metric, then by group."""
-    ids = _with_metric(a, b, ids, metric)
+    ids = [name for name in _both(a, b) if name in shared]
     if not ids:
         return []
-    groups = dict.fromkeys(group for n in ids for group in a[n].groups)
-    members = {group: [n for n in ids if group in a[n].groups] for group in groups}
-    whole = _paired(a, b, ids, metric)
-    parts = {group: _paired(a, b, inside, metric) for group, inside in members.items()}
+    groups = dict.fromkeys(group for n in ids for group in shared[n].groups)
+    members = {group: [n for n in ids if group in shared[n].groups] for group in groups}
+    whole = _paired(shared, a, b, ids)
+    parts = {group: _paired(shared, a, b, inside) for group, inside in members.items()}
     adjusted = holm([paired.p for paired in parts.values()])
     return [
         Line(metric=metric, group="all", paired=whole, p_holm=whole.p),
@@ -145,22 +172,19 @@ def _lines(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> list[Line]:
     ]
 
 
-def _paired(a: Lines, b: Lines, ids: Sequence[str], metric: str) -> Paired:
+def _paired(shared: Lines, a: Scores, b: Scores, ids: Sequence[str]) -> Paired:
     return compare_scores(
-        [a[n].measures[metric] for n in ids],
-        [b[n].measures[metric] for n in ids],
-        clusters=[a[n].history_id for n in ids],
+        [a[n] for n in ids], [b[n] for n in ids], clusters=[shared[n].history_id for n in ids]
     )
 
 
 def flips(a: Run, b: Run) -> list[Flip]:
     """Samples whose primary score differs: fixed ones first, largest differences first."""
-    metric = a.record.primary_metric
-    shared = [name for name in a.lines if name in b.lines]
+    one, other = (_scores(run, a.record.primary_metric) for run in (a, b))
     found = [
-        _flip(a.lines[name], b.lines[name], b.lines[name].scores[metric] - score)
-        for name in _with_metric(a.lines, b.lines, shared, metric)
-        if (score := a.lines[name].scores[metric]) != b.lines[name].scores[metric]
+        _flip(a.lines[name], b.lines[name], other[name] - one[name])
+        for name in _both(one, other)
+        if one[name] != other[name]
     ]
     return sorted(found, key=lambda flip: -flip.effect)
 

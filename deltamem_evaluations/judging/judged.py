@@ -13,7 +13,12 @@ from deltamem_base.faults import CannotWrite, InvalidInput, Partial, Unavailable
 from deltamem_evaluations.benchmark import Benchmark
 from deltamem_evaluations.judging.endpoint import Endpoint, JudgeSilent
 from deltamem_evaluations.judging.rules import JudgeQuestion
-from deltamem_evaluations.judging.verdicts import Verdict, read_verdicts, verdict_key
+from deltamem_evaluations.judging.verdicts import (
+    Verdict,
+    judge_name,
+    read_verdicts,
+    verdict_key,
+)
 from deltamem_evaluations.records.sample_line import SampleLine
 from deltamem_evaluations.runner import Progress
 from deltamem_evaluations.thinking import final_answer
@@ -86,10 +91,10 @@ def judge_answers(
             raise Partial(f"{fault}; {kept}: {fault.remedy} and run it again") from fault
         done += 1
         tick(done, len(asked))
-    rules = dict.fromkeys(question.rules.said for question in asked.values())
+    rules = (question.rules.said for question in asked.values())
     return Judged(
         scores={name: float(known.verdicts[key].right) for name, key in keys.items()},
-        judge=f"{endpoint.model}, asked as {'; '.join(rules)}",
+        judge=judge_name(endpoint.model, rules),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["JUDGED", "JudgeQuestion", "JudgeRules"]
+__all__ = ["JUDGED", "JudgeQuestion", "JudgeRules", "judged_by"]
 
 JUDGED = "judged"
 """Name of the metric: the share of answers that the judge calls right."""
@@ -40,3 +40,8 @@ class JudgeQuestion:
 
     rules: JudgeRules
     prompt: str
+
+
+def judged_by(judge: str, metric: str = JUDGED) -> str:
+    """Name of a metric in tables, which says who judged."""
+    return f"{metric}, by {judge}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,10 +17,19 @@ from deltamem_base.typed_json import read_typed
 from deltamem_base.whole_files import write_json
 from deltamem_evaluations.judging.rules import JudgeQuestion
 
-__all__ = ["VERDICTS", "Verdict", "Verdicts", "read_verdicts", "verdict_key"]
+__all__ = [
+    "VERDICTS",
+    "Verdict",
+    "Verdicts",
+    "judge_name",
+    "read_verdicts",
+    "scores_by",
+    "verdict_key",
+]
 
 VERDICTS = "verdicts.json"
 """The file of a run folder that holds them."""
+ASKED_AS, AND = ", asked as ", "; "
 SHOWN = 300
 """Characters of a reply that are kept."""
 
@@ -71,6 +81,27 @@ def read_verdicts(folder: Path) -> Verdicts:
     """
     path = folder / VERDICTS
     return read_typed(path, Verdicts) if path.is_file() else Verdicts()
+
+
+def judge_name(model: str, rules: Iterable[str]) -> str:
+    """Name of a judge, for records: the model, and whose prompts it was given."""
+    return f"{model}{ASKED_AS}{AND.join(dict.fromkeys(rules))}"
+
+
+def scores_by(judge: str, verdicts: Verdicts) -> dict[str, float]:
+    """What one judge found: 1 or 0 by the id of the question, its last word where it has several.
+
+    Args:
+        judge: a name that :func:`judge_name` made.
+        verdicts: of a run.
+    """
+    model, _, rules = judge.rpartition(ASKED_AS)
+    known = rules.split(AND)
+    return {
+        one.id: float(one.right)
+        for one in verdicts.verdicts.values()
+        if one.model == model and one.rules in known
+    }
 
 
 def verdict_key(question: JudgeQuestion, *, model: str) -> str:

@@ -15,7 +15,7 @@ from deltamem_base.faults import InvalidData, check_choice
 from deltamem_base.json_text import read_document
 from deltamem_base.plain_values import check_name, check_plain
 from deltamem_base.typed_json import typed
-from deltamem_evaluations.judging.rules import JUDGED
+from deltamem_evaluations.judging.rules import JUDGED, judged_by
 from deltamem_evaluations.metrics.likelihood import REFERENCE_NLL
 from deltamem_evaluations.metrics.statistics import Metric
 from deltamem_evaluations.quantities import Amount, Count, Tree
@@ -158,7 +158,7 @@ class Record:
     def measured(self) -> dict[str, Metric]:
         """Every metric by name, the newest scores of each judge as ``judged, by NAME``."""
         judged = {
-            f"{name}, by {entry.judge}": metric
+            judged_by(entry.judge, name): metric
             for entry in self.rescored
             if entry.judge is not None
             for name, metric in entry.metrics.items()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deltamem_base.faults import InvalidData, Unavailable
+from deltamem_evaluations.judging.rules import judged_by
+from deltamem_evaluations.judging.verdicts import read_verdicts, scores_by
 from deltamem_evaluations.records.publication import Publication, read_publication
 from deltamem_evaluations.records.record import RECORD, Record, read_record
 from deltamem_evaluations.records.sample_line import SampleLine
@@ -53,13 +55,16 @@ class Run:
     record: Record
     lines: Mapping[str, SampleLine]
     """Sample id -> stored line."""
+    judged: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Each judge of the record -> sample id -> 1 or 0."""
 
     @staticmethod
     def of(stored: StoredRecord) -> Run:
         """The run of a record.
 
         Raises:
-            InvalidData: no samples, damaged ones, or not those that the record counts.
+            InvalidData: no samples, damaged ones, or not those that the record counts; or damaged
+                judgements.
         """
         record = stored.record
         if stored.samples is None:
@@ -71,7 +76,22 @@ class Run:
                 f"{record.n.scored}: run the same `deltamem eval` again, it goes on from the "
                 "stored samples"
             )
-        return Run(record=record, lines={line.id: line for line in lines})
+        return Run(
+            record=record,
+            lines={line.id: line for line in lines},
+            judged=_judged(record, stored.samples.parent),
+        )
+
+
+def _judged(record: Record, folder: Path) -> dict[str, dict[str, float]]:
+    """The scores of each judge, of whom all judgements are here."""
+    judges = [entry.judge for entry in record.rescored if entry.judge is not None]
+    if not judges:
+        return {}
+    kept = read_verdicts(folder)
+    counts = {name: metric.n for name, metric in record.measured.items()}
+    found = {judge: scores_by(judge, kept) for judge in judges}
+    return {j: scores for j, scores in found.items() if len(scores) == counts[judged_by(j)]}
 
 
 def read_run(folder: Path) -> Run:

@@ -92,6 +92,36 @@ def test_eval_then_score(judge: JudgeServer, cli: Callable[..., Any]) -> None:
     assert "verdicts.json" in done.err
 
 
+def test_judged_runs_are_compared_by_their_judge(
+    judge: JudgeServer, cli: Callable[..., Any]
+) -> None:
+    asked = longmemeval()
+    judge.first = [said("no")] * 7
+    folders = []
+    for context in ("none", "visible"):
+        done = cli("eval", *asked, f"context={context}", *words(judge), "--json")
+        assert done.code == 0, done.err
+        folders.append(str(Path(json.loads(done.out)["path"]).parent))
+    done = cli("compare", *folders, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    first = found["rows"][0]
+    assert first["metric"] == "judged, by judge-7b, asked as LongMemEval's judge, version 1"
+    assert (first["a"], first["b"], first["n"]) == (0, pytest.approx(2 / 7), 7)
+    assert "ahead of A by 28.6 points of judged, by judge-7b, asked as LongM" in found["verdict"]
+    assert {row["metric"] for row in found["rows"]} > {first["metric"], "unjudged_f1"}
+    # another judge of one of them alone
+    assert cli("score", folders[0], asked[1], *words(judge, "judge-70b")).code == 0
+    found = json.loads(cli("compare", *folders, "--json").out)
+    assert not any("judge-70b" in row["metric"] for row in found["rows"])
+    (note,) = [note for note in found["notes"] if "judge" in note]
+    assert note.startswith("judge-70b, asked as LongMemEval's judge, version 1 has judged longmem")
+    # judgements that are gone are no judgements
+    Path(folders[1], "verdicts.json").unlink()
+    found = json.loads(cli("compare", *folders, "--json").out)
+    assert found["rows"][0]["metric"] == "unjudged_contains"
+
+
 def test_a_key_that_is_refused(judge: JudgeServer, cli: Callable[..., Any]) -> None:
     judge.reply = lambda content: (401, KEY.encode())
     done = cli("eval", *longmemeval(), *words(judge), "--limit", "1")
