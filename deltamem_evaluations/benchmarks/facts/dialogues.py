@@ -9,14 +9,15 @@
 
     Where does Vera's best friend live?  Oslo
 
-Who has what is drawn for every dialogue, so nothing can be learnt by heart. Few attributes are
-shared by several people, so that neither a name nor an attribute alone tells the value.
+Who has what is drawn for every dialogue, so nothing can be learnt by heart. Some attributes are
+said of one person, whose value the attribute alone tells; others of several, whose values only the
+name tells apart.
 """
 
 from __future__ import annotations
 
-import math
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ __all__ = [
 MOST_STATEMENTS = 24
 """Statements that a dialogue can have: every attribute has more values."""
 MOST_SMALL_TALK = 2
+AGAIN_SHARE = 1 / 8
+"""Which part of the statements says what was said of somebody else, with another value."""
 OWN_SHARE, LEAD_SHARE = 1 / 3, 1 / 6
 """Which part of the statements is in the first person; which part of the others has an opening."""
 PLAIN_SHARE = 1 / 2
@@ -61,6 +64,8 @@ class Question:
     kind: str
     """``single_hop``, ``two_hop`` (through a friend) or ``update`` (the later statement counts)."""
     attribute: str
+    shared: bool
+    """Whether the attribute is said of several people, so that the name has to tell them apart."""
     text: str
     answer: str
     position: int
@@ -116,6 +121,7 @@ def fact_dialogue(
         threads.append([_friendship(rng, asker, person)])
     order = _interleaved(rng, threads)
     place = {thread: position for position, thread in enumerate(order, 1)}  # of its last statement
+    having = Counter(attribute.name for _, attribute in facts)
     asked = [(fact, SINGLE_HOP, fact[0], place[number]) for number, fact in enumerate(facts)]
     if kind == UPDATE:
         asked[0] = (special, UPDATE, person, place[0])
@@ -128,6 +134,7 @@ def fact_dialogue(
             Question(
                 kind=of_kind,
                 attribute=fact[1].name,
+                shared=having[fact[1].name] > 1,
                 text=_question(rng, fact[1], name, through_a_friend=of_kind == TWO_HOP),
                 answer=current[fact],
                 position=position,
@@ -161,13 +168,19 @@ def _facts(
     rng: random.Random, known: int, names: Sequence[str], choice: Sequence[Attribute]
 ) -> tuple[list[Has], list[str]]:
     """Who is said to have what, and these people with one more."""
-    count = min(rng.randint(1, known), rng.randint(1, known), len(choice))
-    attributes = rng.sample(choice, count)
-    people = rng.sample(list(names), rng.randint(math.ceil(known / count), known) + 1)
-    pairs = [(person, attribute) for person in people[1:] for attribute in attributes]
-    facts = rng.sample(pairs, known)
+    attributes: list[Attribute] = []
+    for _ in range(known):
+        fresh = [attribute for attribute in choice if attribute not in attributes]
+        again = bool(attributes) and (not fresh or rng.random() < AGAIN_SHARE)
+        attributes.append(rng.choice(attributes if again else fresh))
+    fewest = max(attributes.count(attribute) for attribute in attributes)
+    other, *people = rng.sample(list(names), rng.randint(fewest, known) + 1)
+    facts: list[Has] = []
+    for attribute in attributes:
+        free = [person for person in people if (person, attribute) not in facts]
+        facts.append((rng.choice(free), attribute))
     said = {person for person, _ in facts}
-    return facts, [people[0], *(person for person in people if person in said)]
+    return facts, [other, *(person for person in people if person in said)]
 
 
 def _introduced(rng: random.Random, person: str, clause: str) -> str:

@@ -6,10 +6,11 @@
 
 Groups: the kind of question (``single_hop``, ``two_hop``, ``update``), the same with the number of
 statements (``single_hop/4``), whether the names occur in the training split (``seen``, ``unseen``),
-and what is asked (``home``); of single-hop questions also where the statement stands that they are
-about (``position 3 of 4``), since a memory that keeps only the first ones hides in an average. The
-metric is exact match: of all values of what is asked, the answer names the right one and no
-other. No download.
+and what is asked (``home``). Of single-hop questions also whether it is said of several people
+(``said of several``), whom only the name tells apart, or of one (``said of one``), and where the
+statement stands (``position 3 of 4``), since a memory that keeps only the first ones hides in an
+average. The metric is exact match: of all values of what is asked, the answer names the right one
+and no other. No download.
 """
 
 from __future__ import annotations
@@ -115,14 +116,15 @@ class Facts(GeneratedBenchmark[FactsSample, Question]):
         """The reference is the bare value; it is grouped by attribute and place as well."""
         groups = (*groups, question.attribute)
         # an update is never the first statement: places of all kinds together would compare kinds
-        place = (f"position {question.position} of {facts}",)
+        of = "said of several" if question.shared else "said of one"
+        single = (of, f"position {question.position} of {facts}")
         return FactsSample(
             id=id,
             history_id=history_id,
             question=question.text,
             asked=question.text,
             references=(question.answer,),
-            groups=(*groups, *place) if question.kind == SINGLE_HOP else groups,
+            groups=(*groups, *single) if question.kind == SINGLE_HOP else groups,
             kind=question.kind,
             facts=facts,
             attribute=question.attribute,
