@@ -13,7 +13,6 @@ from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.runs.requests import DemoRequest, Scene
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.groups import options
 
 if TYPE_CHECKING:
     from deltamem_evaluations.metrics.statistics import GroupMean
@@ -50,7 +49,7 @@ def demo_recall(request: DemoRequest, *, console: Console) -> None:
     """
     _check_adapters(request)
     live = [_train_live(request, console)] if request.scene.trains else []
-    rows = [*_references(), *_memories(), *live, *_controls(request.scene)]
+    rows = [*_references(), *_memories(request.scene), *live, *_controls(request.scene)]
     records = []
     for number, row in enumerate(rows, 1):
         console.note(f"[{number}/{len(rows)}] {row.label}")
@@ -59,7 +58,7 @@ def demo_recall(request: DemoRequest, *, console: Console) -> None:
 
 
 def _check_adapters(request: DemoRequest) -> None:
-    for writer in options("writer"):
+    for writer in request.scene.writers:
         if writer not in request.released:
             words = f"model={request.model} writer={writer}"
             raise Unavailable(
@@ -99,19 +98,19 @@ def _references() -> list[Row]:
     ]
 
 
-def _memories() -> list[Row]:
-    """The shipped adapter of each writer."""
+def _memories(scene: Scene) -> list[Row]:
+    """The shipped adapter of each writer that is shown."""
     from deltamem_evaluations.figures.curves import STYLES
 
     return [
         Row(label=f"δ-mem {writer}", words=memory_words(writer), style=style)
-        for writer, style in zip(options("writer"), STYLES, strict=False)
+        for writer, style in zip(scene.writers, STYLES, strict=False)
     ]
 
 
 def _controls(scene: Scene) -> list[Row]:
     """The adapter of one writer with other states than the dialogue's; the first is drawn."""
-    writer = options("writer")[0]
+    writer = scene.writers[0]
     return [
         Row(
             label=f"δ-mem {writer}, control={control}",

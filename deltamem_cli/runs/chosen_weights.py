@@ -87,9 +87,10 @@ def choose_adapter(request: WeightsRequest, *, fingerprint: str | None) -> Chose
     chosen = choose_weights(request, fingerprint=fingerprint)
     if chosen is None:
         words = f"model={request.backbone.name} writer={request.writer_name}"
+        released = " or ".join(f"writer={writer}" for writer in request.backbone.released)
         raise Unavailable(
-            f"there is no adapter for {words}: train one with `deltamem train {words}`, or name "
-            "one with adapter=FOLDER"
+            f"there is no adapter for {words}: {f'take {released}, ' if released else ''}train one "
+            f"with `deltamem train {words}`, or name one with adapter=FOLDER"
         )
     return chosen
 

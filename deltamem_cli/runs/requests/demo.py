@@ -44,6 +44,8 @@ class Scene:
     """Numbers of facts in a dialogue."""
     dialogues: Annotated[int, Ge(1)]
     """Dialogues per kind of question and number of facts."""
+    writers: Annotated[Sequence[str], MinLen(1)]
+    """Options of ``writer=`` whose shipped adapter is shown; the first has the controls."""
     controls: Annotated[Sequence[str], MinLen(1)]
     """Options of ``control=``; the first is drawn."""
     trains: bool
