@@ -150,7 +150,7 @@ def _show(
     figures = draw_by_number(
         lines,
         prefix="single_hop",
-        title=f"{scene.title} Answers without the dialogue",
+        title=f"{scene.title} Exact match, with 95 % intervals over dialogues",
         path=request.runs / scene.bench,
     )
     console.json({"rows": [record.to_json() for record in records]})

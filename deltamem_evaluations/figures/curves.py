@@ -45,18 +45,17 @@ def draw_by_number(
     from matplotlib.figure import Figure
 
     with mpl.rc_context({"svg.hashsalt": "deltamem", "font.size": 10}):
-        figure = Figure(figsize=(7, 4.2), layout="constrained")
+        figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+        figure.suptitle(title, fontsize=11)
         axes = figure.subplots()
         for label, record, style in lines:
             _draw_line(axes, label, by_number(record, prefix), style)
         axes.set_xscale("log", base=2)
         numbers = sorted({n for _, record, _ in lines for n, _ in by_number(record, prefix)})
         axes.set_xticks(numbers, [str(n) for n in numbers])
-        axes.set(
-            xlabel="facts in the dialogue", ylabel="exact match", ylim=(-0.03, 1.05), title=title
-        )
+        axes.set(xlabel="facts in the dialogue", ylabel="exact match", ylim=(-0.03, 1.05))
         axes.grid(visible=True, alpha=0.25)
-        figure.legend(loc="outside right upper", frameon=False)
+        figure.legend(loc="outside lower center", frameon=False, ncols=2)
         files = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
         for file in files:
             plain: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {}
