@@ -134,7 +134,7 @@ def _differences(a: Run, b: Run) -> list[str]:
 
 
 def _judged(a: Run, b: Run) -> tuple[list[tuple[str, Scores, Scores]], list[str]]:
-    """What each judge of both runs found, and a note on every judge of only one."""
+    """Scores by each judge of both runs, and a note on every judge of only one."""
     both = [judge for judge in a.judged if judge in b.judged]
     notes = [
         f"{judge} has judged {run.record.cell} alone, so its word is left out"

@@ -89,7 +89,7 @@ def judge_name(model: str, rules: Iterable[str]) -> str:
 
 
 def scores_by(judge: str, verdicts: Verdicts) -> dict[str, float]:
-    """What one judge found: 1 or 0 by the id of the question, its last word where it has several.
+    """Scores by one judge, 1 or 0 by the id of the question; its last word where it has several.
 
     Args:
         judge: a name that :func:`judge_name` made.

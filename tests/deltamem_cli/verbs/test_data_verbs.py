@@ -95,7 +95,13 @@ def facts() -> tuple[str, ...]:
 
 
 SHOWN = {
-    facts: (5, 4, ("single_hop/2", 2), "Nora is a student of botany.", "What does Nora study?"),
+    facts: (
+        5,
+        4,
+        ("single_hop/2", 2),
+        "I heard that Greta drives a Lincoln.",
+        "What does Greta drive?",
+    ),
     recall: (5, 4, ("single_hop/2", 2), "Today Amir is in Oslo.", "Where is Amir today?"),
     throughput: (2, 2, None, "Then ", "Tell everything that happened"),
     jsonl: (3, 2, ("places", 2), "Clara is in Oslo.", "Where is Clara?"),
