@@ -79,10 +79,11 @@ def compare_runs(a: Run, b: Run, *, force: bool = False) -> Comparison:
         raise InvalidInput(f"{notes[0]}; --force compares what they have in common")
     shared = {name: line for name, line in a.lines.items() if name in b.lines}
     metric = a.record.primary_metric
-    if not _both(_scores(a, metric), _scores(b, metric)):
-        raise InvalidInput(f"{a.record.cell} and {b.record.cell} share no sample with {metric}")
     names = dict.fromkeys([metric, *(m for line in shared.values() for m in line.measures)])
     measured = [(name, _scores(a, name), _scores(b, name)) for name in names]
+    _, one, other = measured[0]
+    if not _both(one, other):
+        raise InvalidInput(f"{a.record.cell} and {b.record.cell} share no sample with {metric}")
     judged, unpaired = _judged(a, b)
     notes += unpaired
     # a judge's word comes first where the metric is there for want of a judge

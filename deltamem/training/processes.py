@@ -72,7 +72,7 @@ class Processes:
         return self.index == 0
 
     def micro_batch_size(self, wanted: int, episodes: int) -> int:
-        """Episodes of a step side by side, so few that no process is left without any.
+        """Episodes of a step side by side, so few that no process takes more than its part.
 
         Args:
             wanted: how many fit into memory.
