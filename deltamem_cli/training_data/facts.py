@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from math import fsum
 from typing import Annotated
 
-from annotated_types import Ge, Interval, MinLen
+from annotated_types import Ge, Interval
 
 from deltamem.training import Ask, Episode
 from deltamem_base.faults import InvalidInput
@@ -45,16 +47,15 @@ class FactsData:
     """Seed of everything that is drawn."""
     max_facts: Statements
     """Statements in a chat at most."""
-    easy_share: Share
-    """Which part of the chats, from the first on, is easy: single-hop questions only, no small talk
-    and no new statements; 0 to 1. A memory that meets everything at once learns which values there
-    are, and stays there."""
-    easy_facts: Annotated[Sequence[Statements], MinLen(1)]
-    """Statements at most in the first stage of the easy chats, in the second, and so on; the stages
-    are of one length."""
-    easy_attributes: Annotated[Sequence[Attributes], MinLen(1)]
+    easy_shares: Sequence[Share]
+    """Which part of all chats each easy stage is, from the first chat on; 1 together at most. Easy
+    chats have single-hop questions only, no small talk and no new statements: a memory that meets
+    everything at once learns which values there are, and stays there."""
+    easy_facts: Sequence[Statements]
+    """Statements at most in a chat of each of these stages."""
+    easy_attributes: Sequence[Attributes]
     """Attributes that can be said of a person in each of these stages, the first ones."""
-    easy_values: Annotated[Sequence[Values], MinLen(1)]
+    easy_values: Sequence[Values]
     """Values of an attribute in each of these stages, the first ones. What to write and when to
     read is learnt from few values, each seen often; of sixty, each is seen too rarely for that."""
     other_kinds: Share
@@ -68,12 +69,18 @@ class FactsData:
     """Chats that are only evaluated on, of every kind and number, and without new statements."""
 
     def __post_init__(self) -> None:
-        """Refuse stages that are told in part, and chats with more facts than values."""
-        told = len(self.easy_facts), len(self.easy_attributes), len(self.easy_values)
+        """Refuse stages that are told in part or are too long, and more facts than values."""
+        stages = (self.easy_shares, self.easy_facts, self.easy_attributes, self.easy_values)
+        told = [len(of_each) for of_each in stages]
         if len(set(told)) > 1:
             raise InvalidInput(
-                f"training.data.easy_facts tells {told[0]} stages, easy_attributes {told[1]} and "
-                f"easy_values {told[2]}: give all three as many"
+                f"training.data.easy_shares tells {told[0]} stages, easy_facts {told[1]}, "
+                f"easy_attributes {told[2]} and easy_values {told[3]}: give all four as many"
+            )
+        if (total := fsum(self.easy_shares)) > 1:
+            raise InvalidInput(
+                f"training.data.easy_shares are {total:g} of the chats together: "
+                "make that 1 or less"
             )
         for facts, values in zip(self.easy_facts, self.easy_values, strict=True):
             if facts >= values:
@@ -85,7 +92,8 @@ class FactsData:
     def load(self) -> TrainingData:
         """The endless supply, as a sequence of ``size``."""
         facts = {name: value for name, value in asdict(self).items() if name not in UNTOLD}
-        plain = replace(self, seed=self.seed + HELD_OUT_SEED, easy_share=0.0, acknowledged=0.0)
+        plain = replace(self, seed=self.seed + HELD_OUT_SEED, acknowledged=0.0)
+        plain = replace(plain, easy_shares=(), easy_facts=(), easy_attributes=(), easy_values=())
         held = FactsEpisodes(plain)
         return TrainingData(
             episodes=FactsEpisodes(self),
@@ -104,15 +112,19 @@ class FactsEpisodes:
 
     def __init__(self, data: FactsData) -> None:
         """Chats by ``data``."""
-        self.data, self.easy = data, int(data.size * data.easy_share)
+        self.data = data
+        self.ends = [
+            int(data.size * fsum(data.easy_shares[:n])) for n in range(1, len(data.easy_shares) + 1)
+        ]
 
     def __len__(self) -> int:
         return self.data.size
 
     def __getitem__(self, index: int) -> Episode:
         rng = random.Random(f"facts train {self.data.seed} {index}")
-        easy = index < self.easy
-        made, kind = self._easy(rng, index) if easy else self._full(rng)
+        stage = bisect_right(self.ends, index)
+        easy = stage < len(self.ends)
+        made, kind = self._easy(rng, stage) if easy else self._full(rng)
         acknowledged = 0.0 if easy else self.data.acknowledged
         return Episode(
             id=f"facts-{self.data.seed}-{index}",
@@ -120,8 +132,7 @@ class FactsEpisodes:
             asks=self._asks(rng, made, kind, acknowledged),
         )
 
-    def _easy(self, rng: random.Random, index: int) -> tuple[Dialogue, str]:
-        stage = index * len(self.data.easy_facts) // self.easy
+    def _easy(self, rng: random.Random, stage: int) -> tuple[Dialogue, str]:
         facts = rng.randint(1, min(self.data.easy_facts[stage], self.data.max_facts))
         attributes = self.data.easy_attributes[stage]
         made = fact_dialogue(

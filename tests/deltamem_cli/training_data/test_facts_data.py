@@ -26,7 +26,7 @@ DATA = FactsData(
     size=1600,
     seed=42,
     max_facts=8,
-    easy_share=0.5,
+    easy_shares=(0.25, 0.25),
     easy_facts=(2, 3),
     easy_attributes=(4, 16),
     easy_values=(64, 64),
@@ -153,6 +153,17 @@ def test_held_out_chats_are_not_trained_on() -> None:
     assert len({len(statements_of(e.written)) for e in held}) == 8
 
 
+def test_each_stage_has_its_share() -> None:
+    stages = replace(DATA, easy_shares=(0.1, 0.3), easy_facts=(1, 8))
+    sizes = [len(statements_of(episode.written)) for episode in episodes(stages)]
+    assert set(sizes[:160]) == {1}
+    assert set(sizes[160:640]) == set(range(1, 9))
+    none = replace(DATA, easy_shares=(), easy_facts=(), easy_attributes=(), easy_values=())
+    assert set(map(len, (statements_of(e.written) for e in episodes(none)[:400]))) == set(
+        range(1, 9)
+    )
+
+
 def test_easy_chats_have_few_values_first() -> None:
     few = episodes(replace(DATA, easy_values=(8, 64)))[:800]
     first = {value for attribute in ATTRIBUTES[:4] for value in attribute.values[:8]}
@@ -163,8 +174,9 @@ def test_easy_chats_have_few_values_first() -> None:
 @pytest.mark.parametrize(
     ("stages", "sentence"),
     [
-        ({"easy_attributes": (4,)}, "easy_facts tells 2 stages, easy_attributes 1 and easy_val"),
-        ({"easy_values": (8, 64, 64)}, "easy_attributes 2 and easy_values 3: give all three"),
+        ({"easy_shares": (0.5,)}, "easy_shares tells 1 stages, easy_facts 2, easy_attributes 2"),
+        ({"easy_values": (8, 64, 64)}, "easy_attributes 2 and easy_values 3: give all four"),
+        ({"easy_shares": (0.7, 0.4)}, r"easy_shares are 1\.1 of the chats together"),
         (
             {"easy_values": (64, 3)},
             "3 facts of one attribute need 4 values, but this stage of .* 3",
