@@ -15,8 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_folders import change_json, model_folder
 
-CHAT = [sys.executable, "-m", "deltamem_cli", "chat", "model=tiny", "writer=msw"]
+from deltamem.backbone import tiny_folder
+
+CHAT = [sys.executable, "-m", "deltamem_cli", "chat"]
+ENDLESS = 10**6
+"""Tokens of an answer, and of a window, that no machine is through with before a test goes on."""
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "dumb"}
 
 
@@ -167,13 +172,27 @@ class Terminal:
         os.close(self.descriptor)
 
 
-def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
+@pytest.fixture
+def endless(tmp_path: Path) -> tuple[str, ...]:
+    """Settings of the tiny backbone with a window in which a rambling answer does not end."""
+    folder = model_folder(tmp_path / "endless")
+    change_json(folder, "config.json", {"max_position_embeddings": ENDLESS})
+    return (
+        "model=hf",
+        f"model.id={folder}",
+        f"adapter={tiny_folder() / 'adapters' / 'msw'}",
+        "writer=msw",
+        f"decoding.max_new_tokens={ENDLESS // 2}",
+    )
+
+
+def test_a_memory_outlives_its_process(tmp_path: Path, endless: tuple[str, ...]) -> None:
     """Ctrl-C within an answer undoes the turn, and at the prompt it ends the conversation.
 
     What is typed within an answer is not mixed into it, and waits for the next prompt. What was
     saved answers in another process, which leaves its terminal as it was, even when it is killed.
     """
-    with Terminal(tmp_path, "decoding.max_new_tokens=2000") as terminal:
+    with Terminal(tmp_path, *endless) as terminal:
         terminal.wait_for("/help lists the commands")
         terminal.wait_for("> ")
         terminal.type("zzzz")  # the tiny backbone does not find an end to that
@@ -200,14 +219,17 @@ def test_a_memory_outlives_its_process(tmp_path: Path) -> None:
         terminal.wait_for("what was not saved is lost")
         assert terminal.process.wait() == 130
     assert b"Oslo" not in (tmp_path / "talk.dmstate").read_bytes()
-    with Terminal(tmp_path, "context=none", "decoding.max_new_tokens=2000") as terminal:
+    with Terminal(tmp_path, *endless, "context=none") as terminal:
         found = terminal.modes()
         terminal.wait_for("\n> ")
         terminal.type("/load talk")
         terminal.wait_for("its text was left out")
         terminal.type("Where is Ada today?")
         terminal.wait_for("\r\nToday Ada is in Oslo.\r\n")
+        terminal.wait_for("\n> ")
         terminal.type("/forget")
+        terminal.wait_for("/forget\r\n")
+        terminal.wait_for("> ")
         terminal.type("zzzz")
         terminal.wait_for("zzzz\r\n")
         terminal.wait_for("zzzz")
