@@ -72,23 +72,29 @@ class Processes:
         return self.index == 0
 
     def micro_batch_size(self, wanted: int, episodes: int) -> int:
-        """Episodes of a step side by side, so few that no process takes more than its part.
+        """Episodes of a step side by side, so few that all processes have as much to do.
+
+        Several processes take two micro-batches each, where there are episodes enough: of one each,
+        ordered by length, the first process had all long histories and the others waited for it.
 
         Args:
             wanted: how many fit into memory.
             episodes: of the step, of all processes together.
         """
-        return max(1, min(wanted, -(-episodes // self.count)))
+        parts = 1 if self.count == 1 else 2 * self.count
+        return max(1, min(wanted, -(-episodes // parts)))
 
     def share(self, items: Sequence[Item]) -> list[tuple[Item, float]]:
         """This process's items with their weights; equally many for all processes.
 
+        Items stand in the order of their costs, so every second round is dealt the other way round.
         Where items run out, a process gets one again with weight 0.
         """
         if not items:
             return []
         rounds = -(-len(items) // self.count)
-        places = [number * self.count + self.index for number in range(rounds)]
+        turns = (self.index, self.count - 1 - self.index)
+        places = [number * self.count + turns[number % 2] for number in range(rounds)]
         return [(items[i], 1.0) if i < len(items) else (items[0], 0.0) for i in places]
 
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:

@@ -36,9 +36,15 @@ def test_no_process_has_more_than_its_part_of_a_step(
 
 
 def test_a_micro_batch_as_large_as_a_step_is_shared_all_the_same() -> None:
-    assert Processes(count=2).micro_batch_size(16, 16) == 8
+    assert Processes(count=2).micro_batch_size(16, 16) == 4
     assert Processes(count=2).micro_batch_size(4, 16) == 4
     assert Processes().micro_batch_size(16, 16) == 16
+
+
+def test_no_process_has_all_that_is_long() -> None:
+    lengths = [170, 130, 100, 70]
+    shares = [Processes(index=i, count=2).share(lengths) for i in range(2)]
+    assert [sum(length for length, _ in share) for share in shares] == [240, 230]
 
 
 def test_alone_nothing_is_changed() -> None:
