@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from child_environment import child_environment
 
 from deltamem.delta_rule.many_tokens.fused import has_triton
 
@@ -27,10 +26,9 @@ needs_triton = pytest.mark.skipif(
 
 def run(script: Path, **variables: str) -> dict[str, Any]:
     """The JSON document that a script prints."""
-    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, str(script)],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path} | variables,
+        env=child_environment(**variables),
         capture_output=True,
         text=True,
     )

@@ -116,17 +116,24 @@ def make_plan(composed: Composed) -> Plan:
         measures=tuple(experiment.get("measures") or ()),
         figure=experiment.get("figure"),
         values=experiment.get("values"),
-        unrun=[_unrun(one) for one in experiment.get("unrun") or ()],
+        unrun=[_unrun(one, composed.tree["seeds"]) for one in experiment.get("unrun") or ()],
     )
 
 
-def _unrun(stated: Mapping[str, Any]) -> Unrun:
+def _unrun(stated: Mapping[str, Any], seeds: Sequence[int]) -> Unrun:
     from deltamem_evaluations.records.experiment import Unrun
 
     rows = stated.get("rows")
     return Unrun(
-        column=stated["column"], rows=None if rows is None else tuple(rows), why=stated["why"]
+        columns=tuple(stated["columns"]),
+        rows=None if rows is None else tuple(_label(row, s, seeds) for row in rows for s in seeds),
+        why=stated["why"],
     )
+
+
+def _label(row: str, seed: int, seeds: Sequence[int]) -> str:
+    """The name of a row in tables: with its seed where there are several."""
+    return row if len(seeds) == 1 else f"{row}, seed {seed}"
 
 
 def make_drafts(composed: Composed) -> list[Draft]:
@@ -142,7 +149,7 @@ def make_drafts(composed: Composed) -> list[Draft]:
     drafts: dict[tuple[str, str], Draft] = {}
     for row, own in tree["experiment"]["rows"].items():
         for seed in seeds:
-            label = row if len(seeds) == 1 else f"{row}, seed {seed}"
+            label = _label(row, seed, seeds)
             for column, train, evaluate in _row(tree, own, seed):
                 draft = Draft(
                     row=label, column=column, named=row, seed=seed, train=train, evaluate=evaluate
@@ -181,11 +188,11 @@ def _row(
         stand_in = scale["replace"].get(value_of(evaluate, "bench"))
         if stand_in is not None:
             evaluate = replaced(evaluate, "bench", stand_in)
-            column = _label(replaced(words, "bench", stand_in[:1]))
+            column = _column(replaced(words, "bench", stand_in[:1]))
         yield column, train, merged(evaluate, tree["eval"])
 
 
-def _label(words: Sequence[str]) -> str:
+def _column(words: Sequence[str]) -> str:
     """A column by what it is: its benchmark, and whatever else it sets."""
     ordered = sorted(words, key=lambda word: not word.startswith("bench="))
     return ", ".join(word.removeprefix("bench=") for word in ordered)

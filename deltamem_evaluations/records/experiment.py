@@ -52,7 +52,7 @@ class ExperimentCell:
 class Unrun:
     """Cells that are not run on purpose."""
 
-    column: str
+    columns: tuple[str, ...]
     rows: tuple[str, ...] | None = None
     """None is all."""
     why: str
@@ -85,7 +85,7 @@ class ExperimentResults:
     def reason(self, row: str, column: str) -> str | None:
         """Why the cells at a place are not run on purpose; None where they are to be run."""
         for one in self.unrun:
-            if one.column == column and (one.rows is None or row in one.rows):
+            if column in one.columns and (one.rows is None or row in one.rows):
                 return one.why
         return None
 

@@ -12,18 +12,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from child_environment import child_environment
 
 from deltamem_cli.screen.console import Console
 
 SHOW = ("show", "bench.dialogues=1", "bench.facts=[1,2]")
 COMMAND = (sys.executable, "-m", "deltamem_cli")
 FULL = "error: the output cannot be written (No space left on device)\n"
-
-
-def environment(**changes: str) -> dict[str, str]:
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path, **changes}
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
@@ -36,7 +31,7 @@ def test_an_encoding_that_lacks_our_letters(
     done = subprocess.run(
         [*COMMAND, *words],
         cwd=tmp_path,
-        env=environment(PYTHONIOENCODING=encoding),
+        env=child_environment(PYTHONIOENCODING=encoding),
         capture_output=True,
     )
     assert done.returncode == 0, done.stderr
@@ -55,7 +50,7 @@ def test_a_reader_that_leaves_ends_it_quietly(words: tuple[str, ...], tmp_path: 
         done = subprocess.run(
             [*COMMAND, *words],
             cwd=tmp_path,
-            env=environment(),
+            env=child_environment(),
             stdout=writing,
             stderr=subprocess.PIPE,
             text=True,
@@ -71,7 +66,7 @@ def shell(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["bash", "-c", line],
         cwd=folder,
-        env=environment(D=shlex.join(COMMAND)),
+        env=child_environment(D=shlex.join(COMMAND)),
         capture_output=True,
         text=True,
     )
@@ -130,7 +125,7 @@ def test_a_hub_that_is_away_is_known_at_once(tmp_path: Path) -> None:
     done = subprocess.run(
         [*COMMAND, *words],
         cwd=tmp_path,
-        env=environment(**away, HF_HOME=str(tmp_path), DELTAMEM_DATA=str(tmp_path)),
+        env=child_environment(**away, HF_HOME=str(tmp_path), DELTAMEM_DATA=str(tmp_path)),
         capture_output=True,
         text=True,
     )

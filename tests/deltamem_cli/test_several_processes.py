@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from child_environment import child_environment
 
 from deltamem.training import only_run
 
@@ -46,14 +46,13 @@ NAMES = {"loss", "em", "grad_norm", "held_out_loss", "held_out_em"}
 def train(
     runs: Path, data: Path, *words: str, launcher: str = "alone"
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
     return subprocess.run(
         [sys.executable, *LAUNCHERS[launcher], "deltamem_cli", "train", *WORDS, *words,
          f"training.data.path={data}", f"runs_dir={runs}"],
         capture_output=True,
         text=True,
         check=False,
-        env=environment,
+        env=child_environment(),
     )  # fmt: skip
 
 

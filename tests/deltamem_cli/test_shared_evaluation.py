@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_environment import child_environment
 from several_ranks import Ended, Step, endings
 
 from deltamem_cli.app import app
@@ -76,7 +76,7 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
         capture_output=True,
         check=False,
         cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=child_environment(),
     )
     kept = [line for path in begun.rglob(SAMPLES) for line in stored(path)]
     with chdir(folder):

@@ -41,7 +41,8 @@ def scores_table(folder: PublishedFolder, experiment: ExperimentResults) -> Tabl
         ]
         for row in experiment.rows
     ]
-    extra = [one.column for one in experiment.unrun if one.column not in experiment.columns]
+    stated = dict.fromkeys(column for one in experiment.unrun for column in one.columns)
+    extra = [column for column in stated if column not in experiment.columns]
     rows = [[*row, *(_unrun(experiment, str(row[0]), c, footnotes) for c in extra)] for row in rows]
     notes: list[Note | str] = [experiment.title, *([] if experiment.measures else [SCORES])]
     if any(measure == REFERENCE_NLL for _, measure in columns):

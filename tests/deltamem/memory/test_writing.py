@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from conftest import ROOT
+from child_environment import child_environment
 
 HERE = Path(__file__).parent
 SLACK = 4 << 20
@@ -17,10 +16,9 @@ vector for each of the 175,000 further tokens would be 11 MB, one state 45 MB.""
 
 
 def test_eight_times_the_history_takes_no_more_memory() -> None:
-    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, str(HERE / "long_writing.py")],
-        env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+        env=child_environment(),
         capture_output=True,
         text=True,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from child_environment import child_environment
 
 from deltamem import Fault
 from deltamem_cli.runs.device_memory import (
@@ -73,11 +72,9 @@ def test_what_a_training_takes_was_measured(
     )
     need = need_of_training(request, request.backbone.empty(), trained=0, longest=longest)
     asked = {"dtype": dtype, "rows": rows, "written": written, "read": read, "again": again}
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, str(PEAK), str(tmp_path), json.dumps(asked)],
-        env=os.environ
-        | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path, "MALLOC_MMAP_THRESHOLD_": "65536"},
+        env=child_environment(MALLOC_MMAP_THRESHOLD_="65536"),
         capture_output=True,
         text=True,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_environment import child_environment
 
 from deltamem_cli.settings.groups import options
 
@@ -99,7 +99,7 @@ def test_another_launcher_runs_the_jobs_in_processes_of_their_own(
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env=child_environment(),
     )
     assert done.returncode == 0, done.stderr
     assert len(list(tmp_path.glob("cells/eval-*.json"))) == 2

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from child_environment import child_environment
 from model_folders import change_json, model_folder
 
 from deltamem.backbone import tiny_folder
@@ -22,7 +23,7 @@ from deltamem.backbone import tiny_folder
 CHAT = [sys.executable, "-m", "deltamem_cli", "chat"]
 ENDLESS = 10**6
 """Tokens of an answer, and of a window, that no machine is through with before a test goes on."""
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "dumb"}
+ENVIRONMENT = child_environment(TERM="dumb")
 
 
 def pipe(content: bytes) -> io.TextIOWrapper:

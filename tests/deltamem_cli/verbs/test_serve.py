@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import openai
 import pytest
+from child_environment import child_environment
 
 from deltamem import load_adapter
 from deltamem.backbone import tiny_folder
@@ -27,7 +27,7 @@ from deltamem_evaluations.benchmarks.recall.dialogues import NAMES, PLACES
 from deltamem_evaluations.sample import Decoding
 
 TOKEN = "correct-horse-battery"
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "DELTAMEM_TOKEN": TOKEN}
+ENVIRONMENT = child_environment(DELTAMEM_TOKEN=TOKEN)
 SERVE = [sys.executable, "-m", "deltamem_cli", "serve", "model=tiny", "writer=msw", "port=0"]
 OSLO = "Today Ada is in Oslo."
 ENDLESS = "zzzz"

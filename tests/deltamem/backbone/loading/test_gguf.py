@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from child_environment import child_environment
 from gguf_files import NAME, write_gguf
 from random_models import random_model
 from safetensors.torch import load_file
@@ -125,7 +126,7 @@ def test_a_later_process_of_several_makes_it_as_well(
     path = written(tmp_path, llama, tiny)
     done = subprocess.run(
         [sys.executable, "-c", AMONG_SEVERAL, str(tmp_path), NAME],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=child_environment(),
         capture_output=True,
         text=True,
         check=False,
