@@ -23,7 +23,7 @@ OUTSIDE = ("greater_than", "less_than", "too_short", "string_too_short", "litera
 """How the names begin of faults that the range explains; others are of the wrong type."""
 
 
-def field_types(made_by: Callable[..., Any]) -> dict[str, Any]:
+def field_types(made_by: Callable[..., Any]) -> dict[str, object]:
     """Types of what a class or function takes, with their ranges."""
     if is_dataclass(made_by):  # inherited fields are read where they were written
         kinds = get_type_hints(made_by, include_extras=True)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval
@@ -82,7 +82,7 @@ class BM25RAG(TextualMemory):
         self._tokeniser, self._drop_unmatched = tokeniser, drop_unmatched
         super().__init__(backbone, context=context)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Nothing is trained; text and index grow with the history."""
         return {
             "family": "textual",

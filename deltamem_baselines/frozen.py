@@ -47,7 +47,7 @@ class Frozen:
         self.backbone, self.context = backbone, context
         self.reset()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Nothing is trained and nothing kept."""
         return {"family": "reference", "trained_parameters": 0, "state_bytes": 0}
 
@@ -71,7 +71,7 @@ class Frozen:
         """Answer each prompt after a copy of its history's KV cache, or on its own."""
         return self._context.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The messages in view, or the instructions that were kept."""
         return self._context.state_dict()
 

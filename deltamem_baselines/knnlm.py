@@ -104,7 +104,7 @@ class KnnLm(Frozen):
         }
         super().__init__(backbone, context=context)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Settings; the state grows with the history, by so many bytes for each token."""
         width = self.backbone.model.config.get_text_config().hidden_size
         size = self.backbone.model.get_input_embeddings().weight.element_size()
@@ -162,7 +162,7 @@ class KnnLm(Frozen):
             on_answer=on_answer,
         )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The histories in view and written, and the stored positions."""
         kept = [None if s is None else (s.data.keys, s.data.values) for s in self._stored]
         return {

@@ -178,7 +178,7 @@ class Benchmark(ABC, Generic[Kind]):
         return None
 
     @abstractmethod
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """All that decides a number beside the method: templates, cuts, decoding, metrics."""
 
     def metrics(self, scored: Sequence[Scored[Kind]]) -> dict[str, Metric]:

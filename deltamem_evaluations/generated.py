@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, Protocol
+from typing import ClassVar, Generic, Protocol
 
 from typing_extensions import TypeVar
 
@@ -155,7 +155,7 @@ class GeneratedBenchmark(Benchmark[Made], Generic[Made, Question]):
         """The default of ``max_new_tokens``."""
         return MAX_NEW_TOKENS
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Everything that decides the samples and their scores."""
         return {
             "benchmark": self.name,

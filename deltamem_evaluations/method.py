@@ -141,7 +141,7 @@ class MemoryMethod(Protocol):
     ``write`` never sees a question; ``answer`` leaves the memory as it found it.
     """
 
-    def describe(self) -> Mapping[str, Any]:
+    def describe(self) -> Mapping[str, object]:
         """Identity and size: whatever, if it changed, would make the answers others.
 
         ``state_bytes`` is the size of what a history leaves behind: 0 for a method that keeps
@@ -177,8 +177,8 @@ class MemoryMethod(Protocol):
                 before the others are there.
         """
 
-    def state_dict(self) -> Mapping[str, Any]:
+    def state_dict(self) -> Mapping[str, object]:
         """All that the histories left behind."""
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Go on from what :meth:`state_dict` gave: the same questions get the same answers."""

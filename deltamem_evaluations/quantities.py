@@ -33,5 +33,5 @@ Count = Annotated[int, Ge(0)]
 """A number of things: tokens, questions, bytes."""
 Amount = Annotated[float, Ge(0)]
 """A quantity or a mean of counts: seconds, megabytes, tokens per question."""
-Tree = Annotated[Mapping[str, Any], AfterValidator(_finite)]
+Tree = Annotated[Mapping[str, object], AfterValidator(_finite)]
 """Settings as they were given: plain values whose names are not ours to say."""

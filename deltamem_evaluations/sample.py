@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Interval
 
@@ -112,7 +112,7 @@ class Sample:
         return text if text.strip() else None
 
     @property
-    def metadata(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, object]:
         """Whatever the benchmark's own kind of sample has beside these fields, to be stored."""
         shared = {f.name for f in fields(Sample)}
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in shared}

@@ -29,7 +29,7 @@ __all__ = [
     "without_removed",
 ]
 
-REMOVED_FEATURES: dict[str, Any] = {
+REMOVED_FEATURES: dict[str, object] = {
     "base_slice_ref_width": 8,
     "num_memory_partitions": 1,
     "num_global_memory_partitions": 0,
@@ -143,7 +143,7 @@ class AuthorsKeys:
         )
 
 
-def without_removed(keys: Mapping[str, Any]) -> dict[str, Any]:
+def without_removed(keys: Mapping[str, object]) -> dict[str, object]:
     """The keys of a file without those of features that were removed from δ-mem.
 
     Raises:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from deltamem.backbone.backbone import Backbone
@@ -34,7 +34,7 @@ BAR = r"\|"
 """A bar that ends no column."""
 
 
-def model_card(memory: MemoryLayers, backbone: Backbone, *, facts: Mapping[str, Any]) -> str:
+def model_card(memory: MemoryLayers, backbone: Backbone, *, facts: Mapping[str, object]) -> str:
     """Markdown with hub front matter: what it is, how it was made, how to load it, its limits.
 
     ``base_model`` is named where the backbone is a repository of the hub, at one commit.
@@ -74,7 +74,7 @@ def loading_call(
     name: str,
     *,
     revision: str | None,
-    switches: Mapping[str, Any],
+    switches: Mapping[str, object],
     id: str | None = None,
     gguf_file: str | None = None,
 ) -> str:
@@ -164,7 +164,7 @@ def _file(backbone: Backbone) -> dict[str, str]:
     return {} if file is None else {"id": file.id, "gguf_file": file.name}
 
 
-def _front_matter(backbone: Backbone, facts: Mapping[str, Any]) -> str:
+def _front_matter(backbone: Backbone, facts: Mapping[str, object]) -> str:
     """Metadata for the hub; a backbone that is no repository there is not named."""
     from huggingface_hub import ModelCardData
 
@@ -181,7 +181,7 @@ def _front_matter(backbone: Backbone, facts: Mapping[str, Any]) -> str:
     return f"---\n{data.to_yaml()}\n---\n"
 
 
-def _shape(memory: MemoryLayers, backbone: Backbone) -> dict[str, Any]:
+def _shape(memory: MemoryLayers, backbone: Backbone) -> dict[str, object]:
     """Shape and identity of an adapter and its backbone."""
     config, placement = memory.config, memory.placement
     unit = config.writer.granularity.removesuffix("_mean")
@@ -197,7 +197,7 @@ def _shape(memory: MemoryLayers, backbone: Backbone) -> dict[str, Any]:
     }
 
 
-def _limits(memory: MemoryLayers, facts: Mapping[str, Any]) -> str:
+def _limits(memory: MemoryLayers, facts: Mapping[str, object]) -> str:
     seed = f" (seed {facts['seed']})" if "seed" in facts else ""
     limits = (
         "It works with this backbone only: loading checks the fingerprint. It is no LoRA and no "
@@ -211,7 +211,7 @@ def _limits(memory: MemoryLayers, facts: Mapping[str, Any]) -> str:
     return "\n".join(f"- {sentence}" for sentence in limits)
 
 
-def _table(facts: Mapping[str, Any]) -> str:
+def _table(facts: Mapping[str, object]) -> str:
     known = {name: str(value) for name, value in facts.items() if value is not None}
     rows = "".join(f"| {name} | {value.replace('|', BAR)} |\n" for name, value in known.items())
     return f"| | |\n|---|---|\n{rows}"

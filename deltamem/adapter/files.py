@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save
@@ -50,7 +49,11 @@ FORMAT = (CONFIG, WEIGHTS, CARD)
 
 
 def save_adapter(
-    memory: MemoryLayers, folder: Path, *, backbone: Backbone, card: Mapping[str, Any] | None = None
+    memory: MemoryLayers,
+    folder: Path,
+    *,
+    backbone: Backbone,
+    card: Mapping[str, object] | None = None,
 ) -> Path:
     """Write ``folder`` in our format: safetensors, configuration, model card; never a pickle.
 

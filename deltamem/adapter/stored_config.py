@@ -13,7 +13,6 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from deltamem.adapter.authors_format import AuthorsKeys, authors_keys, without_removed
 from deltamem.layers.config import STATE_DTYPES, DeltaMemConfig
@@ -40,7 +39,7 @@ class Origin:
 class Keys(AuthorsKeys):
     """All keys of the file."""
 
-    writer: dict[str, Any] | None = None
+    writer: dict[str, object] | None = None
     state_dtype: str = "float32"
     backbone: Origin | None = None
 
@@ -58,7 +57,7 @@ class StoredConfig:
         return self.keys.backbone
 
     @cached_property
-    def writer(self) -> dict[str, Any]:
+    def writer(self) -> dict[str, object]:
         """The writer as plain values, whether or not its class is on this machine.
 
         Raises:
@@ -92,10 +91,10 @@ class StoredConfig:
         return keys.config(writer=writer, state_dtype=keys.state_dtype)
 
 
-def config_keys(config: DeltaMemConfig) -> dict[str, Any]:
+def config_keys(config: DeltaMemConfig) -> dict[str, object]:
     """All keys that say something of an adapter's configuration, as plain values."""
     own = {"writer": stored_writer(config.writer), "state_dtype": config.state_dtype}
-    keys: dict[str, Any] = json.loads(json.dumps({**authors_keys(config), **own}))
+    keys: dict[str, object] = json.loads(json.dumps({**authors_keys(config), **own}))
     return keys
 
 

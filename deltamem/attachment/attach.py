@@ -177,7 +177,7 @@ class Attachment:
         return output
 
     def _plain_pass(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], cache: Any
+        self, args: tuple[Any, ...], kwargs: Mapping[str, object], cache: Any
     ) -> MemoryPass:
         """The pass of a call that brings none."""
         given = (kwargs.get("input_ids"), kwargs.get("inputs_embeds"), *args)

@@ -62,7 +62,7 @@ class Backbone:
     """Tokens that it can attend to."""
     fingerprint: str
     """Hash of all weights, see :mod:`deltamem.backbone.loading.fingerprint`."""
-    template_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    template_kwargs: Mapping[str, object] = field(default_factory=dict)
     template_date: str = TEMPLATE_DATE
     """The day that chat templates take for today."""
     quantization: str | None = None
@@ -70,7 +70,7 @@ class Backbone:
     """The GGUF file that the weights were dequantised from; None where they are as they were."""
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, object]:
         """All that decides the answers of this backbone: weights, settings, tokens of prompts."""
         of_a_file = {} if self.file is None else {"model_file_sha256": self.file.sha256}
         return {
@@ -113,7 +113,7 @@ class Backbone:
         return {"name": name, "revision": self.revision, "fingerprint": self.fingerprint}
 
     @property
-    def tokenizer_description(self) -> dict[str, Any]:
+    def tokenizer_description(self) -> dict[str, object]:
         """Vocabulary, merges, normalisers, added tokens; not how calls pad or truncate."""
         described = json.loads(self.tokenizer.backend_tokenizer.to_str())
         return {k: v for k, v in described.items() if k not in OF_ONE_CALL}

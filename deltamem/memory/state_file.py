@@ -74,7 +74,7 @@ class Manifest:
     """``name``, ``revision`` and ``fingerprint``."""
     adapter: str
     """sha256 of its weights."""
-    config: Mapping[str, Any]
+    config: Mapping[str, object]
     """Configuration of the adapter, in the keys of its folder."""
     tokenizer: str
     """sha256 of the tokenizer."""

@@ -72,7 +72,7 @@ class Context(Protocol):
     def ask(self, attached: Attachment, asked: Asked) -> list[Generation]:
         """Answer each prompt."""
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Messages and states, as plain values and tensors."""
 
     def load_state_dict(self, attached: Attachment, content: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class WrittenOnly:
             on_answer=asked.on_answer,
         )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Messages and states."""
         return {
             "messages": [list(messages) for messages in self._messages],
@@ -244,7 +244,7 @@ class InView:
         question = answer.prompt_tokens - self._visible.shown_tokens(prompt.history)
         return question + answer.new_tokens - 1
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Messages and states; the KV cache is read again when they are loaded."""
         return {
             "view": self._visible.state_dict(),

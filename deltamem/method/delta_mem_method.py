@@ -93,7 +93,7 @@ class DeltaMemMethod:
         self._window = min(window or backbone.window, backbone.window)
         self.reset()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Provenance: whose weights, how many were trained, how large the state is."""
         config = self.memory.config
         return {
@@ -185,7 +185,7 @@ class DeltaMemMethod:
             )
             return self._context.ask(attached, asked)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Messages and states, as plain values and tensors."""
         return self._context.state_dict()
 
@@ -198,5 +198,5 @@ class DeltaMemMethod:
             self._context.load_state_dict(attached, state)
 
 
-def _sha(keys: Mapping[str, Any]) -> str:
+def _sha(keys: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()

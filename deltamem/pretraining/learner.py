@@ -107,7 +107,7 @@ class BackboneLearner(Learner[TokenSequence, TokenBatch]):
         """Weights from a checkpoint."""
         return self.model.load_state_dict(dict(state), strict=False)
 
-    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+    def save(self, folder: Path, *, card: Mapping[str, object]) -> Path:
         """A Hugging Face folder with a card, weights in bfloat16; the card is written last.
 
         Raises:

@@ -174,7 +174,7 @@ class Checkpoints:
         return sorted(p for p in self.folder.glob("step-*") if p.is_dir())
 
 
-def _sealed(**content: Any) -> dict[str, Any]:
+def _sealed(**content: Any) -> dict[str, object]:
     """The content with a digest of it."""
     return {**content, "digest": _digest(json.dumps(content, sort_keys=True).encode())}
 

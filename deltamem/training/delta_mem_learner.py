@@ -64,7 +64,7 @@ class DeltaMemLearner(Learner[Item, Batch]):
         return self.memory.parameters()
 
     @property
-    def tokens_depend_on(self) -> dict[str, Any]:
+    def tokens_depend_on(self) -> dict[str, object]:
         """Everything but its text that decides the tokens of an episode."""
         return {
             "prompts": self.backbone.prompt_format,
@@ -139,6 +139,6 @@ class DeltaMemLearner(Learner[Item, Batch]):
         """Take up the adapter weights of a checkpoint."""
         return self.memory.load_state_dict(state)
 
-    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+    def save(self, folder: Path, *, card: Mapping[str, object]) -> Path:
         """An adapter folder."""
         return save_adapter(self.memory, folder, backbone=self.backbone, card=card)

@@ -65,7 +65,7 @@ class Learner(ABC, Generic[Item, Batch]):
         """Take up the weights of a checkpoint."""
 
     @abstractmethod
-    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+    def save(self, folder: Path, *, card: Mapping[str, object]) -> Path:
         """Write the finished product in its own format, with a card of these facts.
 
         Raises:
@@ -93,7 +93,7 @@ class Learner(ABC, Generic[Item, Batch]):
         """
         return episodes
 
-    def measured(self, held_out: Sequence[Item]) -> Mapping[str, Any]:
+    def measured(self, held_out: Sequence[Item]) -> Mapping[str, object]:
         """Facts for the card, found on items that were never trained on; by default none.
 
         Args:

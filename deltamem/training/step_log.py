@@ -73,9 +73,9 @@ class StepLog:
         except OSError as fault:
             raise cannot_write(self.path, fault) from fault
 
-    def known(self) -> dict[str, Any]:
+    def known(self) -> dict[str, object]:
         """The latest value of everything that was logged; a damaged line is passed over."""
-        known: dict[str, Any] = {}
+        known: dict[str, object] = {}
         if self.path.is_file():
             for line in self.path.read_bytes().splitlines():
                 known.update(_parsed(line) or {})

@@ -51,7 +51,7 @@ def tokenise(
     folder: Path,
     *,
     encode: Callable[[Episode], EncodedEpisode],
-    depends_on: Mapping[str, Any],
+    depends_on: Mapping[str, object],
     read_length: int,
     on_note: Callable[[str], None] = lambda note: None,
     on_episode: Callable[[int, int], None] = lambda done, total: None,
@@ -125,7 +125,7 @@ class _TokenisedEpisodes:
         return list(self.columns[column][start:end].tolist()) if end > start else []
 
 
-def _key(episodes: Sequence[Episode], depends_on: Mapping[str, Any]) -> str:
+def _key(episodes: Sequence[Episode], depends_on: Mapping[str, object]) -> str:
     """Hash of everything that decides the tokens; the code among it, so that none is ever stale."""
     code = [hashlib.sha256(getsource(m).encode()).hexdigest() for m in CODE]
     content = [episodes_sha(episodes), dict(depends_on), code, version("tokenizers")]
@@ -136,7 +136,7 @@ def _encode_all(
     episodes: Sequence[Episode],
     encode: Callable[[Episode], EncodedEpisode],
     on_episode: Callable[[int, int], None],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     tokens = {name: array("i") for name in TOKENS}
     ends = {name: array("q") for name in ENDS}
     segmented = True

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
 
 import deltamem.writers as package
 from deltamem.writers.writer import KNOWN, Writer
@@ -28,13 +27,13 @@ PLUG_INS = "deltamem.writers"
 """Group of entry points under which a package registers its writers."""
 
 
-def stored_writer(writer: Writer) -> dict[str, Any]:
+def stored_writer(writer: Writer) -> dict[str, object]:
     """The plain values that stand for a writer in a file."""
-    fields: dict[str, Any] = json.loads(json.dumps(asdict(writer)))
+    fields: dict[str, object] = json.loads(json.dumps(asdict(writer)))
     return {"name": writer.name, **fields}
 
 
-def writer_of(node: Mapping[str, Any]) -> Writer:
+def writer_of(node: Mapping[str, object]) -> Writer:
     """The writer that plain values stand for; see :func:`stored_writer`.
 
     Raises:

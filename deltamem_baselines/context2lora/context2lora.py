@@ -61,7 +61,7 @@ class Context2Lora(Frozen):
         self.lora = loaded.make(Lora, backbone.model)
         self._identity = {**loaded.settings, "weights_sha": loaded.sha}
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """The origin of the weights and their number; no history leaves a state."""
         return {
             "family": "parametric",
@@ -167,7 +167,7 @@ class Context2LoraLearner(Learner[Episode, SupervisedBatch]):
         """Weights from a checkpoint."""
         return self.lora.load_state_dict(dict(state))
 
-    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+    def save(self, folder: Path, *, card: Mapping[str, object]) -> Path:
         """A folder that :class:`Context2Lora` reads."""
         return save_weights(
             self.lora,

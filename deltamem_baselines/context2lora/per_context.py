@@ -141,7 +141,7 @@ class Context2LoraPerContext:
         """How many numbers each history trains beside ``model``, maybe on the meta device."""
         return Lora(model, rank=rank, alpha=alpha, targets=targets).parameter_count
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """The recipe: it and the history decide the weights, which are the state."""
         return {
             "family": "parametric",
@@ -210,7 +210,7 @@ class Context2LoraPerContext:
             answers.update(zip(mine, given, strict=True))
         return [answers[i] for i in range(len(prompts))]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """All that was written and is in view, with the adapters."""
         return {
             "written": [list(messages) for messages in self._written],

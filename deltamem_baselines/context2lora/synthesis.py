@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Protocol
 
 from annotated_types import Ge
 
@@ -49,7 +49,7 @@ class ExampleSource(Protocol):
     def rows(self, backbone: Backbone, messages: Messages, *, seed: int) -> list[list[int]]:
         """Token ids of each row; every token is learnt."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Whatever, if it changed, would make the rows others."""
 
 
@@ -87,7 +87,7 @@ class Examples:
                 f"chunk_tokens, {self.chunk_tokens}"
             )
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """All settings that matter to the form."""
         settings = asdict(self)
         if self.form == "text":

@@ -144,7 +144,7 @@ class LLMLingua2:
         """A sentence where the compressor of these settings is not on this machine, else None."""
         return None if rate == 1 else absent_compressor(compressor or RELEASED, revision=revision)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """The compressor by its weights, its settings, and how it was trained if it was here."""
         trained = self._trained
         return {
@@ -192,7 +192,7 @@ class LLMLingua2:
         """Answer each prompt after a copy of its history's KV cache."""
         return self._context.ask(prompts, decoding, side_by_side=side_by_side, on_answer=on_answer)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The compressed messages."""
         return {**self._context.state_dict(), "started": list(self._started)}
 
@@ -256,7 +256,7 @@ class LLMLingua2:
         return sum(map(len, ids))
 
 
-def _told(trained: TrainedCompressor) -> dict[str, Any]:
+def _told(trained: TrainedCompressor) -> dict[str, object]:
     """Facts that tell a compressor that was trained here from a released one."""
     return {
         "variant": SAID[trained.learnt.start],

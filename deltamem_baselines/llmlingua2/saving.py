@@ -75,7 +75,7 @@ def save_compressor(
     shape: Shape,
     learnt: Learnt,
     backbone: Backbone,
-    card: Mapping[str, Any],
+    card: Mapping[str, object],
 ) -> Path:
     """Write ``folder``; the card comes last.
 

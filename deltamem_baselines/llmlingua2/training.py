@@ -166,7 +166,7 @@ class CompressorLearner(Learner[Episode, PieceBatch]):
         )
 
     @torch.no_grad()
-    def measured(self, held_out: Sequence[Episode]) -> Mapping[str, Any]:
+    def measured(self, held_out: Sequence[Episode]) -> Mapping[str, object]:
         """Shares of the words of held-out texts: kept, and decided as the teacher decides."""
         words = kept = agreed = 0
         for first in range(0, len(held_out), EPISODES_AT_ONCE):

@@ -92,7 +92,7 @@ class MemGen(Frozen):
         self._identity = {**loaded.settings, "weights_sha": loaded.sha}
         super().__init__(backbone, context=context)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Origin and number of the weights, and where latents go; no history leaves a state."""
         return {
             "family": "parametric",

@@ -207,7 +207,7 @@ class MemGenLearner(Learner[Episode, SupervisedBatch]):
         """Weights from a checkpoint."""
         return self.weights.load_state_dict(dict(state))
 
-    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+    def save(self, folder: Path, *, card: Mapping[str, object]) -> Path:
         """A folder that :class:`deltamem_baselines.memgen.memgen.MemGen` reads."""
         return save_weights(
             self.weights,

@@ -118,7 +118,7 @@ class MemoryBank(TextualMemory):
         """A sentence where the embedder of these settings is not on this machine, else None."""
         return absent_embedder(embedder)
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """The embedder by its weights, and every setting. Nothing is trained."""
         forgets = self._forgets
         return {
@@ -207,7 +207,7 @@ class MemoryBank(TextualMemory):
             self._strengthen(prompt)
         return answers
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """Text, summaries, vectors and strengths."""
         vectors = list(self._vectors.values())
         return {

@@ -12,7 +12,7 @@ it has 3,078,648,320 parameters on Qwen3-4B, the count behind the paper's row.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Interval
 from torch import Tensor
@@ -65,7 +65,7 @@ class MLPMemory(Frozen):
         self.interpolation = interpolation
         self._identity = {**loaded.settings, "weights_sha": loaded.sha}
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """The origin of the weights, their number and share; no history leaves a state."""
         return {
             "family": "outside-channel",

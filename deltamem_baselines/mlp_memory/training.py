@@ -248,7 +248,7 @@ class MLPMemoryLearner(Learner[Episode, PositionBatch]):
         """Weights from a checkpoint."""
         return self.student.load_state_dict(dict(state))
 
-    def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
+    def save(self, folder: Path, *, card: Mapping[str, object]) -> Path:
         """A folder that :class:`deltamem_baselines.mlp_memory.mlp_memory.MLPMemory` reads."""
         facts = {} if self.teacher is None else {"temperature": self.teacher.temperature}
         return save_weights(

@@ -118,7 +118,7 @@ class TextualMemory(ABC):
         self.reset()
 
     @abstractmethod
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, object]:
         """Identity: every setting that decides what is recalled."""
 
     @abstractmethod
@@ -231,7 +231,7 @@ class TextualMemory(ABC):
         )
         return [start for start, _ in encoded["offset_mapping"]]
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The text of the histories."""
         return {"stores": [asdict(store) for store in self.stores]}
 

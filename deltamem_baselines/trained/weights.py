@@ -48,10 +48,10 @@ class Weights:
     """The content of a folder of trained weights."""
 
     folder: Path
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     """Keyword arguments of the module that the tensors belong to."""
     tensors: Mapping[str, Tensor]
-    learnt: Mapping[str, Any] = field(default_factory=dict)
+    learnt: Mapping[str, object] = field(default_factory=dict)
     """Facts of the training that the method tells again."""
 
     @property
@@ -101,10 +101,10 @@ def save_weights(
     folder: Path,
     *,
     method: str,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     backbone: Backbone,
-    card: Mapping[str, Any],
-    learnt: Mapping[str, Any] | None = None,
+    card: Mapping[str, object],
+    learnt: Mapping[str, object] | None = None,
     file: str = WEIGHTS,
 ) -> Path:
     """Write ``folder``; the card comes last, so that a folder with a card is whole.
@@ -179,7 +179,7 @@ def load_weights(folder: str | None, *, method: str, backbone: Backbone) -> Weig
     return Weights(folder=path, settings=settings, tensors=_tensors(path), learnt=learnt)
 
 
-def stored_origin(folder: Path) -> tuple[str, Mapping[str, Any]]:
+def stored_origin(folder: Path) -> tuple[str, Mapping[str, object]]:
     """The method that made the weights of a folder, and the backbone that they belong to.
 
     Raises:
@@ -220,7 +220,7 @@ def _tensors(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def _card(method: str, backbone: Backbone, facts: Mapping[str, Any]) -> str:
+def _card(method: str, backbone: Backbone, facts: Mapping[str, object]) -> str:
     revision = f" at revision `{backbone.revision}`" if backbone.revision else ""
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     return f"""---

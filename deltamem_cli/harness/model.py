@@ -92,7 +92,7 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
         for note in (f"adapter {self.chosen.shown(self.memory.sha)}", *self.chosen.notes):
             console.note(note)
 
-    def get_model_info(self) -> dict[str, Any]:
+    def get_model_info(self) -> dict[str, object]:
         """Weights of the backbone and of the adapter, for lm-eval's file of results."""
         return {
             **self.backbone.identity,

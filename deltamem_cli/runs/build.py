@@ -85,7 +85,7 @@ def assemble_method(
             "control=none"
         )
     chosen = chosen or choose_weights(request.weights, fingerprint=backbone.fingerprint)
-    live: dict[str, Any] = {"backbone": backbone, "context": request.context}
+    live: dict[str, object] = {"backbone": backbone, "context": request.context}
     if method.learner is not None:
         live["weights"] = None if chosen is None else str(chosen.folder)
     return build(method.arguments, **live)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import UsageError
@@ -236,7 +236,7 @@ def _whole_weights(runs: Path) -> list[Path]:
 
 
 def _is_of(
-    origin: Mapping[str, Any] | None, request: WeightsRequest, fingerprint: str | None
+    origin: Mapping[str, object] | None, request: WeightsRequest, fingerprint: str | None
 ) -> bool:
     """Whether weights were trained on the backbone of a run."""
     from deltamem.adapter.card import EMBEDDED

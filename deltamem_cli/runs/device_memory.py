@@ -8,7 +8,7 @@ sum against the peaks of real processes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, Train
 
 if TYPE_CHECKING:
     from deltamem import DeltaMemConfig
+    from deltamem_cli.runs.requests.backbone import PromptOptions
 
 __all__ = [
     "Longest",
@@ -246,7 +247,7 @@ def _extremes(sizes: Sequence[tuple[float, Sequence[float]]]) -> list[int]:
     return sorted({i for key in keys for i in sorted(places, key=key)[-CLOSELY:]})
 
 
-def _measure(episode: Any, tokenizer: Any, options: Mapping[str, Any]) -> tuple[int, list[int]]:
+def _measure(episode: Any, tokenizer: Any, options: PromptOptions) -> tuple[int, list[int]]:
     from deltamem.backbone import render, render_history
 
     written = len(render_history(tokenizer, episode.written, join=episode.join, **options).ids)

@@ -94,7 +94,7 @@ class _Prepared:
     chosen: Chosen | None
     method: Any
     key: str
-    identity: Mapping[str, Any]
+    identity: Mapping[str, object]
 
     @property
     def folder(self) -> Path:
@@ -242,7 +242,9 @@ def _write(record: Record, places: Sequence[Path]) -> None:
         ) from fault
 
 
-def _identity(request: EvaluationRequest, described: Mapping[str, Any], key: str) -> dict[str, Any]:
+def _identity(
+    request: EvaluationRequest, described: Mapping[str, object], key: str
+) -> dict[str, object]:
     """The names of a cell, and the first letters of the hash of all that decides its answers."""
     named = request.options
     names = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.runs.requests import FetchRequest
 from deltamem_cli.screen.console import Console
@@ -24,7 +24,7 @@ def fetch_needed(requests: Iterable[FetchRequest], console: Console) -> None:
         fetch_one(name, source, console)
 
 
-def fetch_one(name: str, source: Source, console: Console) -> dict[str, Any]:
+def fetch_one(name: str, source: Source, console: Console) -> dict[str, object]:
     """The file of a data set or the fault that kept it from coming, as a row of results."""
     from deltamem_base.faults import Unavailable
     from deltamem_evaluations.data.fetch import fetch as fetch_source

@@ -20,7 +20,7 @@ def announce_evaluation(
     request: EvaluationRequest,
     backbone: Any,
     *,
-    described: Mapping[str, Any],
+    described: Mapping[str, object],
     chosen: Chosen | None,
     samples: int,
 ) -> None:
@@ -75,7 +75,7 @@ def announce_training(
     console.note(", ".join(words))
 
 
-def sha_of(described: Mapping[str, Any]) -> str | None:
+def sha_of(described: Mapping[str, object]) -> str | None:
     """The sha of a method's trained weights; None where it has none."""
     sha = described.get("adapter_sha") or described.get("weights_sha")
     return None if sha is None else str(sha)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.errors import UsageError
@@ -57,7 +57,7 @@ def run_training(
     )
 
 
-def train(request: TrainingRequest, console: Console) -> dict[str, Any]:
+def train(request: TrainingRequest, console: Console) -> dict[str, object]:
     """Train from the last checkpoint on; return a summary."""
     from deltamem.training import Processes
 
@@ -185,7 +185,12 @@ def _tokenised(learner: Any, episodes: Any, *, runs: Path, console: Console) -> 
         return learner.tokenised(episodes, runs / TOKENS, on_note=console.note, on_episode=tick)
 
 
-def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> dict[str, Any]:
+class _Listeners(TypedDict, total=False):
+    on_start: Callable[[int], None]
+    on_step: Callable[[StepReport], None]
+
+
+def _told(log: StepLog, tick: Ticker, tracked: TrackedRun) -> _Listeners:
     """Listeners of the loop: the log, the progress bar, and trackers."""
     held: float | None = None
 
@@ -221,7 +226,7 @@ def _moved_instructions(backbone: Any, data: Any) -> dict[str, str]:
     return {"instructions": INSTRUCTIONS_MOVED} if any(map(system_turn, told)) else {}
 
 
-def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:
+def _card(recipe: Any, last: dict[str, object]) -> dict[str, object]:
     facts = {
         "steps": f"{last.get('steps')} of {recipe.batch_size} episodes",
         "learning rate": recipe.learning_rate,
@@ -233,7 +238,7 @@ def _card(recipe: Any, last: dict[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _summary(folder: Path) -> dict[str, Any]:
+def _summary(folder: Path) -> dict[str, object]:
     from deltamem.training import StepLog
 
     return {"path": str(folder / ADAPTER), **StepLog(folder / LOG).known()}

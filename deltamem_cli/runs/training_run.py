@@ -25,7 +25,7 @@ class TrainingRun:
 
     folder: Path
     key: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     processes: Processes
 
     @contextmanager

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.counts import counted
 from deltamem_base.faults import Fault
@@ -43,7 +43,7 @@ class ChatPrompt:
 
     conversation: Conversation
     console: Console
-    told: list[dict[str, Any]] = field(default_factory=list)
+    told: list[dict[str, object]] = field(default_factory=list)
     files: set[Path] = field(default_factory=set)
     """Saved or loaded here: these may be written over."""
 

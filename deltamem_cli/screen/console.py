@@ -91,7 +91,7 @@ class Console:
         """Whether a person types."""
         return sys.stdin.isatty()
 
-    def json(self, content: Mapping[str, Any]) -> None:
+    def json(self, content: Mapping[str, object]) -> None:
         """The result of a verb, for a program: one document."""
         if self.as_json:
             spelt = not (sys.stdout.encoding or "").lower().startswith("utf")

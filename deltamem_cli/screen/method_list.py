@@ -29,7 +29,7 @@ def list_methods(
         console: where to.
         about: the comment of an option, by group and name.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[dict[str, object]] = []
     empty: list[Any] = []
     for name in options("method"):
         words = [*overrides, f"method={name}"]
@@ -44,7 +44,7 @@ def list_methods(
         console.result(f"    keeps of a history: {row['state']}; in view: {row['in_view']}")
 
 
-def _row(name: str, empty: list[Any], composed: Composed) -> dict[str, Any]:
+def _row(name: str, empty: list[Any], composed: Composed) -> dict[str, object]:
     """``empty`` holds the backbone without weights, made once for all rows."""
     request = TrainingRequest.of(composed)
     method = request.method

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest
 from deltamem_cli.screen.console import Console
@@ -12,11 +12,28 @@ from deltamem_cli.screen.excerpt import LONGEST, excerpt
 if TYPE_CHECKING:
     from deltamem.backbone import Rendered
 
-__all__ = ["WITHHELD", "first_prompt", "print_prompt"]
+__all__ = ["WITHHELD", "ShownPrompt", "Span", "first_prompt", "print_prompt"]
+
+
+class Span(TypedDict):
+    """A written message: its number, below 0 where the tokens are of none, and its text."""
+
+    message: int
+    text: str
+
+
+class ShownPrompt(TypedDict):
+    """A prompt with what is written; tokens are None where there is no tokenizer."""
+
+    written: list[Span]
+    written_tokens: int | None
+    shown: str
+    shown_tokens: int | None
+
 
 SHOWN_MESSAGES = 6
 """Messages of a long history that are printed of its start and of its end."""
-WITHHELD: dict[str, Any] = {
+WITHHELD: ShownPrompt = {
     "written": [],
     "written_tokens": None,
     "shown": "[withheld]",
@@ -24,7 +41,7 @@ WITHHELD: dict[str, Any] = {
 }
 
 
-def first_prompt(request: EvaluationRequest, console: Console) -> dict[str, Any]:
+def first_prompt(request: EvaluationRequest, console: Console) -> ShownPrompt:
     """The first prompt as the backbone's tokenizer has it, or as messages without a tokenizer."""
     from deltamem.backbone import load_tokenizer, render, render_history, system_turn
     from deltamem_base.faults import Unavailable
@@ -39,7 +56,9 @@ def first_prompt(request: EvaluationRequest, console: Console) -> dict[str, Any]
         tokenizer = load_tokenizer(**request.backbone.source)
     except Unavailable as fault:
         console.note(f"note: shown as messages, because {fault}")
-        written = [{"message": i, "text": m["content"]} for i, m in enumerate(history.messages)]
+        written: list[Span] = [
+            {"message": i, "text": m["content"]} for i, m in enumerate(history.messages)
+        ]
         text = "\n".join(f"{m['role']}: {m['content']}" for m in shown)
         return {"written": written, "written_tokens": None, "shown": text, "shown_tokens": None}
     options = request.backbone.prompt_options
@@ -65,7 +84,7 @@ def first_prompt(request: EvaluationRequest, console: Console) -> dict[str, Any]
     }
 
 
-def _spans(rendered: Rendered, tokenizer: Any) -> list[dict[str, Any]]:
+def _spans(rendered: Rendered, tokenizer: Any) -> list[Span]:
     """The text of each written message, by its number."""
     pairs = zip(rendered.message_ids, rendered.ids, strict=True)
     return [
@@ -81,7 +100,7 @@ def _window(backbone: BackboneRequest) -> int:
     return window_of(source["id"], load_config(**source))
 
 
-def print_prompt(prompt: dict[str, Any], console: Console) -> None:
+def print_prompt(prompt: ShownPrompt, console: Console) -> None:
     """Written spans by the number of their message (one segment each for a segment writer)."""
     written = prompt["written"]
     console.result(f"\nwritten to the memory ({_count(prompt['written_tokens'])}):")
@@ -90,9 +109,7 @@ def print_prompt(prompt: dict[str, Any], console: Console) -> None:
         if left_out > 0 and position == SHOWN_MESSAGES:
             console.result(f"   ... {left_out} more ...")
         if left_out <= 0 or not SHOWN_MESSAGES <= position < len(written) - SHOWN_MESSAGES:
-            number = (
-                "  –" if span["message"] is None or span["message"] < 0 else f"{span['message']:3}"
-            )
+            number = "  –" if span["message"] < 0 else f"{span['message']:3}"
             console.result(f"{number} │ {excerpt(span['text'], indent='    │ ')}")
     console.result(f"\nshown with the question ({_count(prompt['shown_tokens'])}):")
     console.result(excerpt(prompt["shown"], longest=4 * LONGEST))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from deltamem_base.faults import CannotWrite, Fault, InvalidData, InvalidInput
 
@@ -39,7 +38,7 @@ class Refusal(Fault):
         self.headers = dict(headers or {})
 
     @property
-    def body(self) -> dict[str, Any]:
+    def body(self) -> dict[str, object]:
         """The JSON of the response."""
         return {
             "error": {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from deltamem_cli.serving.sessions import Answered
 
@@ -16,12 +16,12 @@ DONE = "data: [DONE]\n\n"
 """The last event of a stream."""
 
 
-def event(content: dict[str, Any]) -> str:
+def event(content: dict[str, object]) -> str:
     """A server-sent event."""
     return f"data: {json.dumps(content)}\n\n"
 
 
-def model_card(name: str, *, created: int, adapter: str) -> dict[str, Any]:
+def model_card(name: str, *, created: int, adapter: str) -> dict[str, object]:
     """An entry of the list of models."""
     return {
         "id": name,
@@ -40,7 +40,7 @@ class Envelope:
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=lambda: int(time.time()))
 
-    def whole(self, answered: Answered) -> dict[str, Any]:
+    def whole(self, answered: Answered) -> dict[str, object]:
         """The body of a response."""
         return {
             **self._head("chat.completion"),
@@ -56,12 +56,12 @@ class Envelope:
             "memory": _memory(answered),
         }
 
-    def piece(self, text: str, *, first: bool) -> dict[str, Any]:
+    def piece(self, text: str, *, first: bool) -> dict[str, object]:
         """A piece of the text; the first one says who speaks."""
         delta = {"role": "assistant", "content": text} if first else {"content": text}
         return {**self._head("chat.completion.chunk"), "choices": [_choice(delta, None)]}
 
-    def last(self, answered: Answered) -> dict[str, Any]:
+    def last(self, answered: Answered) -> dict[str, object]:
         """The piece that says why the answer ended."""
         choice = _choice({}, _finish(answered))
         return {
@@ -70,7 +70,7 @@ class Envelope:
             "memory": _memory(answered),
         }
 
-    def usage(self, answered: Answered) -> dict[str, Any]:
+    def usage(self, answered: Answered) -> dict[str, object]:
         """The piece that a client may ask for after all others."""
         return {
             **self._head("chat.completion.chunk"),
@@ -78,11 +78,11 @@ class Envelope:
             "usage": _usage(answered),
         }
 
-    def _head(self, kind: str) -> dict[str, Any]:
+    def _head(self, kind: str) -> dict[str, object]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
-def _choice(delta: dict[str, Any], finish: str | None) -> dict[str, Any]:
+def _choice(delta: Mapping[str, object], finish: str | None) -> dict[str, object]:
     return {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
 
 
@@ -96,6 +96,6 @@ def _usage(answered: Answered) -> dict[str, int]:
     return {"prompt_tokens": read, "completion_tokens": new, "total_tokens": read + new}
 
 
-def _memory(answered: Answered) -> dict[str, Any]:
+def _memory(answered: Answered) -> dict[str, object]:
     """Beside OpenAI's keys: what the memory has seen, and what was done to the history."""
     return {"messages": answered.messages, "notes": list(answered.notes)}

@@ -147,7 +147,7 @@ def _option(record: Record, group: str, name: Any) -> str:
 
 
 def _differences(
-    record: Record, settings: Mapping[str, Any], words: Sequence[str], *, derived: bool
+    record: Record, settings: Mapping[str, object], words: Sequence[str], *, derived: bool
 ) -> list[str]:
     """Words for the settings that are stored otherwise than the words so far give them."""
     have, following = _composed(tuple(words))
@@ -159,13 +159,13 @@ def _differences(
 
 
 @lru_cache(maxsize=64)
-def _composed(words: tuple[str, ...]) -> tuple[dict[str, Any], frozenset[str]]:
+def _composed(words: tuple[str, ...]) -> tuple[dict[str, object], frozenset[str]]:
     """The settings that words give, and the names of those that follow from others."""
     (composed,) = compose_each("eval", [words])
     return dict(leaves(recorded(composed.tree))), composed.following
 
 
-def _declared(record: Record, key: str, have: Mapping[str, Any]) -> str:
+def _declared(record: Record, key: str, have: Mapping[str, object]) -> str:
     """The key as a word says it: with a plus where an open mapping gets one more.
 
     Raises:

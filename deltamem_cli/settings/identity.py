@@ -27,7 +27,7 @@ PLACES = ("runs_dir", "results_dir", "limit", "tracker", "hydra", "judge")
 """Settings that change where things go, or who judges the answers later; not what comes out."""
 
 
-def recorded(tree: Mapping[str, Any]) -> dict[str, Any]:
+def recorded(tree: Mapping[str, object]) -> dict[str, object]:
     """The settings that a record holds: no places, no folders of a machine, no names of classes."""
     return {key: _without_markers(value) for key, value in _without_places(tree).items()}
 
@@ -48,7 +48,7 @@ def public_words(words: Iterable[str]) -> list[str]:
     return public
 
 
-def control_name(parts: Mapping[str, Any]) -> str:
+def control_name(parts: Mapping[str, object]) -> str:
     """The option of ``control=`` that has these parts; the parts where none has them."""
     for name in options("control"):
         if option("control", name) == parts:
@@ -56,7 +56,7 @@ def control_name(parts: Mapping[str, Any]) -> str:
     return "+".join(str(value) for value in parts.values())
 
 
-def config_hash(tree: Mapping[str, Any]) -> str:
+def config_hash(tree: Mapping[str, object]) -> str:
     """Hash of everything in a config that changes what comes out, names of classes included."""
     return content_hash(_without_places(tree))
 
@@ -67,9 +67,9 @@ def content_hash(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _without_places(tree: Mapping[str, Any]) -> dict[str, Any]:
+def _without_places(tree: Mapping[str, object]) -> dict[str, object]:
     decisive = {key: value for key, value in tree.items() if key not in PLACES}
-    paths_cut: dict[str, Any] = without_folders(decisive)
+    paths_cut: dict[str, object] = without_folders(decisive)
     return paths_cut
 
 

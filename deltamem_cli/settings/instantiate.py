@@ -23,7 +23,7 @@ Amount = Annotated[int, Ge(0)]
 Words = Sequence[str]
 Folder = Annotated[str, MinLen(1)]
 Seconds = Annotated[float, Gt(0)]
-OF_NO_CLASS: dict[str, Any] = {
+OF_NO_CLASS: dict[str, object] = {
     "seed": Amount,
     "limit": Count | None,
     "likelihood": bool,
@@ -108,7 +108,7 @@ def made_by(node: Any) -> Any:
     return named_object(str(node[TARGET]))
 
 
-def check_types(tree: Mapping[str, Any], *, parts: Sequence[str] | None = None) -> None:
+def check_types(tree: Mapping[str, object], *, parts: Sequence[str] | None = None) -> None:
     """Refuse values that the classes named in a config do not take, before anything is built.
 
     Args:
@@ -133,7 +133,7 @@ def check_types(tree: Mapping[str, Any], *, parts: Sequence[str] | None = None) 
             raise UsageError(f"{key} is {value!r}{wrong}")
 
 
-def _check_places(path: str, node: Mapping[str, Any]) -> None:
+def _check_places(path: str, node: Mapping[str, object]) -> None:
     """Refuse settings that the class of a node has no place for."""
     made = made_by(node)
     taken = signature(made).parameters
@@ -165,7 +165,7 @@ def settings_with_types(tree: Any) -> Iterator[tuple[str, Any, Any]]:
                 yield f"{path}{key}", value, kinds[key]
 
 
-def _targets(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _targets(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Every node that names a class, with its place, however deep it lies."""
     if isinstance(node, Mapping):
         if TARGET in node:

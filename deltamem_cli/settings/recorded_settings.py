@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.typed_json import typed
 from deltamem_evaluations.quantities import Tree
@@ -38,7 +38,7 @@ class RecordedSettings:
         return typed(found, cls, where=f"the config of {record.cell}")
 
     @property
-    def released(self) -> Mapping[str, Any]:
+    def released(self) -> Mapping[str, object]:
         """Released adapters by option of ``writer=``."""
         adapters = self.model.get("adapters")
         return adapters if isinstance(adapters, Mapping) else {}

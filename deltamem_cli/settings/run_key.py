@@ -47,7 +47,7 @@ DESCRIBING = (
 OF_THE_WEIGHTS = {"eval": ("writer", "method.learner"), "train": ("method", "steer", "writer")}
 """Settings left out by verb: an evaluation's count by the weights that were trained with them; a
 training's have gone into its memory, or are another method's."""
-IDLE: Mapping[str, Any] = {
+IDLE: Mapping[str, object] = {
     "bench.max_new_tokens": None,
     "likelihood": False,
     "training.data.together": 1,
@@ -62,7 +62,7 @@ HASHED_BYTES = 2**26
 """Size in bytes above which a file counts by its size and time, not by its content."""
 
 
-def run_key(deciding: Mapping[str, Any], *fingerprints: Mapping[str, Any] | str) -> str:
+def run_key(deciding: Mapping[str, object], *fingerprints: Mapping[str, object] | str) -> str:
     """Hash of all that decides what comes out of a run.
 
     Args:
@@ -76,13 +76,13 @@ def run_key(deciding: Mapping[str, Any], *fingerprints: Mapping[str, Any] | str)
     return content_hash([deciding, contents])
 
 
-def planned_key(tree: Mapping[str, Any], verb: str) -> str:
+def planned_key(tree: Mapping[str, object], verb: str) -> str:
     """Hash of all that a config says of a run, before any data or weights are looked into."""
     asked = _below(dict(leaves(tree)), RESOLVED)
     return content_hash([deciding_settings(tree, verb), asked, contents(tree)])
 
 
-def deciding_settings(tree: Mapping[str, Any], verb: str) -> dict[str, Any]:
+def deciding_settings(tree: Mapping[str, object], verb: str) -> dict[str, object]:
     """Every setting of a config that decides what comes out, by its whole name."""
     settings = dict(leaves(tree))
     other = {*_below(settings, (*WHERE, *CONTENT, *RESOLVED, *DESCRIBING, *OF_THE_WEIGHTS[verb]))}
@@ -96,13 +96,13 @@ def deciding_settings(tree: Mapping[str, Any], verb: str) -> dict[str, Any]:
     }
 
 
-def contents(tree: Mapping[str, Any]) -> dict[str, Any]:
+def contents(tree: Mapping[str, object]) -> dict[str, object]:
     """A digest of every file and folder that a config names; of what is not here, the name."""
     named = _below(dict(leaves(tree)), CONTENT)
     return {name: _digest(value) for name, value in named.items() if value is not None}
 
 
-def _below(settings: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def _below(settings: Mapping[str, object], names: Iterable[str]) -> dict[str, object]:
     """Settings that are one of ``names``, or lie below one."""
     tops = tuple(names)
     return {

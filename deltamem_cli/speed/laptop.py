@@ -30,7 +30,7 @@ def writers() -> dict[str, Writer]:
 def step_figures(
     tick: Tick,
     *,
-    architecture: Mapping[str, Any] = SMOLLM2_135M,
+    architecture: Mapping[str, object] = SMOLLM2_135M,
     histories: tuple[int, ...] = HISTORIES,
     rounds: int = 3,
 ) -> Iterator[Figure]:

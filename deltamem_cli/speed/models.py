@@ -57,7 +57,11 @@ def random_backbone(*, layers: int, width: int, window: int = 32_768) -> Any:
 
 
 def random_model(
-    architecture: Mapping[str, Any], *, kind: str = "qwen3", device: str = "cpu", dtype: Any = None
+    architecture: Mapping[str, object],
+    *,
+    kind: str = "qwen3",
+    device: str = "cpu",
+    dtype: Any = None,
 ) -> Any:
     """Random weights, made where they stay; ``dtype``: float32 when None."""
     import torch

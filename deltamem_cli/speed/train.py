@@ -45,7 +45,7 @@ def figures(
     *,
     tokens: int = 8192,
     rounds: int = 3,
-    laptop: Mapping[str, Any] = SMOLLM2_135M,
+    laptop: Mapping[str, object] = SMOLLM2_135M,
 ) -> Iterator[Figure]:
     """train.step_vs_noop with each form, train.step_vs_naive, the most that it could be,
     train.measured, and train.step_vs_bare (laptop.py).

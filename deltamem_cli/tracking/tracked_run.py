@@ -13,7 +13,7 @@ from annotated_types import Ge
 
 from deltamem_base.faults import first_line
 from deltamem_cli.settings.composed import leaves
-from deltamem_cli.tracking.trackers import RunFacts, Tracker
+from deltamem_cli.tracking.trackers import RunFacts, StartedTracker, Tracker
 
 if TYPE_CHECKING:
     from deltamem.training import StepReport
@@ -41,7 +41,7 @@ class Tracking:
         folder: Path,
         *,
         key: str,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         on_note: Callable[[str], None],
     ) -> Iterator[TrackedRun]:
         """A run to be started when it is known where it goes on; at the end all trackers finish.
@@ -74,7 +74,7 @@ class TrackedRun:
     ) -> None:
         """``facts``: of the run as a new one."""
         self._trackers, self._facts, self._on_note = trackers, facts, on_note
-        self._live: dict[str, Any] = {}
+        self._live: dict[str, StartedTracker] = {}
 
     def start(self, after: int) -> None:
         """Start all trackers on a run that goes on after a step, 0 for a new one."""
@@ -111,8 +111,9 @@ class TrackedRun:
             self._on_note(
                 f"tracker {name} failed and is off; the run goes on ({first_line(fault)})"
             )
-            with suppress(Exception):
-                failed.finish()
+            if failed is not None:
+                with suppress(Exception):
+                    failed.finish()
 
 
 def _curves(report: StepReport) -> dict[str, float]:

@@ -9,9 +9,9 @@ import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-__all__ = ["RunFacts", "TensorBoard", "Tracker", "Trackio", "WandB"]
+__all__ = ["RunFacts", "StartedTracker", "TensorBoard", "Tracker", "Trackio", "WandB"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,20 @@ class RunFacts:
     """The configuration, flat."""
 
 
+class StartedTracker(Protocol):
+    """The part of an ``accelerate.tracking.GeneralTracker`` that a run uses."""
+
+    def log(self, values: dict[str, float], step: int | None) -> None:
+        """Take the numbers of a step."""
+
+    def finish(self) -> None:
+        """Write what is held."""
+
+
 class Tracker(Protocol):
     """A recipe of ``conf/tracker``."""
 
-    def start(self, run: RunFacts) -> Any:
+    def start(self, run: RunFacts) -> StartedTracker:
         """An ``accelerate.tracking.GeneralTracker`` that has started and knows the settings."""
 
 
@@ -59,7 +69,7 @@ class TensorBoard:
     def __post_init__(self) -> None:
         _needed("tensorboard")
 
-    def start(self, run: RunFacts) -> Any:
+    def start(self, run: RunFacts) -> StartedTracker:
         """See :class:`Tracker`."""
         from accelerate.tracking import TensorBoardTracker
 
@@ -82,7 +92,7 @@ class WandB:
     def __post_init__(self) -> None:
         _needed("wandb")
 
-    def start(self, run: RunFacts) -> Any:
+    def start(self, run: RunFacts) -> StartedTracker:
         """See :class:`Tracker`."""
         import wandb
         from accelerate.tracking import WandBTracker
@@ -111,7 +121,7 @@ class Trackio:
     def __post_init__(self) -> None:
         _needed("trackio")
 
-    def start(self, run: RunFacts) -> Any:
+    def start(self, run: RunFacts) -> StartedTracker:
         """See :class:`Tracker`."""
         import trackio
         from accelerate.tracking import TrackioTracker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from deltamem.training import Episode, Episodes
 from deltamem_base.faults import InvalidInput
@@ -19,13 +19,13 @@ class TrainingData:
 
     episodes: Episodes[Episode]
     held_out: Sequence[Episode]
-    source: Mapping[str, Any]
+    source: Mapping[str, object]
     """Goes into the key of the run and onto the model card."""
     stored: bool = True
     """False: made afresh whenever one is asked for, so that there is nothing to keep tokens of."""
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """``source`` for a reader: counts by reason as one text."""
         return {
             name: (", ".join(f"{n} {what}" for what, n in value.items()) or "none")

@@ -62,7 +62,7 @@ def compare(
         console.note(f"note: {note}")
 
 
-def _plain(line: Line) -> dict[str, Any]:
+def _plain(line: Line) -> dict[str, object]:
     paired = asdict(line.paired)
     finite = all(abs(end) != float("inf") for end in paired["ci95"])
     limits = {} if finite else {"ci95": None, "detectable": None}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -158,7 +158,7 @@ def _inspect_state(what: Path, console: Console, *, out: Path | None) -> None:
     console.wrote(*files)
 
 
-def _told(saved: SavedState) -> dict[str, Any]:
+def _told(saved: SavedState) -> dict[str, object]:
     """A manifest without the text of its conversation."""
     manifest, transcript = saved.manifest, saved.manifest.transcript
     config = manifest.config

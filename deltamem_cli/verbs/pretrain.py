@@ -108,7 +108,7 @@ def _learn(
         )
 
 
-def _card(request: PretrainingRequest, learner: BackboneLearner) -> dict[str, Any]:
+def _card(request: PretrainingRequest, learner: BackboneLearner) -> dict[str, object]:
     """The card of the model folder: how it was made."""
     return {
         "command": f"`{request.command}`",

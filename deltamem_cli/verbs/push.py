@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -127,7 +127,7 @@ def _say(
     console.result(f"{done.url} {word}")
 
 
-def _told(contents: Contents, cells: Sequence[str], target: Target) -> dict[str, Any]:
+def _told(contents: Contents, cells: Sequence[str], target: Target) -> dict[str, object]:
     return {
         "repository": target.repository,
         "branch": target.branch,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -185,7 +185,7 @@ def _line(judged: Judged) -> list[str]:
     ]
 
 
-def _plain(judged: Judged) -> dict[str, Any]:
+def _plain(judged: Judged) -> dict[str, object]:
     return {
         **asdict(judged.published),
         **asdict(judged.judgement),

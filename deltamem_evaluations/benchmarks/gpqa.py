@@ -29,7 +29,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
@@ -182,7 +182,7 @@ class GPQA(Benchmark[GpqaSample]):
             "parsed": float(letter is not None),
         }
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Templates, group map with counts, order of the options, decoding and metrics."""
         return {
             "benchmark": "gpqa",

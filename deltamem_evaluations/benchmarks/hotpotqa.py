@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -145,7 +145,7 @@ class HotpotQA(Benchmark[HotpotSample]):
         scores = paper_scores if self._paper else hotpot_scores
         return scores(line, sample.references[0])
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Templates, group map with counts, cut, decoding and metrics."""
         return {
             "benchmark": "hotpotqa",

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -155,7 +155,7 @@ class JsonlQuestions(Benchmark):
             for name in self.names
         }
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Instructions, template of the options, decoding and metrics."""
         rules = {name: metric.rule for name, metric in REFERENCE_METRICS.items()}
         rules[CHOICE] = f"the option named by its letter or its whole text; {CHOICE_RULE}"

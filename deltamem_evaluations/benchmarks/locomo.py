@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, Interval, MinLen
 
@@ -203,7 +203,7 @@ class Locomo(Benchmark[LocomoSample]):
             return None
         return mem0_question(question=sample.asked, reference=sample.references[0], answer=answer)
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Templates, category map with counts, order, cut, decoding and metrics."""
         return {
             "benchmark": "locomo",

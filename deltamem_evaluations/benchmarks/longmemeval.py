@@ -34,7 +34,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -240,7 +240,7 @@ class LongMemEval(Benchmark[LongMemEvalSample]):
         ]
         return {**found, **({f"{JUDGED}_by_type": mean_over_groups(judged)} if judged else {})}
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Templates, order, cut, decoding and metrics, with the questions by group."""
         return {
             "benchmark": "longmemeval",

@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -210,7 +210,7 @@ class Squad(Benchmark[SquadSample]):
             line = ""
         return squad_scores(line, sample.references if sample.answerable else ())
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Templates, cut, decoding and metrics."""
         return {
             "benchmark": "squad",

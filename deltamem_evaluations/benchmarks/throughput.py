@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
@@ -100,7 +100,7 @@ class Throughput(Benchmark):
         """``answered``: whether there is text beside thinking; quality is not the question here."""
         return {"answered": float(bool(answer.strip()))}
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Lengths, repeats and the wording."""
         return {
             "benchmark": "throughput",

@@ -58,7 +58,7 @@ def draw_by_number(
         figure.legend(loc="outside lower center", frameon=False, ncols=2)
         files = [path.with_suffix(suffix) for suffix in (".png", ".svg")]
         for file in files:
-            plain: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {}
+            plain: dict[str, object] = {"Date": None} if file.suffix == ".svg" else {}
             with atomically(file) as part:
                 figure.savefig(part, format=file.suffix[1:], dpi=160, metadata=plain)
     return files

@@ -116,7 +116,7 @@ def _save(maps: Sequence[Heatmap], title: str, files: Sequence[Path]) -> None:
         for axes in panels[len(maps) :]:
             axes.set_visible(False)
         for file in files:
-            plain: dict[str, Any] = {"Date": None} if file.suffix == ".svg" else {}
+            plain: dict[str, object] = {"Date": None} if file.suffix == ".svg" else {}
             with atomically(file) as part:
                 figure.savefig(part, format=file.suffix[1:], dpi=130, metadata=plain)
             figure.set_layout_engine("none")  # it is laid out now; twice would take twice as long

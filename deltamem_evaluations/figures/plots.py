@@ -45,7 +45,7 @@ APART = 0.05
 
 LEGEND = "What the curves and points are"
 
-Look = Mapping[str, Any]
+Look = Mapping[str, object]
 """Colour, marker and line, as matplotlib names them."""
 Titles = Mapping[tuple[str, str], tuple[str, Record]]
 
@@ -228,13 +228,13 @@ def _parts(attributions: Sequence[Attribution], labels: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _styles() -> Iterator[Callable[[Record], dict[str, Any]]]:
+def _styles() -> Iterator[Callable[[Record], dict[str, object]]]:
     """A colour and a marker for each in turn; dashed where a run is a control."""
     for number in cycle(range(len(COLOURS) * len(MARKERS))):
         colour = COLOURS[number % len(COLOURS)]
         marker = MARKERS[(number + number // len(COLOURS)) % len(MARKERS)]
 
-        def style(record: Record, colour: str = colour, marker: str = marker) -> dict[str, Any]:
+        def style(record: Record, colour: str = colour, marker: str = marker) -> dict[str, object]:
             dashed = "-" if record.control == "none" else ":"
             return {"color": colour, "marker": marker, "linestyle": dashed, "linewidth": 1.6}
 

@@ -127,7 +127,7 @@ class Endpoint:
             raise _Passing(f"no answer ({said})") from None
         return _content(content)
 
-    def _body(self, question: JudgeQuestion) -> Mapping[str, Any]:
+    def _body(self, question: JudgeQuestion) -> Mapping[str, object]:
         rules = question.rules
         return {
             "model": self.model,

@@ -17,7 +17,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from deltamem_evaluations.metrics.paired import compare_scores
 from deltamem_evaluations.paper.numbers import Column
@@ -66,7 +65,7 @@ class Expected:
     (``natural`` leaves it open), and ``protocol``, the paper's unless another is stated."""
     weights_sha: str | None
     """sha256 of the weights that the plan's training made; None where nothing is trained."""
-    config: Mapping[str, Any] | None = None
+    config: Mapping[str, object] | None = None
     """The plan's configuration, apart from the adapter; None where there is no plan."""
 
 

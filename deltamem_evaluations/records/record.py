@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from deltamem_base.faults import InvalidData, check_choice
 from deltamem_base.json_text import read_document
@@ -172,7 +171,7 @@ class Record:
         return self.provenance.method.sha
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """Settings that a row of the paper may ask for, by the paper's names."""
         return {
             **self.provenance.method.settings,
@@ -183,7 +182,7 @@ class Record:
             "protocol": self.protocol,
         }
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The record as plain values."""
         return asdict(self)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from typing import Any
 
 from deltamem_base.printable import printable
 from deltamem_evaluations.metrics.statistics import GroupMean
@@ -35,8 +34,8 @@ def csv_lines(report: Report) -> str:
     return text.getvalue()
 
 
-def _lines(record: Record) -> Iterator[dict[str, Any]]:
-    around: dict[str, Any] = {
+def _lines(record: Record) -> Iterator[dict[str, object]]:
+    around: dict[str, object] = {
         **{name: getattr(record, name) for name in IDENTITY},
         **{name: record.cost.named(name) for name in COSTS},
         "fingerprint": record.fingerprint,
@@ -54,7 +53,7 @@ def _lines(record: Record) -> Iterator[dict[str, Any]]:
             yield {**named, **_measures(group, part)}
 
 
-def _measures(group: str, part: GroupMean) -> dict[str, Any]:
+def _measures(group: str, part: GroupMean) -> dict[str, object]:
     return {
         "group": group,
         "mean": part.mean,
@@ -64,7 +63,7 @@ def _measures(group: str, part: GroupMean) -> dict[str, Any]:
     }
 
 
-def _defused(line: dict[str, Any]) -> dict[str, Any]:
+def _defused(line: dict[str, object]) -> dict[str, object]:
     """The same cells, with no text that a spreadsheet would take for a formula.
 
     An apostrophe before such a text has a spreadsheet show it as it stands.

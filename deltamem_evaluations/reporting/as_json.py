@@ -23,7 +23,7 @@ def json_content(report: Report) -> dict[str, Any]:
     return plain
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: Table) -> dict[str, object]:
     return {
         "name": table.name,
         "title": table.title,
@@ -33,10 +33,10 @@ def _table(table: Table) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Cell | str) -> dict[str, Any]:
+def _cell(cell: Cell | str) -> dict[str, object]:
     if isinstance(cell, str):
         return {"text": cell}
-    found: dict[str, Any] = {"text": cell.text}
+    found: dict[str, object] = {"text": cell.text}
     if cell.estimate is not None:
         found |= {k: v for k, v in asdict(cell.estimate).items() if v is not None}
     if cell.marks:
@@ -46,7 +46,7 @@ def _cell(cell: Cell | str) -> dict[str, Any]:
     return found
 
 
-def _note(note: Note | str) -> dict[str, Any]:
+def _note(note: Note | str) -> dict[str, object]:
     return {"text": note} if isinstance(note, str) else asdict(note)
 
 

@@ -86,7 +86,7 @@ class DroppedContext:
             on_answer=on_answer,
         )
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, object]:
         """The instructions that were kept."""
         return {"messages": [list(messages) for messages in self._messages]}
 

@@ -66,7 +66,7 @@ def files_fingerprint(files: Sequence[Path]) -> str:
 
 def _read(files: Sequence[Path]) -> str:
     with ExitStack() as stack, ThreadPoolExecutor(min(THREADS, os.cpu_count() or 1)) as pool:
-        homes: dict[str, Any] = {}
+        homes: dict[str, safe_open] = {}
         for path in files:
             opened = stack.enter_context(safe_open(path, framework="pt"))
             twice = homes.keys() & set(opened.keys())

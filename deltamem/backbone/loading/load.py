@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from deltamem.backbone.backbone import Backbone, GgufFile
 from deltamem.backbone.loading.dequantised import dequantised
@@ -27,9 +26,9 @@ def load_backbone(
     dtype: str = "auto",
     device: str = "auto",
     attention: str = "auto",
-    template_kwargs: Mapping[str, Any] | None = None,
+    template_kwargs: Mapping[str, object] | None = None,
     template_date: str = TEMPLATE_DATE,
-    device_map: str | dict[str, Any] | None = None,
+    device_map: str | dict[str, object] | None = None,
     quantization: str | None = None,
     gguf_file: str | None = None,
     name: str | None = None,

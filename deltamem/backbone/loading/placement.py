@@ -32,7 +32,7 @@ class Placement:
     device: torch.device
     dtype: str
     """``auto`` or the name of a torch dtype."""
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     """Further options of ``from_pretrained``; with a ``device_map`` the weights are there then."""
 
     def moved(self, model: Any) -> Any:
@@ -50,7 +50,7 @@ def place_weights(
     device: str,
     dtype: str,
     attention: str,
-    device_map: str | dict[str, Any] | None,
+    device_map: str | dict[str, object] | None,
     quantization: str | None,
     stored_dtype: Callable[[], Any],
 ) -> Placement:

@@ -19,7 +19,7 @@ QUANTIZATIONS = ("4bit", "8bit")
 
 def quantization_options(
     quantization: str | None, where: torch.device, *, dtype: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Options of ``from_pretrained`` that quantise a model; none where nothing is quantised.
 
     Args:

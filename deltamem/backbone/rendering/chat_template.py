@@ -42,7 +42,7 @@ class ChatTemplate:
     """A tokenizer with the template, the switches and the date it is applied with."""
 
     tokenizer: Any
-    options: Mapping[str, Any]
+    options: Mapping[str, object]
     """Keywords of ``apply_chat_template``: the template with its date, and its switches."""
 
     @property
@@ -101,7 +101,7 @@ class ChatTemplate:
 
 def chat_template(
     tokenizer: Any,
-    template_kwargs: Mapping[str, Any] | None = None,
+    template_kwargs: Mapping[str, object] | None = None,
     template_date: str = TEMPLATE_DATE,
 ) -> ChatTemplate:
     """The chat template of a tokenizer, with its switches, on a day.

@@ -65,7 +65,7 @@ def render(
     *,
     join: str | None = None,
     add_generation_prompt: bool = False,
-    template_kwargs: Mapping[str, Any] | None = None,
+    template_kwargs: Mapping[str, object] | None = None,
     template_date: str = TEMPLATE_DATE,
 ) -> Rendered:
     """Apply the tokenizer's chat template and tokenise.
@@ -94,7 +94,7 @@ def render_history(
     messages: Messages,
     *,
     join: str | None = None,
-    template_kwargs: Mapping[str, Any] | None = None,
+    template_kwargs: Mapping[str, object] | None = None,
     template_date: str = TEMPLATE_DATE,
 ) -> Rendered:
     """The messages as they look once a user turn follows them, without that turn.

@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import UNSEEN, build
 
-__all__ = ["BackboneRequest"]
+__all__ = ["BackboneRequest", "Place", "PromptOptions"]
+
+
+class Place(TypedDict):
+    """A repository of the hub at one commit, or a folder."""
+
+    id: str
+    revision: str | None
+
+
+class PromptOptions(TypedDict):
+    """Arguments of everything that renders a chat template."""
+
+    template_kwargs: dict[str, object]
+    template_date: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +39,7 @@ class BackboneRequest:
     """``auto`` or a device of torch."""
     dtype: str
     """``auto`` or a dtype of torch."""
-    architecture: Mapping[str, Any] | None = None
+    architecture: Mapping[str, object] | None = None
     """Fields of its configuration, for counts where its files are not on this machine."""
     released: Mapping[str, str] = field(default_factory=dict)
     """Published adapters by option of ``writer=``; a folder that is not here is left out."""
@@ -71,14 +85,14 @@ class BackboneRequest:
         return self.arguments.get("gguf_file")
 
     @property
-    def named(self) -> dict[str, Any]:
+    def named(self) -> Place:
         """The repository or folder that was asked for, as ``id`` and ``revision``."""
         from deltamem.backbone import tiny_folder
 
         return {"id": self.id or str(tiny_folder()), "revision": self.arguments.get("revision")}
 
     @property
-    def source(self) -> dict[str, Any]:
+    def source(self) -> Place:
         """The place of its ordinary files, as ``id`` and ``revision``; a GGUF file's are made.
 
         Raises:
@@ -93,7 +107,7 @@ class BackboneRequest:
         return {"id": str(made.folder), "revision": None}
 
     @property
-    def prompt_options(self) -> dict[str, Any]:
+    def prompt_options(self) -> PromptOptions:
         """Arguments of the chat template."""
         from deltamem.backbone import TEMPLATE_DATE
 

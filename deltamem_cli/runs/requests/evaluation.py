@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.runs.requests.judge import judge_of
@@ -68,9 +68,9 @@ class EvaluationRequest:
     runs: Path
     results: Path | None
     """Folder that complete records are copied to; None for nowhere."""
-    recorded: Mapping[str, Any]
+    recorded: Mapping[str, object]
     """All settings as a record holds them."""
-    deciding: Mapping[str, Any]
+    deciding: Mapping[str, object]
     """The settings that decide an answer, by their whole names."""
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.identity import config_hash, public_words, recorded
@@ -33,7 +33,7 @@ class PretrainingRequest:
     runs: Path
     key: str
     """Hash of all that decides the weights."""
-    recorded: Mapping[str, Any]
+    recorded: Mapping[str, object]
     """The settings, for trackers."""
     command: str
     """The command as typed, without places and folders of this machine."""

@@ -34,18 +34,18 @@ class TrainingRequest:
     adapter: str | None
     """Adapter whose weights are the start, a folder or ``OWNER/NAME@COMMIT``; None: fresh ones."""
     recipe: TrainingConfig
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
     """Class of the training data, and its arguments."""
     generated: bool
     """Whether the data is made from the seed, as much as the steps need."""
-    tracker: Mapping[str, Any]
+    tracker: Mapping[str, object]
     """Class that tells trackers, and its arguments."""
     batch_size: int | str
     seed: int
     runs: Path
-    recorded: Mapping[str, Any]
+    recorded: Mapping[str, object]
     """The settings that decide the weights, for trackers and cards."""
-    deciding: Mapping[str, Any]
+    deciding: Mapping[str, object]
     """The same by their whole names, for the run's key."""
     command: str
     """The command as typed, without places and folders of this machine."""
@@ -84,7 +84,7 @@ class TrainingRequest:
         return build(self.data, size=size, seed=self.seed).load()
 
 
-def _of_this_method(tree: Mapping[str, Any], method: MethodRequest) -> dict[str, Any]:
+def _of_this_method(tree: Mapping[str, Any], method: MethodRequest) -> dict[str, object]:
     """Settings without those of other methods, and of evaluations."""
     own = {key: v for key, v in tree.items() if key not in ("method", "steer", "writer")}
     return own if method.needs_adapter else own | {"memory": tree["method"].get("learner")}

@@ -58,7 +58,7 @@ class WeightsRequest:
         )
 
 
-def _takes_trained_weights(method: Mapping[str, Any]) -> bool:
+def _takes_trained_weights(method: Mapping[str, object]) -> bool:
     """Whether the method of a config is a trained baseline, and nothing released is named for it.
 
     Args:

@@ -43,7 +43,7 @@ def device_figures(
     tick: Callable[[int, int], None],
     *,
     device: str,
-    architecture: Mapping[str, Any] = QWEN3_4B,
+    architecture: Mapping[str, object] = QWEN3_4B,
     prompt: int = 32_768,
     tokens: int = 32,
     rounds: int = 5,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from deltamem_cli.speed.alternate import Figure, alternate, figure
 from deltamem_cli.speed.decode.tokens import alone, with_memory
@@ -17,7 +16,7 @@ __all__ = ["decode_figures"]
 def decode_figures(
     tick: Tick,
     *,
-    architecture: Mapping[str, Any] = SMOLLM2_135M,
+    architecture: Mapping[str, object] = SMOLLM2_135M,
     histories: tuple[int, ...] = HISTORIES,
     tokens: int = 16,
     rounds: int = 3,

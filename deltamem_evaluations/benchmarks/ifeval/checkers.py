@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -68,7 +68,7 @@ class _Instruction:
 class Checkers:
     """lm-eval's functions, ready to use."""
 
-    registry: Mapping[str, Any]
+    registry: Mapping[str, Callable[[str], Any]]
     """Class of the checker by instruction."""
     languages: Sequence[str]
     """Codes of the languages that can be asked for."""
@@ -112,7 +112,7 @@ class Checkers:
         response: str,
         *,
         instructions: Sequence[str],
-        values: Sequence[Mapping[str, Any]],
+        values: Sequence[Mapping[str, object]],
     ) -> Verdicts:
         """Check one response.
 
@@ -139,7 +139,7 @@ class Checkers:
         checker.build_description(**{**kwargs, "letter": STAND_IN})
         return _Instruction(checker=checker, sign=letter)
 
-    def _draws(self, where: str, name: str, kwargs: Mapping[str, Any]) -> bool:
+    def _draws(self, where: str, name: str, kwargs: Mapping[str, object]) -> bool:
         """Build an instruction and try it, as for an answer; whether it had to draw a value."""
         with _seeded():
             before = random.getstate()

@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -59,7 +59,7 @@ class IfevalSample(Sample):
     """The prompt as released, which some checkers compare with."""
     instructions: Sequence[str]
     """Kinds of its instructions, in order."""
-    values: Sequence[Mapping[str, Any]]
+    values: Sequence[Mapping[str, object]]
     """Arguments of each instruction's checker."""
 
 
@@ -181,7 +181,7 @@ class IFEval(Benchmark[IfevalSample]):
         by_instruction = {f"instruction_{mode}": _by_instruction(scored, mode) for mode in MODES}
         return {**super().metrics(by_prompt), **by_instruction}
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Decoding, sizes, and the versions of what decides the verdicts."""
         return {
             "benchmark": "ifeval",

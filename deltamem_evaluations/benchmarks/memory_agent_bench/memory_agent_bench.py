@@ -28,7 +28,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, MinLen
 
@@ -280,7 +280,7 @@ class MemoryAgentBench(Benchmark[MabSample]):
         )
         return {**super().metrics(scored), "score_by_competency": by_competency}
 
-    def protocol(self) -> Mapping[str, Any]:
+    def protocol(self) -> Mapping[str, object]:
         """Wording, pieces, cut, decoding, metrics and counts of every source that is asked."""
         return {
             "benchmark": "memory_agent_bench",

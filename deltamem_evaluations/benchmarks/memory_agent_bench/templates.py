@@ -167,7 +167,7 @@ def read_templates(given: str) -> dict[str, Wording]:
     return {family: _wording(table[family], f"{path}, {family}") for family in OWN}
 
 
-def _table(path: Path) -> dict[str, Any]:
+def _table(path: Path) -> dict[str, object]:
     """The table of templates, without running the file."""
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -22,7 +22,7 @@ class Row:
     where: str
     split: str | None
     """None where neither the file nor its folder is named for one."""
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
 
 
 def read_file(path: Path, *, split: str | None = None) -> Iterator[Row]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from pydantic import ConfigDict, TypeAdapter, field_validator, model_validator
 
@@ -116,7 +115,7 @@ def read_conversation(row: Row) -> Conversation:
     )
 
 
-def _sessions(fields: Mapping[str, Any], where: str) -> Iterator[Session]:
+def _sessions(fields: Mapping[str, object], where: str) -> Iterator[Session]:
     """The sessions that were held: the released file has dates of others, a table has nulls."""
     seen: set[int] = set()
     for name, value in fields.items():
