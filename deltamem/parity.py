@@ -108,9 +108,10 @@ def _bare_backbone(folder: Path, attention: str) -> Backbone:
         raise InvalidInput(f"the parity case {folder.parent} has no folder {folder.name}")
     model = pretrained_model(str(folder), dtype="float32", attn_implementation=attention)
     model = model.eval().requires_grad_(False)
+    none: Any = None
     return Backbone(
         model=model,
-        tokenizer=None,
+        tokenizer=none,
         name=str(folder),
         revision=None,
         window=model.config.get_text_config().max_position_embeddings,

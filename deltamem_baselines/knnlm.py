@@ -28,6 +28,7 @@ from deltamem.backbone import (
     NextLogits,
     OnAnswer,
     PromptLike,
+    embedding_weight,
     split_windows,
     unheard,
 )
@@ -107,7 +108,7 @@ class KnnLm(Frozen):
     def describe(self) -> dict[str, object]:
         """Settings; the state grows with the history, by so many bytes for each token."""
         width = self.backbone.model.config.get_text_config().hidden_size
-        size = self.backbone.model.get_input_embeddings().weight.element_size()
+        size = embedding_weight(self.backbone.model).element_size()
         return {
             "family": "outside-channel",
             "interpolation": self.interpolation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 from deltamem.adapter.files import save_adapter
 from deltamem.adapter.source import adapter_folder
@@ -16,6 +16,9 @@ from deltamem.layers.memory_layers import MemoryLayers
 from deltamem.state import MemoryState
 from deltamem_base.faults import InvalidInput
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 __all__ = ["DeltaMemory", "load_adapter", "read_adapter"]
 
 
@@ -24,7 +27,7 @@ class DeltaMemory(MemoryLayers):
 
     def attach(
         self,
-        model: Any,
+        model: PreTrainedModel,
         *,
         state: MemoryState | None = None,
         write: bool = True,
@@ -34,7 +37,12 @@ class DeltaMemory(MemoryLayers):
         return attach(self, model, state=state, write=write, one_segment=one_segment)
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, model: Any, tokenizer: Any = None) -> Self:
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        model: PreTrainedModel | Backbone,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> Self:
         """Read an adapter for a backbone, on its device, in eval mode.
 
         Args:
@@ -54,7 +62,12 @@ class DeltaMemory(MemoryLayers):
         take_weights(memory, folder)
         return memory.beside(backbone.model)
 
-    def save_pretrained(self, folder: str | Path, model: Any, tokenizer: Any = None) -> Path:
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        model: PreTrainedModel | Backbone,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+    ) -> Path:
         """Write a folder that :meth:`from_pretrained` reads for the same backbone.
 
         Args:
@@ -68,12 +81,16 @@ class DeltaMemory(MemoryLayers):
         return save_adapter(self, Path(folder), backbone=as_backbone(model, tokenizer))
 
 
-def load_adapter(source: str | Path, model: Any, tokenizer: Any = None) -> DeltaMemory:
+def load_adapter(
+    source: str | Path,
+    model: PreTrainedModel | Backbone,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+) -> DeltaMemory:
     """Read an adapter for a backbone; see :meth:`DeltaMemory.from_pretrained`."""
     return DeltaMemory.from_pretrained(source, model, tokenizer)
 
 
-def read_adapter(folder: Path, model: Any) -> DeltaMemory:
+def read_adapter(folder: Path, model: PreTrainedModel) -> DeltaMemory:
     """An adapter beside an architecture without weights: enough to know that it is whole.
 
     Args:

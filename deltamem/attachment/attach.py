@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import torch
@@ -22,6 +22,9 @@ from deltamem.backbone.cache import MemoryCache
 from deltamem.layers.memory_layers import MemoryLayers
 from deltamem.state import MemoryState
 from deltamem_base.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Attachment", "attach"]
 
@@ -38,7 +41,7 @@ class Attachment:
     travels with it. :meth:`forward` says everything explicitly.
     """
 
-    model: Any
+    model: PreTrainedModel
     memory: MemoryLayers
     initial: MemoryState | None = None
     write: bool = True
@@ -213,7 +216,7 @@ def _carried(cache: Any) -> MemoryState | None:
 @contextmanager
 def attach(
     memory: MemoryLayers,
-    model: Any,
+    model: PreTrainedModel,
     *,
     state: MemoryState | None = None,
     write: bool = True,

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,9 @@ from deltamem.layers.memory_layer import LayerMemory
 from deltamem.layers.memory_layers import MemoryLayers
 from deltamem.state import MemoryState
 from deltamem.writers.writer import WriteResult
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["PASS", "MemoryPass", "layer_forwards"]
 
@@ -75,7 +78,9 @@ class MemoryPass:
         return MemoryState(dict(sorted(self.new_layers.items())), self.state.adapter)
 
 
-def layer_forwards(memory: MemoryLayers, model: Any) -> Iterator[tuple[nn.Module, Forward]]:
+def layer_forwards(
+    memory: MemoryLayers, model: PreTrainedModel
+) -> Iterator[tuple[nn.Module, Forward]]:
     """New forwards for every attention of ``model`` and its steered projections."""
     attentions = dict(memory.attentions(model))
     for index, block in enumerate(model.get_decoder().layers):

@@ -30,7 +30,7 @@ from deltamem.backbone.inputs import (
     told_by,
     unheard,
 )
-from deltamem.backbone.loading.architecture import decoder_layers, empty_model
+from deltamem.backbone.loading.architecture import decoder_layers, embedding_weight, empty_model
 from deltamem.backbone.loading.dequantised import dequantised
 from deltamem.backbone.loading.examination import model_faults
 from deltamem.backbone.loading.fingerprint import fingerprint
@@ -68,6 +68,7 @@ __all__ = [
     "checkpoint_activations",
     "decoder_layers",
     "dequantised",
+    "embedding_weight",
     "empty_model",
     "fingerprint",
     "fit_messages",

@@ -8,15 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from deltamem.backbone.generation.thinking import decode_with_tags, special_tags
 from deltamem.backbone.inputs import Messages
+from deltamem.backbone.loading.architecture import embedding_weight
 from deltamem.backbone.rendering.chat_template import ChatTemplate, chat_template
 from deltamem.backbone.rendering.rendering import Rendered, render, render_history
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["Backbone", "GgufFile"]
 
@@ -54,8 +58,8 @@ class GgufFile:
 class Backbone:
     """A causal language model that nothing trains, in eval mode."""
 
-    model: Any
-    tokenizer: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     name: str
     revision: str | None
     window: int
@@ -70,7 +74,7 @@ class Backbone:
     """The GGUF file that the weights were dequantised from; None where they are as they were."""
 
     @property
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, str | None]:
         """All that decides the answers of this backbone: weights, settings, tokens of prompts."""
         of_a_file = {} if self.file is None else {"model_file_sha256": self.file.sha256}
         return {
@@ -140,8 +144,7 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """Where token ids go."""
-        device: torch.device = self.model.get_input_embeddings().weight.device
-        return device
+        return embedding_weight(self.model).device
 
     @cached_property
     def template(self) -> ChatTemplate:

@@ -13,10 +13,13 @@ threshold is therefore rotated from its first token on as it has to be at its lo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["rotate_by_row", "rotated_alike"]
 
@@ -24,7 +27,7 @@ LONGROPE, DYNAMIC = "longrope", "dynamic"
 """Names that transformers gives to what it recomputes by length."""
 
 
-def rotate_by_row(model: Any) -> None:
+def rotate_by_row(model: PreTrainedModel) -> None:
     """Have every row of a batch rotated as if it were alone; other models are left as they are."""
     rotaries = [_ByRow(module) for module in model.modules() if _depends_on_length(module)]
     for rotary in rotaries:
@@ -34,7 +37,9 @@ def rotate_by_row(model: Any) -> None:
         base.forward = _Base(base.forward, rotaries).forward
 
 
-def rotated_alike(model: Any, some: Sequence[int] | None, others: Sequence[int] | None) -> bool:
+def rotated_alike(
+    model: PreTrainedModel, some: Sequence[int] | None, others: Sequence[int] | None
+) -> bool:
     """Whether sequences of some lengths are rotated as those of others; None is like any."""
     if some is None or others is None:
         return True

@@ -10,7 +10,7 @@ import torch
 
 from deltamem.adapter.delta_memory import DeltaMemory
 from deltamem.attachment.attach import Attachment
-from deltamem.backbone import Backbone, MemoryCache, Rendered, system_turn
+from deltamem.backbone import Backbone, MemoryCache, Rendered, embedding_weight, system_turn
 from deltamem.memory.inspection import TurnNumbers
 from deltamem.memory.observation import turn_numbers
 from deltamem.memory.writing import segment_ids
@@ -91,7 +91,7 @@ def read_on(
     Returns:
         The state after the last token; the cache has grown.
     """
-    device = attached.model.get_input_embeddings().weight.device
+    device = embedding_weight(attached.model).device
     ids = torch.tensor([rendered.ids[start:]], device=device)
     unit = attached.memory.config.writer.segment_unit
     _, after = attached.forward(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import nn
@@ -19,6 +19,9 @@ from deltamem.layers.memory_layer import LayerMemory
 from deltamem.state import MemoryState
 from deltamem_base.faults import InvalidInput
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 __all__ = ["MemoryLayers"]
 
 
@@ -30,7 +33,11 @@ class MemoryLayers(nn.Module):
     """
 
     def __init__(
-        self, config: DeltaMemConfig, model: Any, *, device: torch.device | str | None = None
+        self,
+        config: DeltaMemConfig,
+        model: PreTrainedModel,
+        *,
+        device: torch.device | str | None = None,
     ) -> None:
         """Empty weights of the right shapes beside ``model``; see :meth:`initialise`.
 
@@ -58,7 +65,7 @@ class MemoryLayers(nn.Module):
                 device=weight.device if device is None else device,
             )
 
-    def initialise(self, model: Any, *, seed: int) -> Self:
+    def initialise(self, model: PreTrainedModel, *, seed: int) -> Self:
         """Start values (mechanism of the published code), a function of ``seed`` alone."""
         generator = torch.Generator().manual_seed(seed)
         for index, attention in self.attentions(model):
@@ -69,7 +76,7 @@ class MemoryLayers(nn.Module):
             layer.to(device)
         return self
 
-    def beside(self, model: Any) -> Self:
+    def beside(self, model: PreTrainedModel) -> Self:
         """The weights of each layer on the device of its attention."""
         for index, attention in self.attentions(model):
             self.layer(index).to(attention.q_proj.weight.device)
@@ -81,7 +88,7 @@ class MemoryLayers(nn.Module):
         assert isinstance(layer, LayerMemory)
         return layer
 
-    def attentions(self, model: Any) -> Iterator[tuple[int, Any]]:
+    def attentions(self, model: PreTrainedModel) -> Iterator[tuple[int, Any]]:
         """The attention modules that have (or are to have) a memory, with their layer index."""
         layers = decoder_layers(model)
         for index in layer_indices(self.config.layers, depth=len(layers)):

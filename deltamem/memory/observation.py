@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -23,6 +23,9 @@ from deltamem.memory.inspection import LayerWrite, TurnNumbers, state_numbers, w
 from deltamem.memory.writing import write_windows
 from deltamem.state import MemoryState
 from deltamem_base.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Observation", "observed", "turn_numbers", "turn_texts", "write_observed"]
 
@@ -164,7 +167,9 @@ class Observation:
 
 
 @contextmanager
-def observed(memory: DeltaMemory, model: Any, turns: Sequence[int]) -> Iterator[Observation]:
+def observed(
+    memory: DeltaMemory, model: PreTrainedModel, turns: Sequence[int]
+) -> Iterator[Observation]:
     """While the block runs, passes that write one history are watched.
 
     Args:

@@ -16,9 +16,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from deltamem_base.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["LONGEST", "Curriculum", "TokenSequence", "World"]
 
@@ -93,7 +96,14 @@ class Curriculum:
     """Sequence ``i`` of an endless supply; all sequences of one step are of one kind and size."""
 
     def __init__(
-        self, tokenizer: Any, world: World, *, steps: int, copy_steps: int, batch: int, seed: int
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        world: World,
+        *,
+        steps: int,
+        copy_steps: int,
+        batch: int,
+        seed: int,
     ) -> None:
         """``copy_steps`` of the ``steps`` only copy; ``batch`` sequences make a step.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from annotated_types import Ge, Gt
@@ -20,6 +20,9 @@ from deltamem.training.objective import Objective, answer_objective
 from deltamem_base.faults import InvalidInput
 from deltamem_base.ranges import check_fields
 from deltamem_base.whole_files import atomically, cannot_write, folder_beside, sync
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["BackboneConfig", "BackboneLearner", "new_backbone"]
 
@@ -45,7 +48,7 @@ class BackboneConfig:
             )
 
 
-def new_backbone(config: BackboneConfig, tokenizer: Any) -> Any:
+def new_backbone(config: BackboneConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
     """An untrained model for ``tokenizer``."""
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -73,7 +76,7 @@ def new_backbone(config: BackboneConfig, tokenizer: Any) -> Any:
 class BackboneLearner(Learner[TokenSequence, TokenBatch]):
     """A language model with its tokenizer."""
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         """All weights of ``model`` are trained."""
         self.model, self.tokenizer = model.train(), tokenizer
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 __all__ = ["build_tokenizer"]
 
@@ -18,7 +21,7 @@ LARGEST = 4096
 """Merges end earlier: when every word of the texts is one token."""
 
 
-def build_tokenizer(texts: Iterable[str], *, window: int) -> Any:
+def build_tokenizer(texts: Iterable[str], *, window: int) -> PreTrainedTokenizerFast:
     """Learn merges from ``texts``.
 
     Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ from deltamem.layers.memory_layer import LayerMemory
 from deltamem.training.processes import Processes
 from deltamem.writers.writer import WriteResult
 from deltamem_base.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["MemoryMonitor", "Monitor"]
 
@@ -57,7 +60,7 @@ class MemoryMonitor:
       (equations 7-9; ``TurnNumbers.read_energy`` is the same over all heads of a written turn).
     """
 
-    def __init__(self, memory: DeltaMemory, model: Any, *, every: int) -> None:
+    def __init__(self, memory: DeltaMemory, model: PreTrainedModel, *, every: int) -> None:
         """Watch ``memory`` on the backbone ``model`` in the first, the last and each nth step.
 
         Raises:

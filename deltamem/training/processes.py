@@ -15,12 +15,15 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from deltamem_base.faults import Fault
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Processes", "shard"]
 
@@ -144,7 +147,7 @@ class Processes:
         return self.count > 1 and os.environ.get("ACCELERATE_USE_FSDP") == "true"
 
 
-def shard(model: Any) -> None:
+def shard(model: PreTrainedModel) -> None:
     """Share out a frozen backbone over all processes (FSDP2), in place.
 
     Each keeps its part of every matrix; norms and embeddings stay whole.

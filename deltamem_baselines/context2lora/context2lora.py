@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, MinLen
 from torch import Tensor, nn
@@ -33,6 +33,9 @@ from deltamem_baselines.frozen import Frozen, Shown
 from deltamem_baselines.trained.lora import ATTENTION, Lora
 from deltamem_baselines.trained.supervised import SupervisedBatch, supervise
 from deltamem_baselines.trained.weights import load_weights, save_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Context2Lora", "Context2LoraLearner"]
 
@@ -133,7 +136,11 @@ class Context2LoraLearner(Learner[Episode, SupervisedBatch]):
 
     @staticmethod
     def trained_parameters(
-        model: Any, *, rank: int = 8, alpha: float = 16.0, targets: Sequence[str] = ATTENTION
+        model: PreTrainedModel,
+        *,
+        rank: int = 8,
+        alpha: float = 16.0,
+        targets: Sequence[str] = ATTENTION,
     ) -> int:
         """How many numbers branches beside ``model`` have, which may be on the meta device."""
         return Lora(model, rank=rank, alpha=alpha, targets=targets).parameter_count

@@ -17,7 +17,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, MinLen
 from torch import Tensor
@@ -41,6 +41,9 @@ from deltamem_baselines.context2lora.synthesis import Examples, ExampleSource
 from deltamem_baselines.context2lora.write_time import WriteTimeTraining
 from deltamem_baselines.frozen import CONTEXTS
 from deltamem_baselines.trained.lora import ALL_LINEAR, Lora
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Context2LoraPerContext", "Trained"]
 
@@ -131,7 +134,7 @@ class Context2LoraPerContext:
 
     @staticmethod
     def trained_parameters(
-        model: Any,
+        model: PreTrainedModel,
         *,
         rank: int = 4,
         alpha: float = 8.0,

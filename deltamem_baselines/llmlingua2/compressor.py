@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -35,6 +35,9 @@ from deltamem_baselines.llmlingua2.spelling import (
     respelt,
 )
 from deltamem_baselines.retrieval.embedder import weights_sha
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = [
     "Compression",
@@ -144,7 +147,7 @@ class Compressor:
 class _Counter:
     """Stands where the package has OpenAI's tokenizer, of which it only takes lengths."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
 
     def encode(self, text: str) -> list[int]:

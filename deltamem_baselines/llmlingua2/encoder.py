@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from annotated_types import Interval
@@ -25,6 +25,10 @@ from torch import Tensor
 from deltamem_base.faults import InvalidData, InvalidInput, first_line
 from deltamem_base.json_text import parse_json, read_text
 from deltamem_base.typed_json import typed
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import BertForTokenClassification, PreTrainedTokenizerFast
 
 __all__ = [
     "MINILM",
@@ -88,7 +92,7 @@ KEYS = {
 """The names of transformers for these sizes."""
 
 
-def classifier(shape: Shape) -> Any:
+def classifier(shape: Shape) -> BertForTokenClassification:
     """A token classifier without dropout, its weights drawn from the process's random numbers.
 
     Raises:
@@ -151,7 +155,7 @@ def pretrained_tensors(folder: Path, shape: Shape) -> Mapping[str, Tensor]:
     return {name: own[name] for name in wanted if name in own}
 
 
-def read_pieces(folder: Path, *, vocabulary: int) -> Any:
+def read_pieces(folder: Path, *, vocabulary: int) -> PreTrainedTokenizerFast:
     """The word-piece tokenizer of a folder, without its settings for cutting and padding.
 
     Args:
@@ -191,7 +195,7 @@ def read_pieces(folder: Path, *, vocabulary: int) -> Any:
     return _fast(read)
 
 
-def new_pieces(texts: Iterable[str], *, size: int) -> Any:
+def new_pieces(texts: Iterable[str], *, size: int) -> PreTrainedTokenizerFast:
     """A cased word-piece tokenizer of a text: its letters, and the words that it repeats.
 
     A function of the text alone.
@@ -217,7 +221,7 @@ def new_pieces(texts: Iterable[str], *, size: int) -> Any:
     return _fast(made)
 
 
-def _fast(tokenizer: Any) -> Any:
+def _fast(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     from transformers import PreTrainedTokenizerFast
 
     names = {key: token for key, token in PIECES_CONFIG.items() if key.endswith("_token")}

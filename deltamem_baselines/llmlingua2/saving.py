@@ -12,11 +12,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
 from deltamem.backbone import Backbone
+from deltamem.backbone.loading.placement import on_device
 from deltamem_base.typed_json import typed
 from deltamem_base.whole_files import write_json, write_text
 from deltamem_baselines.llmlingua2.encoder import (
@@ -27,6 +28,9 @@ from deltamem_baselines.llmlingua2.encoder import (
     read_pieces,
 )
 from deltamem_baselines.trained.weights import MODEL, SETTINGS, load_weights, save_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["NAME", "Learnt", "Start", "TrainedCompressor", "load_trained", "save_compressor"]
 
@@ -56,8 +60,8 @@ class Learnt:
 class TrainedCompressor:
     """A compressor that was trained here, loaded."""
 
-    model: Any
-    pieces: Any
+    model: PreTrainedModel
+    pieces: PreTrainedTokenizerBase
     """Tokenizer of the classifier."""
     learnt: Learnt
     sha: str
@@ -68,8 +72,8 @@ class TrainedCompressor:
 
 
 def save_compressor(
-    model: Any,
-    pieces: Any,
+    model: PreTrainedModel,
+    pieces: PreTrainedTokenizerBase,
     folder: Path,
     *,
     shape: Shape,
@@ -121,7 +125,7 @@ def load_trained(folder: str, backbone: Backbone) -> TrainedCompressor:
         weights.check(classifier(shape))
     model = weights.make(lambda _, **sizes: classifier(shape), None)
     return TrainedCompressor(
-        model=model.to(backbone.device).eval(),
+        model=on_device(model, backbone.device).eval(),
         pieces=read_pieces(weights.folder, vocabulary=shape.vocabulary),
         learnt=learnt,
         sha=weights.sha,

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["changes_spelling", "kept_of_labels", "respelt"]
 
@@ -19,7 +22,7 @@ KEPT = "1"
 ACCENTED = "É"
 
 
-def changes_spelling(tokenizer: Any) -> bool:
+def changes_spelling(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether the pieces of a tokenizer are not spelt as the text is."""
     normalizer = tokenizer.backend_tokenizer.normalizer
     return normalizer is not None and normalizer.normalize_str(ACCENTED) != ACCENTED
@@ -32,7 +35,11 @@ def kept_of_labels(labelled: str) -> list[tuple[str, bool]]:
 
 
 def respelt(
-    text: str, words: Sequence[tuple[str, bool]], *, tokenizer: Any, forced: Sequence[str]
+    text: str,
+    words: Sequence[tuple[str, bool]],
+    *,
+    tokenizer: PreTrainedTokenizerBase,
+    forced: Sequence[str],
 ) -> str:
     """The kept words as they stand in ``text``, joined as the tokenizer joins words.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import torch
 from annotated_types import Ge, Interval
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from deltamem.backbone import Backbone
+from deltamem.backbone.loading.placement import on_device
 from deltamem.training import Episode, Episodes, Learner
 from deltamem.training.collate import IGNORED
 from deltamem.training.objective import Objective
@@ -41,6 +42,9 @@ from deltamem_baselines.llmlingua2.encoder import (
 from deltamem_baselines.llmlingua2.saving import Learnt, Start, save_compressor
 from deltamem_baselines.llmlingua2.teacher import Span, Surprisal, kept_words, word_surprisals
 from deltamem_baselines.llmlingua2.verbatim import tail
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = ["CompressorLearner"]
 
@@ -86,8 +90,8 @@ class CompressorLearner(Learner[Episode, PieceBatch]):
         self._length = min(read_length, self.shape.positions)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.model = classifier(self.shape).to(backbone.device).eval()
-        self.pieces: Any = None
+            self.model = on_device(classifier(self.shape), backbone.device).eval()
+        self.pieces: PreTrainedTokenizerBase | None = None
         if start == "pretrained":
             folder = _folder(encoder)
             self.pieces = read_pieces(folder, vocabulary=self.shape.vocabulary)
@@ -97,7 +101,7 @@ class CompressorLearner(Learner[Episode, PieceBatch]):
 
     @staticmethod
     def trained_parameters(
-        model: Any,
+        model: PreTrainedModel,
         *,
         start: str = "pretrained",
         encoder: str | None = None,
@@ -132,7 +136,7 @@ class CompressorLearner(Learner[Episode, PieceBatch]):
                 "the compressor has no word pieces yet: call prepare(episodes) first"
             )
         texts = _texts(episodes)
-        rows = list(self._rows(texts)) if texts else []
+        rows = list(self._rows(texts, self.pieces)) if texts else []
         if not rows:
             raise InvalidInput(
                 f"episode {episodes[0].id}: its history has no text, and a compressor learns from "
@@ -195,6 +199,7 @@ class CompressorLearner(Learner[Episode, PieceBatch]):
 
     def save(self, folder: Path, *, card: Mapping[str, Any]) -> Path:
         """A folder that :class:`LLMLingua2` reads, and the package ``llmlingua`` as well."""
+        assert self.pieces is not None  # or no batch was made
         return save_compressor(
             self.model,
             self.pieces,
@@ -210,13 +215,13 @@ class CompressorLearner(Learner[Episode, PieceBatch]):
             card=card,
         )
 
-    def _rows(self, texts: Sequence[str]) -> Iterator[Row]:
+    def _rows(self, texts: Sequence[str], pieces: PreTrainedTokenizerBase) -> Iterator[Row]:
         """The texts in word pieces, those that are too long for a row in several."""
-        encoded = self.pieces(
+        encoded = pieces(
             texts, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )
         self._ask_teacher(texts, [_spans(one) for one in encoded.encodings])
-        begin, end = self.pieces.cls_token_id, self.pieces.sep_token_id
+        begin, end = pieces.cls_token_id, pieces.sep_token_id
         room = self._length - 2
         for text, one in zip(texts, encoded.encodings, strict=True):
             for first in range(0, len(one.ids), room):

@@ -12,15 +12,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from deltamem.backbone import Backbone, MemoryCache
+from deltamem.backbone import Backbone, MemoryCache, embedding_weight
 from deltamem_baselines.memgen.places import Places
 from deltamem_baselines.memgen.weaver import MemGenWeights, positions_of
 from deltamem_baselines.trained.lora import Lora
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Reading", "Readings", "WovenLogits"]
 
@@ -29,12 +32,12 @@ class Reading:
     """Entries as the backbone with one set of branches reads them, caught up with when asked."""
 
     def __init__(
-        self, model: Any, lora: Lora, inputs: Callable[[Tensor], Tensor], *, batch: int
+        self, model: PreTrainedModel, lora: Lora, inputs: Callable[[Tensor], Tensor], *, batch: int
     ) -> None:
         """``batch`` empty sequences. ``inputs`` is applied to embeddings before they are read."""
         self.model, self.lora, self.inputs = model, lora, inputs
         self.cache = MemoryCache(config=model.config)
-        device = model.get_input_embeddings().weight.device
+        device = embedding_weight(model).device
         self.mask = torch.zeros(batch, 0, dtype=torch.bool, device=device)
         self._waiting: list[Tensor] = []
 
@@ -68,7 +71,7 @@ class Reading:
     def _read(self, inputs: Tensor, mask: Tensor, cache: MemoryCache) -> Tensor:
         with self.lora.attach(self.model):
             output = self.model.get_decoder()(
-                inputs_embeds=inputs.to(self.model.get_input_embeddings().weight.dtype),
+                inputs_embeds=inputs.to(embedding_weight(self.model).dtype),
                 attention_mask=mask.long(),
                 position_ids=positions_of(mask)[:, -inputs.shape[1] :],
                 past_key_values=cache,
@@ -87,7 +90,7 @@ class Readings:
 
     @classmethod
     def start(
-        cls, model: Any, weights: MemGenWeights, *, batch: int, ask_trigger: bool
+        cls, model: PreTrainedModel, weights: MemGenWeights, *, batch: int, ask_trigger: bool
     ) -> Readings:
         """Readings of ``batch`` empty sequences."""
         weaver, trigger = weights.weaver, weights.trigger

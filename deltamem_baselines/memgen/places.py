@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Places"]
 
@@ -25,7 +28,9 @@ class Places:
     """True: also a point or comma right after a digit, as in the published code. A decoder cannot
     know whether the number goes on, so by default none of these counts."""
 
-    def is_delimiter(self, tokenizer: Any, previous: int | None, token: int) -> bool:
+    def is_delimiter(
+        self, tokenizer: PreTrainedTokenizerBase, previous: int | None, token: int
+    ) -> bool:
         """Whether ``token`` ends with a comma, a full stop or a new line; spaces do not count.
 
         Args:
@@ -33,15 +38,17 @@ class Places:
             previous: the token of the answer before it; None for the first.
             token: the one just produced.
         """
-        text = tokenizer.decode([token]).rstrip(" ")
+        text = str(tokenizer.decode([token])).rstrip(" ")
         if not text or text[-1] not in DELIMITERS:
             return False
         if self.every_delimiter or text[-1] not in NUMERIC:
             return True
-        before = text[:-1] or ("" if previous is None else tokenizer.decode([previous]))
+        before = text[:-1] or ("" if previous is None else str(tokenizer.decode([previous])))
         return not before[-1:].isdigit()
 
-    def plan(self, tokenizer: Any, prompt: Sequence[int], answer: Sequence[int]) -> list[int]:
+    def plan(
+        self, tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int], answer: Sequence[int]
+    ) -> list[int]:
         """How many tokens stand before each insertion, when none is refused.
 
         The first delimiters of the answer are taken, as a decoder takes them; one at its very end

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from annotated_types import Ge
@@ -24,6 +24,9 @@ from deltamem_baselines.memgen.places import Places
 from deltamem_baselines.memgen.weaver import MemGenWeights, Weaver, pad_vectors, positions_of
 from deltamem_baselines.trained.supervised import SupervisedBatch, supervise
 from deltamem_baselines.trained.weights import save_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["NAME", "MemGenLearner", "Spliced", "splice"]
 
@@ -65,7 +68,7 @@ class Spliced:
 
 def splice(
     weaver: Weaver,
-    model: Any,
+    model: PreTrainedModel,
     rows: Sequence[Tensor],
     plans: Sequence[Sequence[int]],
     *,
@@ -140,7 +143,7 @@ class MemGenLearner(Learner[Episode, SupervisedBatch]):
 
     @staticmethod
     def trained_parameters(
-        model: Any,
+        model: PreTrainedModel,
         *,
         rank: int = 8,
         alpha: float = 16.0,

@@ -12,13 +12,17 @@ Letters: B sequences, T entries (tokens and latents), D hidden, K latents.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
+from deltamem.backbone import embedding_weight
 from deltamem_base.faults import InvalidInput
 from deltamem_baselines.trained.lora import ALL_LINEAR, Lora
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["MemGenWeights", "Queries", "Trigger", "Weaver", "pad_vectors", "positions_of"]
 
@@ -44,7 +48,13 @@ class Weaver(nn.Module):
     """Two sets of queries (end of the prompt, within the answer), two maps and the branches."""
 
     def __init__(
-        self, model: Any, *, rank: int, alpha: float, prompt_latents: int, inference_latents: int
+        self,
+        model: PreTrainedModel,
+        *,
+        rank: int,
+        alpha: float,
+        prompt_latents: int,
+        inference_latents: int,
     ) -> None:
         """Empty weights beside ``model``."""
         super().__init__()
@@ -55,7 +65,9 @@ class Weaver(nn.Module):
         self.into = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def weave(self, model: Any, prefixes: Sequence[Tensor], *, at_prompt: bool) -> Tensor:
+    def weave(
+        self, model: PreTrainedModel, prefixes: Sequence[Tensor], *, at_prompt: bool
+    ) -> Tensor:
         """Latents after each prefix, from scratch.
 
         Args:
@@ -83,7 +95,7 @@ class Weaver(nn.Module):
 class Trigger(nn.Module):
     """Branches and a two-way head."""
 
-    def __init__(self, model: Any, *, rank: int, alpha: float) -> None:
+    def __init__(self, model: PreTrainedModel, *, rank: int, alpha: float) -> None:
         """Empty weights beside ``model``."""
         super().__init__()
         self.lora = Lora(model, rank=rank, alpha=alpha, targets=ALL_LINEAR)
@@ -95,7 +107,7 @@ class MemGenWeights(nn.Module):
 
     def __init__(
         self,
-        model: Any,
+        model: PreTrainedModel,
         *,
         rank: int = 8,
         alpha: float = 16.0,
@@ -121,10 +133,10 @@ class MemGenWeights(nn.Module):
         )
         self.trigger = Trigger(model, rank=rank, alpha=alpha)
         self.trigger_trained = trigger_trained
-        self.to(model.get_input_embeddings().weight.device)
+        self.to(embedding_weight(model).device)
 
     @torch.no_grad()
-    def initialise(self, model: Any, *, seed: int) -> MemGenWeights:
+    def initialise(self, model: PreTrainedModel, *, seed: int) -> MemGenWeights:
         """Start values, a function of ``seed`` alone.
 
         The maps start as identities, the outer one scaled so that latents have the size of
@@ -165,12 +177,11 @@ def positions_of(mask: Tensor) -> Tensor:
     return (mask.long().cumsum(1) - 1).clamp_min(0)
 
 
-def _sizes(model: Any, generator: torch.Generator) -> tuple[float, float]:
+def _sizes(model: PreTrainedModel, generator: torch.Generator) -> tuple[float, float]:
     """Root mean square of the backbone's embeddings, and of its last hidden vectors."""
-    table = model.get_input_embeddings()
-    device = table.weight.device
-    ids = torch.arange(min(SAMPLED_EMBEDDINGS, table.num_embeddings), device=device)
-    embedded = table(ids).float()
-    unit = torch.randn(1, embedded.shape[1], generator=generator).to(device, table.weight.dtype)
+    table = embedding_weight(model)
+    ids = torch.arange(min(SAMPLED_EMBEDDINGS, len(table)), device=table.device)
+    embedded = model.get_input_embeddings()(ids).float()
+    unit = torch.randn(1, embedded.shape[1], generator=generator).to(table.device, table.dtype)
     normed = model.get_decoder().norm(unit).float()
     return float(embedded.square().mean().sqrt()), float(normed.square().mean().sqrt())

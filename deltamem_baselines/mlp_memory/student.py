@@ -9,13 +9,16 @@ Letters: P positions, D hidden, V vocabulary.
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from deltamem.backbone import decoder_layers
+from deltamem.backbone import decoder_layers, embedding_weight
 from deltamem_base.faults import InvalidInput, check_choice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["STARTS", "Student"]
 
@@ -38,7 +41,7 @@ class Block(nn.Module):
 class Student(nn.Module):
     """3,078,648,320 parameters on Qwen3-4B with its 36 layers; 986,667,520 with 8."""
 
-    def __init__(self, model: Any, *, depth: int, layer: int = -1) -> None:
+    def __init__(self, model: PreTrainedModel, *, depth: int, layer: int = -1) -> None:
         """Modules shaped like those of ``model``, which is neither stored nor changed.
 
         Args:
@@ -58,18 +61,16 @@ class Student(nn.Module):
             raise InvalidInput(
                 f"a layer of {type(decoder).__name__} has no plain MLP to build the student from"
             )
-        table = model.get_input_embeddings()
+        table = embedding_weight(model)
         self.layer = layer
         self.blocks = nn.ModuleList(
             Block(_unshared(decoder.norm), _unshared(like.mlp)) for _ in range(depth)
         )
         self.norm = _unshared(decoder.norm)
-        self.head = nn.Linear(
-            table.embedding_dim, table.num_embeddings, bias=False, device=table.weight.device
-        )
+        self.head = nn.Linear(table.shape[1], table.shape[0], bias=False, device=table.device)
 
     @torch.no_grad()
-    def initialise(self, model: Any, *, start: str, seed: int) -> Student:
+    def initialise(self, model: PreTrainedModel, *, start: str, seed: int) -> Student:
         """Start values.
 
         Args:
@@ -94,7 +95,7 @@ class Student(nn.Module):
             self._copy(model)
         return self
 
-    def _copy(self, model: Any) -> None:
+    def _copy(self, model: PreTrainedModel) -> None:
         decoder = model.get_decoder()
         layers = decoder.layers[-len(self.blocks) :]
         for block, layer in zip(self.blocks[-len(layers) :], layers, strict=True):

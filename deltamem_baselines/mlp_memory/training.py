@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 from annotated_types import Ge, Gt, Interval
@@ -35,6 +35,9 @@ from deltamem_baselines.next_token.neighbours import (
 )
 from deltamem_baselines.trained.supervised import SupervisedBatch, supervise
 from deltamem_baselines.trained.weights import save_weights
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["NAME", "MLPMemoryLearner", "PositionBatch", "Teacher"]
 
@@ -136,7 +139,9 @@ class MLPMemoryLearner(Learner[Episode, PositionBatch]):
         self.teacher: Teacher | None = None
 
     @staticmethod
-    def trained_parameters(model: Any, *, depth: int | None = None, **settings: Any) -> int:
+    def trained_parameters(
+        model: PreTrainedModel, *, depth: int | None = None, **settings: Any
+    ) -> int:
         """How many numbers a student beside ``model`` has, which may be on the meta device."""
         return Student(model, depth=_depth(model, depth)).parameter_count
 
@@ -261,7 +266,7 @@ class MLPMemoryLearner(Learner[Episode, PositionBatch]):
         )
 
 
-def _depth(model: Any, depth: int | None) -> int:
+def _depth(model: PreTrainedModel, depth: int | None) -> int:
     return len(decoder_layers(model)) if depth is None else depth
 
 

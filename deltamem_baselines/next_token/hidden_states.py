@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
@@ -12,10 +12,13 @@ from torch.utils.hooks import RemovableHandle
 from deltamem.backbone import decoder_layers
 from deltamem_base.faults import InvalidInput
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 __all__ = ["check_layer", "mlp_inputs"]
 
 
-def check_layer(model: Any, layer: int) -> None:
+def check_layer(model: PreTrainedModel, layer: int) -> None:
     """Refuse the number of a layer that is not there; negative ones count from the last.
 
     Raises:
@@ -27,7 +30,7 @@ def check_layer(model: Any, layer: int) -> None:
 
 
 @contextmanager
-def mlp_inputs(model: Any, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
+def mlp_inputs(model: PreTrainedModel, layers: Sequence[int]) -> Iterator[dict[int, Tensor]]:
     """A mapping that holds, after each forward, the inputs (B, T, D) of the ``layers``' MLPs."""
     seen: dict[int, Tensor] = {}
     blocks = decoder_layers(model)

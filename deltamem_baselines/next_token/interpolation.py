@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torch import Tensor
 from deltamem.backbone import MemoryCache
 from deltamem_base.faults import InvalidInput
 from deltamem_baselines.next_token.hidden_states import mlp_inputs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["check_interpolation", "look", "mix"]
 
@@ -42,7 +45,13 @@ def mix(logits: Tensor, memory: Tensor, share: float) -> Tensor:
 
 
 def look(
-    model: Any, ids: Tensor, mask: Tensor, positions: Tensor, cache: MemoryCache, *, layer: int
+    model: PreTrainedModel,
+    ids: Tensor,
+    mask: Tensor,
+    positions: Tensor,
+    cache: MemoryCache,
+    *,
+    layer: int,
 ) -> tuple[Tensor, Tensor]:
     """The backbone's next-token logits (B, V), and what a layer's MLP got there (B, D)."""
     with mlp_inputs(model, [layer]) as seen:

@@ -12,18 +12,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from deltamem.backbone import Backbone
+from deltamem.backbone import Backbone, embedding_weight
 from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.loading.soundness import check_loaded
 from deltamem_base.assets.asset import asset_folder
 from deltamem_base.assets.catalogue import MINILM
 from deltamem_base.faults import InvalidInput, Unavailable, first_line
 from deltamem_base.quiet import quiet_transformers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 __all__ = [
     "BACKBONE",
@@ -47,7 +50,9 @@ LONGEST = 512
 class Embedder:
     """A text encoder in eval mode."""
 
-    def __init__(self, model: Any, tokenizer: Any, *, max_length: int) -> None:
+    def __init__(
+        self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, max_length: int
+    ) -> None:
         """``max_length``: tokens in a window, special ones included."""
         self.model, self.tokenizer, self.max_length = model, tokenizer, max_length
         self.sha = weights_sha(model)
@@ -81,7 +86,7 @@ class Embedder:
 
     def _sums(self, rows: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Sum of the last hidden states and number of tokens of each row, padded on the right."""
-        device = self.model.get_input_embeddings().weight.device
+        device = embedding_weight(self.model).device
         pad = torch.nn.utils.rnn.pad_sequence
         ids = pad(rows, batch_first=True, padding_value=self.tokenizer.pad_token_id or 0)
         mask = pad([torch.ones_like(row) for row in rows], batch_first=True)
@@ -167,12 +172,12 @@ def chosen_embedder(name: str | None, backbone: Backbone) -> Embedder:
     return Embedder(decoder, backbone.tokenizer, max_length=min(LONGEST, backbone.window))
 
 
-def weights_sha(model: Any) -> str:
+def weights_sha(model: PreTrainedModel) -> str:
     """sha256 over all weights in their order of names, as float32."""
     return tensors_sha({name: weight.float() for name, weight in model.named_parameters()})
 
 
-def _max_length(folder: Path, model: Any, tokenizer: Any) -> int:
+def _max_length(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> int:
     """The limit that sentence-transformers states in the folder, else what all parts can take."""
     own = folder / "sentence_bert_config.json"
     if own.is_file():

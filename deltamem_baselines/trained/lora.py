@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from torch.utils.hooks import RemovableHandle
 
 from deltamem.backbone import decoder_layers
 from deltamem_base.faults import InvalidInput, check_choice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["ALL_LINEAR", "ATTENTION", "Lora"]
 
@@ -41,7 +44,9 @@ class Branch(nn.Module):
 class Lora(nn.Module):
     """One branch for each named projection of each decoder layer."""
 
-    def __init__(self, model: Any, *, rank: int, alpha: float, targets: Sequence[str]) -> None:
+    def __init__(
+        self, model: PreTrainedModel, *, rank: int, alpha: float, targets: Sequence[str]
+    ) -> None:
         """Empty weights beside ``model``; see :meth:`initialise`.
 
         Args:
@@ -94,7 +99,11 @@ class Lora(nn.Module):
 
     @contextmanager
     def attach(
-        self, model: Any, *, dropout: float = 0.0, generator: torch.Generator | None = None
+        self,
+        model: PreTrainedModel,
+        *,
+        dropout: float = 0.0,
+        generator: torch.Generator | None = None,
     ) -> Iterator[None]:
         """Branches on; on leaving, whatever happens, the backbone as it was.
 
@@ -125,7 +134,7 @@ class Lora(nn.Module):
                 handle.remove()
 
 
-def _projections(model: Any, targets: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:
+def _projections(model: PreTrainedModel, targets: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:
     """Named linear maps of the attention and the MLP of each decoder layer."""
     for index, block in enumerate(decoder_layers(model)):
         homes = [getattr(block, part, None) for part in ("self_attn", "mlp")]

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -22,6 +22,9 @@ from deltamem.backbone.digest import tensors_sha
 from deltamem.backbone.generation.finite import first_not_finite
 from deltamem_base.faults import InvalidInput, Unavailable
 from deltamem_base.whole_files import atomically
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = [
     "MODEL",
@@ -59,7 +62,7 @@ class Weights:
         """sha256 over all tensors in the order of their names."""
         return tensors_sha(self.tensors)
 
-    def make(self, kind: Callable[..., Module], model: Any) -> Module:
+    def make(self, kind: Callable[..., Module], model: PreTrainedModel | None) -> Module:
         """The module of these weights beside ``model``, frozen.
 
         Raises:

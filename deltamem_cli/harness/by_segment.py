@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 
 from deltamem import Attachment, MemoryCache
+from deltamem.backbone import embedding_weight
 
 __all__ = ["weigh"]
 
@@ -30,7 +31,7 @@ def weigh(
     cache, total, greedy = MemoryCache(config=model.config), 0.0, True
     fed = list(context)
     for token in continuation:
-        ids = torch.tensor([fed], device=model.get_input_embeddings().weight.device)
+        ids = torch.tensor([fed], device=embedding_weight(model).device)
         output, _ = attached.forward(
             ids,
             segments=ids.new_zeros(ids.shape),

@@ -23,6 +23,7 @@ from deltamem_cli.settings.instantiate import build
 
 if TYPE_CHECKING:
     from deltamem import DeltaMemConfig, DeltaMemory
+    from deltamem.backbone import Backbone
 
 __all__ = [
     "assemble_learner",
@@ -36,7 +37,7 @@ __all__ = [
 ]
 
 
-def load_backbone(request: BackboneRequest, console: Console) -> Any:
+def load_backbone(request: BackboneRequest, console: Console) -> Backbone:
     """The backbone, after a line on what is waited for; the embedded one is there at once."""
     from deltamem.backbone import weight_files
     from deltamem_base.hub import hub_answers
@@ -51,7 +52,7 @@ def load_backbone(request: BackboneRequest, console: Console) -> Any:
 
 
 def assemble_method(
-    request: EvaluationRequest, backbone: Any, *, chosen: Chosen | None = None
+    request: EvaluationRequest, backbone: Backbone, *, chosen: Chosen | None = None
 ) -> Any:
     """The method of an evaluation on a backbone, with its weights where it has some.
 
@@ -92,7 +93,7 @@ def assemble_method(
 
 
 def assemble_learner(
-    request: TrainingRequest, backbone: Any, *, start: Chosen | None = None
+    request: TrainingRequest, backbone: Backbone, *, start: Chosen | None = None
 ) -> Any:
     """The learner of a training on a backbone.
 
@@ -129,7 +130,7 @@ def assemble_learner(
 
 
 def _first_memory(
-    request: TrainingRequest, layout: DeltaMemConfig, backbone: Any, start: Chosen | None
+    request: TrainingRequest, layout: DeltaMemConfig, backbone: Backbone, start: Chosen | None
 ) -> DeltaMemory:
     """The memory that a training begins with: fresh, or an adapter's of the same layout."""
     from deltamem import DeltaMemory, load_adapter
@@ -153,7 +154,9 @@ def _to_go_on(config: DeltaMemConfig) -> DeltaMemConfig:
     return replace(config, beta_bias_init=0.0, init="zero", init_gain=0.0)
 
 
-def load_memory(request: WeightsRequest, backbone: Any, *, chosen: Chosen | None = None) -> Any:
+def load_memory(
+    request: WeightsRequest, backbone: Backbone, *, chosen: Chosen | None = None
+) -> DeltaMemory:
     """The adapter that was named, else the one that fits; see :func:`choose_adapter`.
 
     Raises:
@@ -176,7 +179,7 @@ def load_memory(request: WeightsRequest, backbone: Any, *, chosen: Chosen | None
 
 def load_with_memory(
     backbone: BackboneRequest, weights: WeightsRequest, console: Console
-) -> tuple[Any, DeltaMemory, Chosen]:
+) -> tuple[Backbone, DeltaMemory, Chosen]:
     """A backbone, the adapter that fits it, and where that comes from: all that a talk needs.
 
     Raises:

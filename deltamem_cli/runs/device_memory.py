@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
     from deltamem import DeltaMemConfig
     from deltamem_cli.runs.requests.backbone import PromptOptions
 
@@ -129,7 +131,7 @@ def longest_episode(request: TrainingRequest, episodes: Any) -> Longest:
     )
 
 
-def need_of_evaluation(request: EvaluationRequest, model: Any) -> Need:
+def need_of_evaluation(request: EvaluationRequest, model: PreTrainedModel) -> Need:
     """Bytes that an evaluation takes.
 
     Args:
@@ -141,7 +143,7 @@ def need_of_evaluation(request: EvaluationRequest, model: Any) -> Need:
 
 
 def need_of_training(
-    request: TrainingRequest, model: Any, *, trained: int, longest: Longest
+    request: TrainingRequest, model: PreTrainedModel, *, trained: int, longest: Longest
 ) -> Need:
     """Bytes that a training takes.
 
@@ -190,7 +192,7 @@ def _state_rows(memory: DeltaMemConfig | None) -> int:
     return 0 if memory is None else memory.rank * memory.writer.num_states
 
 
-def _width(backbone: BackboneRequest, model: Any) -> int:
+def _width(backbone: BackboneRequest, model: PreTrainedModel) -> int:
     """Bytes of a number of the backbone as it will be loaded."""
     from deltamem.backbone.loading.placement import choose_dtype, find_device
 
@@ -200,7 +202,7 @@ def _width(backbone: BackboneRequest, model: Any) -> int:
     return WIDTHS.get(kind, FLOAT32)
 
 
-def _weights(backbone: BackboneRequest, model: Any, width: int) -> float:
+def _weights(backbone: BackboneRequest, model: PreTrainedModel, width: int) -> float:
     """Tied ones once; of a quantised backbone the layers' matrices are smaller."""
     total = sum(p.numel() for p in model.parameters())
     small = QUANTISED.get(str(backbone.quantization))
@@ -247,7 +249,9 @@ def _extremes(sizes: Sequence[tuple[float, Sequence[float]]]) -> list[int]:
     return sorted({i for key in keys for i in sorted(places, key=key)[-CLOSELY:]})
 
 
-def _measure(episode: Any, tokenizer: Any, options: PromptOptions) -> tuple[int, list[int]]:
+def _measure(
+    episode: Any, tokenizer: PreTrainedTokenizerBase, options: PromptOptions
+) -> tuple[int, list[int]]:
     from deltamem.backbone import render, render_history
 
     written = len(render_history(tokenizer, episode.written, join=episode.join, **options).ids)

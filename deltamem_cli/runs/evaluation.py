@@ -24,6 +24,7 @@ from deltamem_cli.settings.paths import without_machine
 from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
+    from deltamem.backbone import Backbone
     from deltamem_cli.runs.shared_answers import Part, SharedAnswers
     from deltamem_evaluations.records.record import Record
     from deltamem_evaluations.records.store import SampleStore
@@ -90,7 +91,7 @@ class _Prepared:
 
     request: EvaluationRequest
     samples: Sequence[Sample]
-    backbone: Any
+    backbone: Backbone
     chosen: Chosen | None
     method: Any
     key: str
@@ -265,7 +266,7 @@ def _identity(
     return {"cell": cell, "key": key, **names, "config": config, "limited": limited}
 
 
-def _batch_size(size: int | str, benchmark: Any, backbone: Any) -> int:
+def _batch_size(size: int | str, benchmark: Any, backbone: Backbone) -> int:
     """The configured one, or for ``auto`` what fits with the longest prompt of the benchmark.
 
     Raises:
@@ -287,7 +288,7 @@ def _longest_prompt(benchmark: Any, window: int) -> int:
     return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
 
 
-def _deviations(request: EvaluationRequest, backbone: Any) -> list[str]:
+def _deviations(request: EvaluationRequest, backbone: Backbone) -> list[str]:
     from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
 
     notes, benchmark = [], request.benchmark

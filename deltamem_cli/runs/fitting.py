@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import Fault, Unavailable
 from deltamem_cli.runs.device_memory import (
@@ -19,6 +19,9 @@ from deltamem_cli.runs.device_memory import (
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.screen.console import Console
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = [
     "check_memory",
@@ -54,7 +57,7 @@ def check_memory(request: TrainingRequest, episodes: Any, console: Console) -> N
 
 
 def training_shortage(
-    request: TrainingRequest, model: Any, longest: Longest
+    request: TrainingRequest, model: PreTrainedModel, longest: Longest
 ) -> tuple[str | None, float]:
     """A sentence where a training takes more than the device has, and the share that it takes.
 
@@ -71,7 +74,9 @@ def training_shortage(
     return _shortage(request.backbone, need(request), [(w, need(r)) for w, r in smaller(request)])
 
 
-def evaluation_shortage(request: EvaluationRequest, model: Any) -> tuple[str | None, float]:
+def evaluation_shortage(
+    request: EvaluationRequest, model: PreTrainedModel
+) -> tuple[str | None, float]:
     """A sentence where an evaluation takes more than the device has, and the share that it takes.
 
     Args:

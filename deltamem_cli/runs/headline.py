@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_base.counts import counted
 from deltamem_cli.runs.chosen_weights import Chosen
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
 from deltamem_cli.screen.console import Console
+
+if TYPE_CHECKING:
+    from deltamem.backbone import Backbone
 
 __all__ = ["announce_evaluation", "announce_training", "sha_of"]
 
@@ -18,7 +21,7 @@ UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 def announce_evaluation(
     console: Console,
     request: EvaluationRequest,
-    backbone: Any,
+    backbone: Backbone,
     *,
     described: Mapping[str, object],
     chosen: Chosen | None,
@@ -52,7 +55,7 @@ def announce_evaluation(
 
 
 def announce_training(
-    console: Console, request: TrainingRequest, backbone: Any, *, data: Any
+    console: Console, request: TrainingRequest, backbone: Backbone, *, data: Any
 ) -> None:
     """Say what is trained on what.
 
@@ -81,7 +84,7 @@ def sha_of(described: Mapping[str, object]) -> str | None:
     return None if sha is None else str(sha)
 
 
-def _model(name: str, backbone: Any) -> str:
+def _model(name: str, backbone: Backbone) -> str:
     where = "" if backbone.name == name else f"{backbone.name}, "
     return f"model={name} ({where}{_count(backbone.model.num_parameters())} parameters)"
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.errors import USAGE, UsageError
 from deltamem_cli.launched import process_count, speaks
 from deltamem_cli.runs.requests import BackboneRequest
 from deltamem_cli.screen.console import Console
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["check_alone", "check_shared", "fit_out"]
 
@@ -63,7 +66,13 @@ def check_shared(backbone: BackboneRequest) -> None:
 
 
 def fit_out(
-    learner: Any, model: Any, recipe: Any, processes: Any, *, method: str, console: Console
+    learner: Any,
+    model: PreTrainedModel,
+    recipe: Any,
+    processes: Any,
+    *,
+    method: str,
+    console: Console,
 ) -> None:
     """Make a frozen backbone ready to be trained on, in place.
 

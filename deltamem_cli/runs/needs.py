@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import Fault
 from deltamem_cli.runs.chosen_weights import choose_weights
@@ -21,6 +21,9 @@ from deltamem_cli.runs.fitting import evaluation_shortage, training_shortage
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.settings.instantiate import build, made_by
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["Findings", "examine"]
 
@@ -202,7 +205,7 @@ def _work(request: EvaluationRequest | TrainingRequest, found: Findings) -> bool
     return True
 
 
-def _evaluation_memory(request: EvaluationRequest, empty: Any, found: Findings) -> None:
+def _evaluation_memory(request: EvaluationRequest, empty: PreTrainedModel, found: Findings) -> None:
     """The weights, and whether they fit."""
     need = need_of_evaluation(request, empty)
     found.facts["memory"] = (
@@ -211,7 +214,7 @@ def _evaluation_memory(request: EvaluationRequest, empty: Any, found: Findings) 
     _say_shortage(evaluation_shortage(request, empty), found)
 
 
-def _training_memory(request: TrainingRequest, empty: Any, found: Findings) -> None:
+def _training_memory(request: TrainingRequest, empty: PreTrainedModel, found: Findings) -> None:
     """The weights, what a training keeps with its longest episode, and whether both fit."""
     longest: Longest = longest_episode(request, request.load_data().episodes)
     trained = trained_parameters(request.method, empty, memory=request.memory)

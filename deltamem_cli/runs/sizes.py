@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.runs.requests import MethodRequest
 from deltamem_cli.settings.instantiate import made_by
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from deltamem import DeltaMemConfig
 
 __all__ = ["trained_parameters"]
 
 
 def trained_parameters(
-    method: MethodRequest, model: Any, *, memory: DeltaMemConfig | None = None
+    method: MethodRequest, model: PreTrainedModel, *, memory: DeltaMemConfig | None = None
 ) -> int:
     """Numbers that a method trains beside a model, be it beforehand or for each history.
 

@@ -24,6 +24,7 @@ from deltamem_cli.settings.instantiate import build
 from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
+    from deltamem.backbone import Backbone
     from deltamem.training import StepLog, StepReport, TrainingConfig
     from deltamem_cli.tracking import TrackedRun, Tracking
 
@@ -123,7 +124,7 @@ def _train(
     request: TrainingRequest,
     *,
     begun: _Begun | None,
-    backbone: Any,
+    backbone: Backbone,
     tracking: Tracking,
     console: Console,
 ) -> None:
@@ -216,7 +217,7 @@ def _folder(request: TrainingRequest, key: str) -> Path:
     return request.runs / f"train__{named['model']}__{part}__{key[:8]}"
 
 
-def _moved_instructions(backbone: Any, data: Any) -> dict[str, str]:
+def _moved_instructions(backbone: Backbone, data: Any) -> dict[str, str]:
     """A line of the card where the chat template has no place for the episodes' instructions."""
     from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import LONGEST, excerpt
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from deltamem.backbone import Rendered
 
 __all__ = ["WITHHELD", "ShownPrompt", "Span", "first_prompt", "print_prompt"]
@@ -84,11 +86,11 @@ def first_prompt(request: EvaluationRequest, console: Console) -> ShownPrompt:
     }
 
 
-def _spans(rendered: Rendered, tokenizer: Any) -> list[Span]:
+def _spans(rendered: Rendered, tokenizer: PreTrainedTokenizerBase) -> list[Span]:
     """The text of each written message, by its number."""
     pairs = zip(rendered.message_ids, rendered.ids, strict=True)
     return [
-        {"message": number, "text": tokenizer.decode([token for _, token in part])}
+        {"message": number, "text": str(tokenizer.decode([token for _, token in part]))}
         for number, part in groupby(pairs, key=lambda pair: pair[0])
     ]
 

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem.writers import MultiStateWriter, TokenWriter, Writer
 from deltamem_cli.speed.alternate import Figure, alternate, figure
 from deltamem_cli.speed.models import SMOLLM2_135M, random_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["HISTORIES", "Tick", "history_ids", "loss", "size", "step_figures", "writers"]
 
@@ -50,7 +53,7 @@ def step_figures(
             yield figure("train.step_vs_bare", ratios, setting)
 
 
-def size(model: Any, history: int) -> str:
+def size(model: PreTrainedModel, history: int) -> str:
     """Batch, history and model that are timed, in words."""
     config = model.config
     shape = f"{config.num_hidden_layers} layers of {config.hidden_size}"
@@ -64,7 +67,7 @@ def history_ids(tokens: int) -> Any:
     return (torch.arange(BATCH)[:, None] * 7 + torch.arange(tokens)) % 90 + 5
 
 
-def _step(model: Any, writer: Writer, history: int) -> Callable[[], object]:
+def _step(model: PreTrainedModel, writer: Writer, history: int) -> Callable[[], object]:
     import torch
 
     from deltamem import DeltaMemConfig, DeltaMemory
@@ -84,7 +87,7 @@ def _step(model: Any, writer: Writer, history: int) -> Callable[[], object]:
     return work
 
 
-def _bare_step(model: Any, history: int) -> Callable[[], object]:
+def _bare_step(model: PreTrainedModel, history: int) -> Callable[[], object]:
     import torch
 
     written, asked = history_ids(history), history_ids(READ)

@@ -8,10 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.speed.alternate import Figure, figure
 from deltamem_cli.speed.models import named_backbone
+
+if TYPE_CHECKING:
+    from deltamem.backbone import Backbone
 
 __all__ = ["locomo_figures"]
 
@@ -22,7 +25,7 @@ def locomo_figures(
     tick: Callable[[int, int], None],
     *,
     data: Path,
-    backbone: Any = None,
+    backbone: Backbone | None = None,
     asked: int = 16,
     new_tokens: int = 50,
     side_by_side: int = 16,

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
+
+    from deltamem.backbone import Backbone
 
 __all__ = ["SMOLLM2_135M", "named_backbone", "random_backbone", "random_model"]
 
@@ -22,7 +28,7 @@ SMOLLM2_135M = {
 """A Llama."""
 
 
-def named_backbone(name: str) -> Any:
+def named_backbone(name: str) -> Backbone:
     """The backbone of ``model=NAME`` in its own numbers.
 
     Raises:
@@ -35,7 +41,7 @@ def named_backbone(name: str) -> Any:
     return BackboneRequest.of(composed).load()
 
 
-def random_backbone(*, layers: int, width: int, window: int = 32_768) -> Any:
+def random_backbone(*, layers: int, width: int, window: int = 32_768) -> Backbone:
     """A Qwen3 of random weights behind the embedded tokenizer; heads of 64."""
     from deltamem import load_tiny
 
@@ -61,8 +67,8 @@ def random_model(
     *,
     kind: str = "qwen3",
     device: str = "cpu",
-    dtype: Any = None,
-) -> Any:
+    dtype: torch.dtype | None = None,
+) -> PreTrainedModel:
     """Random weights, made where they stay; ``dtype``: float32 when None."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
@@ -73,4 +79,5 @@ def random_model(
         model = AutoModelForCausalLM.from_config(
             config, dtype=dtype or torch.float32, trust_remote_code=False
         )
-    return model.eval().requires_grad_(False)
+    made: PreTrainedModel = model.eval().requires_grad_(False)
+    return made

@@ -12,11 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import Unavailable
 from deltamem_cli.speed.alternate import Figure, figure
 from deltamem_cli.speed.models import named_backbone
+
+if TYPE_CHECKING:
+    from deltamem.backbone import Backbone
 
 __all__ = ["figures", "lm_eval_answers", "own_answers"]
 
@@ -27,7 +30,7 @@ def figures(
     tick: Callable[[int, int], None],
     *,
     data: Path | None = None,
-    backbone: Any = None,
+    backbone: Backbone | None = None,
     prompts: int = 64,
     side_by_side: int = 16,
     new_tokens: int = 256,
@@ -72,7 +75,7 @@ def figures(
 
 
 def own_answers(
-    backbone: Any, texts: Sequence[str], *, side_by_side: int, new_tokens: int
+    backbone: Backbone, texts: Sequence[str], *, side_by_side: int, new_tokens: int
 ) -> list[str]:
     """Answers as ``eval method=frozen`` has them."""
     from deltamem_baselines.frozen import Frozen
@@ -87,7 +90,7 @@ def own_answers(
 
 
 def lm_eval_answers(
-    kind: Any, backbone: Any, texts: Sequence[str], *, side_by_side: int, new_tokens: int
+    kind: Any, backbone: Backbone, texts: Sequence[str], *, side_by_side: int, new_tokens: int
 ) -> list[str]:
     """Answers of ``lm_eval --model hf --apply_chat_template``, without white space around them.
 

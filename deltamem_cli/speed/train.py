@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from deltamem.delta_rule import VARIABLE
 from deltamem.writers import TokenWriter
@@ -19,6 +19,9 @@ from deltamem.writers.writer import WriteResult
 from deltamem_cli.speed.alternate import Figure, alternate, figure
 from deltamem_cli.speed.laptop import loss, step_figures
 from deltamem_cli.speed.models import SMOLLM2_135M, random_backbone
+
+if TYPE_CHECKING:
+    from deltamem.backbone import Backbone
 
 __all__ = ["figures"]
 
@@ -100,7 +103,7 @@ def _forced(form: str) -> Iterator[None]:
 
 
 def _step(
-    backbone: Any, writer: TokenWriter, tokens: int, *, watched: bool = False
+    backbone: Backbone, writer: TokenWriter, tokens: int, *, watched: bool = False
 ) -> Callable[[], object]:
     """Write, read, loss, gradients, AdamW; ``watched`` by what trackers are told of the memory."""
     import torch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.options import Cfg, Overrides, Quiet, make_console
 from deltamem_cli.runs.fitting import one_sentence_without_memory
@@ -12,6 +12,8 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
     from deltamem.pretraining import BackboneLearner, Curriculum
     from deltamem.training import Checkpoints, TrainingConfig
     from deltamem_cli.tracking import TrackedRun
@@ -66,7 +68,7 @@ def _pretrain(request: PretrainingRequest, console: Console) -> Path:
     return model
 
 
-def _curriculum(request: PretrainingRequest, tokenizer: Any) -> Curriculum:
+def _curriculum(request: PretrainingRequest, tokenizer: PreTrainedTokenizerBase) -> Curriculum:
     from deltamem.pretraining import Curriculum
     from deltamem_cli.training_data.pretraining_world import RecallWorld
 

@@ -18,6 +18,7 @@ from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 
 if TYPE_CHECKING:
+    from deltamem.backbone import Backbone
     from deltamem_cli.serving.guard import Guard
     from deltamem_cli.serving.turns import Turns
 
@@ -76,7 +77,7 @@ def _serve(request: ServingRequest, console: Console) -> int:
 
 
 def _application(
-    request: ServingRequest, backbone: Any, memory: Any, *, guard: Guard, console: Console
+    request: ServingRequest, backbone: Backbone, memory: Any, *, guard: Guard, console: Console
 ) -> tuple[Turns, Any]:
     """The queue of turns, and the application before it."""
     from deltamem_cli.serving.application import application

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from deltamem.backbone.cache import MemoryCache
 from deltamem_base.faults import NotFinite
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["check_finite", "first_not_finite"]
 
@@ -22,7 +25,7 @@ def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def check_finite(
-    finite: Sequence[bool], rows: Collection[int], *, model: Any, cache: MemoryCache
+    finite: Sequence[bool], rows: Collection[int], *, model: PreTrainedModel, cache: MemoryCache
 ) -> None:
     """Refuse logits of which the largest of a row is not finite.
 
@@ -43,7 +46,7 @@ def check_finite(
             )
 
 
-def _cause(model: Any, cache: MemoryCache, row: int) -> str:
+def _cause(model: PreTrainedModel, cache: MemoryCache, row: int) -> str:
     """The first place with such numbers, in the order of the layers."""
     weights = {name: w for name, w in model.named_parameters() if w.is_floating_point()}
     weight = first_not_finite(weights)

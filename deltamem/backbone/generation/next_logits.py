@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from deltamem.backbone.cache import MemoryCache
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["NextLogits", "left_pad", "model_logits"]
 
@@ -31,7 +34,7 @@ def left_pad(
     return ids.to(device), mask.to(device)
 
 
-def model_logits(model: Any) -> NextLogits:
+def model_logits(model: PreTrainedModel) -> NextLogits:
     """The model's own next-token logits, through the cache."""
 
     def step(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["decode_with_tags", "opens_thinking", "special_tags"]
 
@@ -12,13 +15,13 @@ TAIL = 16
 """Tokens that hold the tag and white space after it, also where the tag is spelt out."""
 
 
-def opens_thinking(tokenizer: Any, prompt: Sequence[int]) -> bool:
+def opens_thinking(tokenizer: PreTrainedTokenizerBase, prompt: Sequence[int]) -> bool:
     """Whether the last tokens of a prompt open a block of thinking and do not close it."""
-    tail = tokenizer.decode(prompt[-TAIL:])
-    return bool(tail.rstrip().endswith(OPEN))
+    tail = str(tokenizer.decode(list(prompt[-TAIL:])))
+    return tail.rstrip().endswith(OPEN)
 
 
-def special_tags(tokenizer: Any) -> dict[int, str]:
+def special_tags(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:
     """Tags that are special tokens, by id: decoding without special tokens would lose them."""
     added = tokenizer.added_tokens_decoder
     return {
@@ -28,7 +31,9 @@ def special_tags(tokenizer: Any) -> dict[int, str]:
     }
 
 
-def decode_with_tags(tokenizer: Any, ids: Sequence[int], *, tags: Mapping[int, str]) -> str:
+def decode_with_tags(
+    tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], *, tags: Mapping[int, str]
+) -> str:
     """Text without special tokens, but with these.
 
     Args:
@@ -39,7 +44,7 @@ def decode_with_tags(tokenizer: Any, ids: Sequence[int], *, tags: Mapping[int, s
     text, run = "", list[int]()
     for token in ids:
         if token in tags:
-            text += tokenizer.decode(run, skip_special_tokens=True) + tags[token]
+            text += str(tokenizer.decode(run, skip_special_tokens=True)) + tags[token]
             run = []
         else:
             run.append(token)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from deltamem.backbone.loading.pretrained import load_config
 from deltamem_base.faults import InvalidInput, first_line
 
-__all__ = ["decoder_layers", "empty_model"]
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+__all__ = ["decoder_layers", "embedding_weight", "empty_model"]
 
 
 def empty_model(
     id: str, *, revision: str | None = None, architecture: Mapping[str, Any] | None = None
-) -> Any:
+) -> PreTrainedModel:
     """The model of a hub id or folder on the meta device.
 
     Args:
@@ -44,7 +48,14 @@ def empty_model(
         ) from fault
 
 
-def decoder_layers(model: Any) -> Any:
+def embedding_weight(model: PreTrainedModel) -> Tensor:
+    """The table of a model's input embeddings; token ids go where it lies."""
+    weight = model.get_input_embeddings().weight
+    assert isinstance(weight, Tensor)
+    return weight
+
+
+def decoder_layers(model: PreTrainedModel) -> Any:
     """The decoder layers of a causal language model, in their order.
 
     Raises:

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -23,6 +23,9 @@ from torch import Tensor
 
 from deltamem_base.faults import InvalidInput
 from deltamem_base.kept_digests import kept_digest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["files_fingerprint", "fingerprint"]
 
@@ -42,7 +45,7 @@ class _Values(NamedTuple):
     digest: str
 
 
-def fingerprint(model: Any) -> str:
+def fingerprint(model: PreTrainedModel) -> str:
     """Hash of a model in memory, sha256; that of its files if its weights are exactly theirs.
 
     Raises:

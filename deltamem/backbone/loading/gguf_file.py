@@ -7,13 +7,16 @@ tokenizer with its chat template.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem.backbone.loading.hub import from_cache_or_hub
 from deltamem_base.assets.asset import asset_folder
 from deltamem_base.assets.catalogue import asset_of_hub_file
 from deltamem_base.faults import InvalidInput, Unavailable, first_line
 from deltamem_base.hub import accept_terms, hub_faults, is_gated, not_fetched
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 __all__ = ["check_gguf", "gguf_path", "text_field"]
 
@@ -93,7 +96,7 @@ def text_field(header: Any, key: str) -> str | None:
     return None if found is None else str(found.contents())
 
 
-def check_rotation(path: Path, header: Any, config: Any) -> None:
+def check_rotation(path: Path, header: Any, config: PreTrainedConfig) -> None:
     """Refuse scaled rotary embeddings where the converted settings say nothing of a scale.
 
     Raises:

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["set_word_rule"]
 
@@ -23,7 +26,9 @@ AS_GPT2 = ("gpt-2", "phi-2", "olmo", "mpt")
 """Names of GPT-2's rule itself."""
 
 
-def set_word_rule(path: Path, tokenizer: Any, *, kind: str | None, rule: str | None) -> None:
+def set_word_rule(
+    path: Path, tokenizer: PreTrainedTokenizerBase, *, kind: str | None, rule: str | None
+) -> None:
     """Give a tokenizer the rule that its file names.
 
     Args:

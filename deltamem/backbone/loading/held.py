@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.loading.fingerprint import fingerprint
 from deltamem.backbone.loading.soundness import check_tokenizer, check_vocabulary, window_of
 from deltamem_base.faults import InvalidInput
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
 __all__ = ["as_backbone"]
 
 
-def as_backbone(model: Any, tokenizer: Any = None) -> Backbone:
+def as_backbone(
+    model: PreTrainedModel | Backbone, tokenizer: PreTrainedTokenizerBase | None = None
+) -> Backbone:
     """A model with its tokenizer as a backbone; the model itself is not changed.
 
     Its weights are hashed once, about a second for each gigabyte.

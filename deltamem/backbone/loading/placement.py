@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
 from deltamem.backbone.loading.quantization import quantization_options
 from deltamem_base.faults import InvalidInput, check_choice
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Model = TypeVar("Model", bound="PreTrainedModel")
 
 __all__ = [
     "DTYPES",
@@ -17,6 +22,7 @@ __all__ = [
     "choose_attention",
     "choose_dtype",
     "find_device",
+    "on_device",
     "place_weights",
 ]
 
@@ -35,14 +41,14 @@ class Placement:
     options: Mapping[str, object]
     """Further options of ``from_pretrained``; with a ``device_map`` the weights are there then."""
 
-    def moved(self, model: Any) -> Any:
+    def moved(self, model: PreTrainedModel) -> PreTrainedModel:
         """A loaded model on its device.
 
         Raises:
             InvalidInput: some of its weights stay on the CPU or the disk between their uses.
         """
         _refuse_offloaded(model)
-        return model if "device_map" in self.options else model.to(self.device)
+        return model if "device_map" in self.options else on_device(model, self.device)
 
 
 def place_weights(
@@ -141,7 +147,7 @@ def choose_attention(
     return FLASH if flash else None
 
 
-def _refuse_offloaded(model: Any) -> None:
+def _refuse_offloaded(model: PreTrainedModel) -> None:
     """Refuse a model whose layers come and go: a memory lives beside the weights of its layer.
 
     Raises:
@@ -154,3 +160,9 @@ def _refuse_offloaded(model: Any) -> None:
             f"devices, the first is {away[0]}; use more GPUs, model.quantization=4bit or a smaller "
             "backbone"
         )
+
+
+def on_device(model: Model, device: torch.device) -> Model:
+    """A model on a device, of its own class: what transformers says of ``to`` names none."""
+    to: Callable[..., Model] = model.to
+    return to(device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem.backbone.loading.hub import pretrained_from_cache_or_hub
 from deltamem.backbone.loading.soundness import (
@@ -14,10 +14,13 @@ from deltamem.backbone.loading.soundness import (
 )
 from deltamem.backbone.loading.weight_files import check_weight_files, weight_files
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
 __all__ = ["load_config", "load_tokenizer", "pretrained_model"]
 
 
-def pretrained_model(id: str, *, revision: str | None = None, **options: Any) -> Any:
+def pretrained_model(id: str, *, revision: str | None = None, **options: Any) -> PreTrainedModel:
     """A causal language model, every weight of which is out of its files.
 
     Args:
@@ -50,7 +53,7 @@ def pretrained_model(id: str, *, revision: str | None = None, **options: Any) ->
     return model
 
 
-def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
+def load_tokenizer(id: str, *, revision: str | None = None) -> PreTrainedTokenizerBase:
     """A tokenizer alone, for looking at prompts without a model.
 
     Raises:
@@ -66,7 +69,7 @@ def load_tokenizer(id: str, *, revision: str | None = None) -> Any:
     return tokenizer
 
 
-def load_config(id: str, *, revision: str | None = None) -> Any:
+def load_config(id: str, *, revision: str | None = None) -> PreTrainedConfig:
     """The architecture alone, for counting parameters.
 
     Raises:

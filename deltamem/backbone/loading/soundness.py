@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem.backbone.loading.weight_files import refuse_pointers
 from deltamem_base.faults import InvalidInput, first_line
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 __all__ = [
     "check_config",
@@ -46,7 +49,7 @@ def check_folder(id: str) -> None:
         )
 
 
-def check_config(id: str, config: Any) -> None:
+def check_config(id: str, config: PreTrainedConfig) -> None:
     """Refuse settings with which no model can be made, or none that can be used here.
 
     Raises:
@@ -69,7 +72,7 @@ def check_config(id: str, config: Any) -> None:
     window_of(id, config)
 
 
-def window_of(id: str, config: Any) -> int:
+def window_of(id: str, config: PreTrainedConfig) -> int:
     """How many tokens a model attends to.
 
     Raises:
@@ -86,7 +89,7 @@ def window_of(id: str, config: Any) -> int:
     return window
 
 
-def check_tokenizer(id: str, tokenizer: Any) -> None:
+def check_tokenizer(id: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """Refuse a tokenizer that makes no tokens, or whose chat template cannot be chosen.
 
     Raises:
@@ -117,7 +120,7 @@ def check_tokenizer(id: str, tokenizer: Any) -> None:
         )
 
 
-def check_vocabulary(id: str, tokenizer: Any, config: Any) -> None:
+def check_vocabulary(id: str, tokenizer: PreTrainedTokenizerBase, config: PreTrainedConfig) -> None:
     """Refuse a tokenizer whose tokens have no embedding.
 
     Some released models name a few tokens beyond it that no text contains; these are let pass.
@@ -141,7 +144,7 @@ def check_vocabulary(id: str, tokenizer: Any, config: Any) -> None:
         )
 
 
-def _prompt(tokenizer: Any) -> list[int]:
+def _prompt(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokens of a short prompt by the chat template; none without one, or if it refuses."""
     from jinja2 import TemplateError
 

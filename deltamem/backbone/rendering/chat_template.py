@@ -10,10 +10,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE, dated_template
 from deltamem_base.faults import InvalidInput
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["INSTRUCTIONS_MOVED", "ChatTemplate", "chat_template", "mark"]
 
@@ -41,8 +44,8 @@ class _Habits:
 class ChatTemplate:
     """A tokenizer with the template, the switches and the date it is applied with."""
 
-    tokenizer: Any
-    options: Mapping[str, object]
+    tokenizer: PreTrainedTokenizerBase
+    options: Mapping[str, Any]
     """Keywords of ``apply_chat_template``: the template with its date, and its switches."""
 
     @property
@@ -64,6 +67,7 @@ class ChatTemplate:
         """Texts that end a turn: the tokenizer's end of sequence, and the template's own token."""
         own = self.end_of_turn
         named = None if own is None else self.tokenizer.convert_ids_to_tokens(own)
+        assert not isinstance(named, list)  # of one id
         return tuple(dict.fromkeys(text for text in (self.tokenizer.eos_token, named) if text))
 
     def apply(self, turns: Sequence[Mapping[str, str]], *, add_generation_prompt: bool) -> str:
@@ -93,14 +97,17 @@ class ChatTemplate:
             raise InvalidInput(
                 f"the tokenizer of {self.tokenizer.name_or_path} has no chat template"
             )
-        text: str = self.tokenizer.apply_chat_template(
-            list(turns), tokenize=False, add_generation_prompt=add_generation_prompt, **self.options
+        text = self.tokenizer.apply_chat_template(
+            [dict(turn) for turn in turns],
+            tokenize=False,
+            add_generation_prompt=add_generation_prompt,
+            **self.options,
         )
-        return text
+        return str(text)
 
 
 def chat_template(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     template_kwargs: Mapping[str, object] | None = None,
     template_date: str = TEMPLATE_DATE,
 ) -> ChatTemplate:
@@ -118,7 +125,7 @@ def chat_template(
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _habits(tokenizer: Any, options: str) -> _Habits:
+def _habits(tokenizer: PreTrainedTokenizerBase, options: str) -> _Habits:
     template = ChatTemplate(tokenizer=tokenizer, options=json.loads(options))
     return _Habits(system_role=_system_role(template), end_of_turn=_end_of_turn(template))
 

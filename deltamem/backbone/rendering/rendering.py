@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem.backbone.inputs import Messages
 from deltamem.backbone.rendering.chat_template import ChatTemplate, chat_template
@@ -24,6 +24,9 @@ from deltamem.backbone.rendering.spans import (
 )
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE
 from deltamem_base.sentences import skip_space
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Rendered", "render", "render_history"]
 
@@ -60,7 +63,7 @@ EMPTY = Rendered(text="", ids=[], message_ids=[], sentence_ids=[])
 
 
 def render(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     messages: Messages,
     *,
     join: str | None = None,
@@ -90,7 +93,7 @@ def render(
 
 
 def render_history(
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerBase,
     messages: Messages,
     *,
     join: str | None = None,

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import UNSEEN, build
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from deltamem.backbone import Backbone
 
 __all__ = ["BackboneRequest", "Place", "PromptOptions"]
 
@@ -116,7 +121,7 @@ class BackboneRequest:
             "template_date": str(self.arguments.get("template_date") or TEMPLATE_DATE),
         }
 
-    def empty(self) -> Any:
+    def empty(self) -> PreTrainedModel:
         """Its architecture without weights, on the meta device."""
         from deltamem.backbone import empty_model
 
@@ -124,9 +129,10 @@ class BackboneRequest:
         where = self.named if known else self.source
         return empty_model(**where, architecture=self.architecture)
 
-    def load(self) -> Any:
+    def load(self) -> Backbone:
         """The backbone itself."""
-        return build(self.arguments)
+        backbone: Backbone = build(self.arguments)
+        return backbone
 
 
 def _is_here(adapter: str) -> bool:

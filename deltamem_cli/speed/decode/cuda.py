@@ -7,11 +7,14 @@ tokens are (tokens.py), to the end of their work on the device.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.speed.alternate import Figure, LeftOut, figure
 from deltamem_cli.speed.decode.tokens import KINDS, alone, relative_throughput, with_memory
 from deltamem_cli.speed.models import random_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["NAME", "QWEN3_4B", "cuda_figures", "device_figures"]
 
@@ -73,7 +76,7 @@ def device_figures(
         yield figure(NAME, ratios, f"{kind}, {_place(model)}, {size}")
 
 
-def _place(model: Any) -> str:
+def _place(model: PreTrainedModel) -> str:
     """The model and the device that were timed, in words."""
     import torch
 

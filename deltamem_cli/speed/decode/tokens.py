@@ -6,9 +6,12 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.speed.alternate import alternate
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["KINDS", "Side", "alone", "decode", "read", "relative_throughput", "with_memory"]
 
@@ -26,7 +29,7 @@ class Side:
     """``generate`` from nothing, which reads the prompt first."""
 
 
-def alone(model: Any, ids: Any, *, tokens: int) -> Side:
+def alone(model: PreTrainedModel, ids: Any, *, tokens: int) -> Side:
     """The bare model.
 
     Args:
@@ -40,7 +43,9 @@ def alone(model: Any, ids: Any, *, tokens: int) -> Side:
     )
 
 
-def with_memory(memory: Any, model: Any, ids: Any, *, tokens: int, writes: bool) -> Side:
+def with_memory(
+    memory: Any, model: PreTrainedModel, ids: Any, *, tokens: int, writes: bool
+) -> Side:
     """The same with an adapter of the model, which is attached and taken off in every turn.
 
     ``writes``: whether the new tokens, and those of the prompt, write.
@@ -67,7 +72,7 @@ def relative_throughput(
     return [alone / together for alone, together in turns]
 
 
-def read(model: Any, ids: Any) -> Any:
+def read(model: PreTrainedModel, ids: Any) -> Any:
     """A KV cache, with the memory state if one is attached, of all tokens but the last."""
     import torch
     from transformers import DynamicCache
