@@ -11,11 +11,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from deltamem_base.faults import InvalidData
 
 __all__ = ["decode", "kind_of", "parse_json", "read_document", "read_json_rows", "read_text"]
+
+Kind = TypeVar("Kind")
 
 HALF = re.compile(
     r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -67,7 +69,7 @@ def read_text(path: Path) -> str:
     return decode(content, where=str(path))
 
 
-def parse_json(text: str, *, where: str, line: int = 1) -> Any:
+def parse_json(text: str, *, where: str, line: int = 1) -> object:
     """The content of a JSON text.
 
     Args:
@@ -99,7 +101,7 @@ def parse_json(text: str, *, where: str, line: int = 1) -> Any:
     return content
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, object]:
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     content = dict(pairs)
     if len(content) != len(pairs):
         keys = [key for key, _ in pairs]
@@ -108,7 +110,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     return content
 
 
-def read_document(path: Path, kind: type) -> Any:
+def read_document(path: Path, kind: type[Kind]) -> Kind:
     """The content of a JSON file whose top level is a ``kind``.
 
     Raises:
@@ -120,7 +122,7 @@ def read_document(path: Path, kind: type) -> Any:
     return content
 
 
-def read_json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+def read_json_rows(path: Path) -> Iterator[tuple[str, object]]:
     """The rows of a file with where each stands, whatever form of JSON it has and is named for.
 
     A row per line; a list of rows; an object of rows by their ids; or a single row.
@@ -160,7 +162,7 @@ def _is_whole(line: str) -> bool:
     return True
 
 
-def kind_of(value: Any) -> str:
+def kind_of(value: object) -> str:
     """The JSON word for the kind of a value, with its article."""
     if value is None:
         return "null"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from deltamem_base.faults import InvalidData
 
@@ -18,7 +17,7 @@ INTERPOLATION = "${"
 NAME = re.compile(r"(?!\.)[\w+.-]+", re.ASCII)
 
 
-def check_name(name: Any, *, where: str, key: str) -> None:
+def check_name(name: object, *, where: str, key: str) -> None:
     """Refuse a name out of a file that is more than a name, such as a path.
 
     Raises:
@@ -28,7 +27,7 @@ def check_name(name: Any, *, where: str, key: str) -> None:
         raise InvalidData(f"{where}: {key} is {name!r}, which is not a name")
 
 
-def check_plain(content: Any, *, where: str, below: str = "") -> None:
+def check_plain(content: object, *, where: str, below: str = "") -> None:
     """Refuse settings in which something could be called or looked up.
 
     Args:

@@ -18,12 +18,12 @@ from deltamem_base.faults import InvalidInput
 
 __all__ = ["check_fields", "fault_of", "field_types", "range_of"]
 
-WORDS: dict[Any, str] = {at.Ge: "at least", at.Gt: "above", at.Le: "at most", at.Lt: "below"}
+WORDS: dict[type, str] = {at.Ge: "at least", at.Gt: "above", at.Le: "at most", at.Lt: "below"}
 OUTSIDE = ("greater_than", "less_than", "too_short", "string_too_short", "literal_error")
 """How the names begin of faults that the range explains; others are of the wrong type."""
 
 
-def field_types(made_by: Callable[..., Any]) -> dict[str, object]:
+def field_types(made_by: Callable[..., object]) -> dict[str, object]:
     """Types of what a class or function takes, with their ranges."""
     if is_dataclass(made_by):  # inherited fields are read where they were written
         kinds = get_type_hints(made_by, include_extras=True)
@@ -32,7 +32,7 @@ def field_types(made_by: Callable[..., Any]) -> dict[str, object]:
     return get_type_hints(function, include_extras=True)
 
 
-def check_fields(made: Any, name: str) -> None:
+def check_fields(made: object, name: str) -> None:
     """Check all fields of a dataclass.
 
     Raises:
@@ -44,7 +44,7 @@ def check_fields(made: Any, name: str) -> None:
             raise InvalidInput(f"{name}.{field} is {getattr(made, field)!r}{fault}")
 
 
-def fault_of(kind: Any, value: Any) -> str | None:
+def fault_of(kind: Any, value: object) -> str | None:
     """The fault of a value, to follow "KEY is VALUE"; None where there is none.
 
     Args:
@@ -74,7 +74,7 @@ def fault_of(kind: Any, value: Any) -> str | None:
     return None
 
 
-def range_of(kind: Any) -> str:
+def range_of(kind: object) -> str:
     """Values that a type allows, in words; empty where it has no range."""
     if get_origin(kind) in (Union, UnionType):
         return ", or ".join(filter(None, map(range_of, get_args(kind))))
@@ -96,7 +96,7 @@ def range_of(kind: Any) -> str:
     return held or own
 
 
-def _is_no_choice(kind: Any, value: Any) -> bool:
+def _is_no_choice(kind: object, value: object) -> bool:
     """Whether a truth value was taken for the number among choices that equals it."""
     choices = [
         one
@@ -107,17 +107,17 @@ def _is_no_choice(kind: Any, value: Any) -> bool:
     return isinstance(value, bool) and bool(choices) and not any(value is one for one in choices)
 
 
-def _ends(limit: Any) -> Iterator[Any]:
+def _ends(limit: object) -> Iterator[object]:
     if isinstance(limit, at.Interval):
         yield from limit
     elif type(limit) in WORDS:
         yield limit
 
 
-def _number(end: Any) -> str:
+def _number(end: object) -> str:
     return f"{getattr(end, type(end).__name__.lower()):g}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A number of NumPy as Python's; anything else is no setting."""
     return value.item() if hasattr(value, "item") else repr(value)

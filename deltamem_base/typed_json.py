@@ -68,7 +68,7 @@ def typed_text(text: str, kind: type[Kind], *, where: str) -> Kind:
     return typed(parse_json(text, where=where), kind, where=where)
 
 
-def typed(content: Any, kind: type[Kind], *, where: str) -> Kind:
+def typed(content: object, kind: type[Kind], *, where: str) -> Kind:
     """The content of a JSON text, already parsed, as a ``kind``; see :func:`typed_text`."""
     from pydantic import ValidationError
 
@@ -114,7 +114,7 @@ def _name(path: Sequence[str | int]) -> str:
     return "".join(parts).removeprefix(".") or "the content"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     plain = value is None or isinstance(value, str | int | float)
     text = json.dumps(value, ensure_ascii=True) if plain else kind_of(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from deltamem_base.faults import Fault
 from deltamem_cli.errors import USAGE
@@ -38,7 +38,7 @@ class Stopped(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
-def end_with(app: Callable[[], Any]) -> NoReturn:
+def end_with(app: Callable[[], object]) -> NoReturn:
     """:func:`exit_with`, and end the process; a signal that comes then has nothing to stop."""
     take_streams()
     try:
@@ -51,7 +51,7 @@ def end_with(app: Callable[[], Any]) -> NoReturn:
     sys.exit(code)
 
 
-def exit_with(app: Callable[[], Any]) -> int:
+def exit_with(app: Callable[[], object]) -> int:
     """Call the application and turn what it raises into an exit code.
 
     Exceptions of ours carry ``exit_code`` and are one sentence. Anything else is a fault of this

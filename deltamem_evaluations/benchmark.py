@@ -53,7 +53,7 @@ class Entry(Generic[Kind]):
     """Digest of all that the history, its questions and their references are made from."""
 
 
-def digest_of(content: Any) -> str:
+def digest_of(content: object) -> str:
     """sha256 over a validated row or plain values, whatever the order of their keys."""
     values = content.model_dump() if isinstance(content, BaseModel) else content
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge, Interval
 from pydantic import AfterValidator
@@ -12,7 +12,7 @@ from pydantic import AfterValidator
 __all__ = ["Amount", "Count", "Share", "Tree"]
 
 
-def _finite(tree: Any) -> Any:
+def _finite(tree: object) -> object:
     """The same tree.
 
     Raises:
@@ -20,9 +20,8 @@ def _finite(tree: Any) -> Any:
     """
     if isinstance(tree, float) and not math.isfinite(tree):
         raise ValueError(f"{tree} is not a finite number")
-    inner = tree.values() if isinstance(tree, Mapping) else tree
     if isinstance(tree, Mapping | list):
-        for value in inner:
+        for value in tree.values() if isinstance(tree, Mapping) else tree:
             _finite(value)
     return tree
 

@@ -6,12 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem.adapter.source import HUB_ID
 from deltamem_base.faults import Fault, InvalidInput, Unavailable, first_line
 from deltamem_base.hub import LOG_IN, hub_answers, hub_faults, why_unreachable
 from deltamem_base.quiet import quiet_hub
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 __all__ = ["Published", "check_repository", "publish"]
 
@@ -101,7 +104,7 @@ def publish(
     )
 
 
-def _check_private(api: Any, repository: str, *, wanted: bool) -> None:
+def _check_private(api: HfApi, repository: str, *, wanted: bool) -> None:
     if wanted and not api.model_info(repository).private:
         raise InvalidInput(
             f"{repository} exists already and is public: make it private in its "
@@ -109,7 +112,7 @@ def _check_private(api: Any, repository: str, *, wanted: bool) -> None:
         )
 
 
-def _check_whole(api: Any, repository: str, commit: str, *, names: Iterable[str]) -> None:
+def _check_whole(api: HfApi, repository: str, commit: str, *, names: Iterable[str]) -> None:
     """A .gitignore of the repository keeps files out of a commit without a word."""
     lacking = sorted(set(names) - set(api.list_repo_files(repository, revision=commit)))
     if lacking:

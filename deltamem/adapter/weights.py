@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -88,7 +87,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     return weights
 
 
-def _dense(name: Any, weight: Tensor) -> Tensor:
+def _dense(name: object, weight: Tensor) -> Tensor:
     """A weight in float32, which holds the release's bfloat16 to the last bit."""
     plain = weight.layout is torch.strided and not (weight.is_quantized or weight.is_meta)
     if not plain or weight.dtype not in DTYPES or not isinstance(name, str):

@@ -115,7 +115,7 @@ class Observation:
     def _of(self, turn: int, index: int) -> _Sums:
         return self._sums.setdefault(turn, {}).setdefault(index, _Sums())
 
-    def _begin(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+    def _begin(self, module: object, args: object, kwargs: dict[str, Any]) -> None:
         run: MemoryPass | None = kwargs.get(PASS)
         if run is None or not run.write:
             return
@@ -130,7 +130,7 @@ class Observation:
     def _memory_hook(
         self, index: int, layer: LayerMemory, reads: dict[str, Tensor]
     ) -> Callable[..., None]:
-        def hook(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def hook(module: object, args: tuple[Tensor, ...], kwargs: dict[str, Any]) -> None:
             run: MemoryPass | None = kwargs.get(PASS)
             reads.clear()
             if run is None or not run.write:
@@ -153,7 +153,7 @@ class Observation:
     def _output_hook(
         self, index: int, layer: LayerMemory, head: str, reads: dict[str, Tensor]
     ) -> Callable[..., None]:
-        def hook(module: Any, args: Any, output: Tensor) -> None:
+        def hook(module: object, args: object, output: Tensor) -> None:
             if "now" not in reads:
                 return
             delta = layer.steer(head, layer.scaled(reads["now"]))

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from annotated_types import Ge
@@ -270,6 +270,6 @@ def _digest(manifest: str, tensors: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _sha(content: Any) -> str:
+def _sha(content: object) -> str:
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -14,9 +14,9 @@ dialogues with questions.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from deltamem_base.faults import InvalidInput
 
@@ -66,11 +66,11 @@ class Talk(Protocol):
     """Messages, and questions about them."""
 
     @property
-    def messages(self) -> Any:
+    def messages(self) -> Sequence[Mapping[str, str]]:
         """Role and content of each."""
 
     @property
-    def questions(self) -> Any:
+    def questions(self) -> Sequence[Asked]:
         """Questions that can be asked."""
 
 

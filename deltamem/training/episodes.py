@@ -22,7 +22,7 @@ import hashlib
 import json
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from deltamem.backbone import Messages
 
@@ -120,7 +120,7 @@ def joined_by_history(episodes: Sequence[Episode], most: int) -> list[Episode]:
     return joined
 
 
-def parse_episode(row: Any, *, default_id: str) -> Episode:
+def parse_episode(row: object, *, default_id: str) -> Episode:
     """An episode of one line's content.
 
     Raises:
@@ -153,7 +153,7 @@ def parse_episode(row: Any, *, default_id: str) -> Episode:
     )
 
 
-def _asks(questions: Any, system: Sequence[dict[str, str]]) -> tuple[Ask, ...]:
+def _asks(questions: object, system: Sequence[dict[str, str]]) -> tuple[Ask, ...]:
     """The questions of a row, each asked by itself after the instructions."""
     if not isinstance(questions, list) or not questions:
         raise ValueError("'questions' must be a list of objects with a question and an answer")
@@ -169,7 +169,7 @@ def _asks(questions: Any, system: Sequence[dict[str, str]]) -> tuple[Ask, ...]:
     return tuple(asks)
 
 
-def _message(message: Any, position: int) -> dict[str, str]:
+def _message(message: object, position: int) -> dict[str, str]:
     if not isinstance(message, dict) or not {"role", "content"} <= set(message):
         raise ValueError(f"message {position} lacks a role or a content")
     role, content = message["role"], message["content"]

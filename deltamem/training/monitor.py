@@ -99,7 +99,9 @@ class MemoryMonitor:
         first = index == next(iter(self._attentions))
 
         @torch.no_grad()
-        def hook(layer: LayerMemory, args: Any, kwargs: dict[str, Any], done: WriteResult) -> None:
+        def hook(
+            layer: LayerMemory, args: object, kwargs: dict[str, Any], done: WriteResult
+        ) -> None:
             reading.scaled, reading.valid = None, kwargs["valid"]
             if not kwargs["write"]:
                 reading.scaled = layer.scaled(done.reads)  # 0 for padding
@@ -114,7 +116,7 @@ class MemoryMonitor:
         self, index: int, layer: LayerMemory, head: str, reading: _Reading
     ) -> Callable[..., None]:
         @torch.no_grad()
-        def hook(module: Any, args: Any, output: Tensor) -> None:
+        def hook(module: object, args: object, output: Tensor) -> None:
             if reading.scaled is None:
                 return
             delta = layer.steer(head, reading.scaled)

@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deltamem_base.faults import Fault
 
@@ -165,5 +165,5 @@ def shard(model: PreTrainedModel) -> None:
     fully_shard(decoder, ignored_params=whole)
 
 
-def _has_matrix(module: Any) -> bool:
+def _has_matrix(module: nn.Module) -> bool:
     return any(parameter.dim() > 1 for parameter in module.parameters())

@@ -37,6 +37,7 @@ from deltamem_baselines.llmlingua2.spelling import (
 from deltamem_baselines.retrieval.embedder import weights_sha
 
 if TYPE_CHECKING:
+    from llmlingua import PromptCompressor
     from transformers import PreTrainedTokenizerBase
 
 __all__ = [
@@ -73,7 +74,7 @@ class Compression:
 class Compressor:
     """Keeps the words of a text that matter most, whatever the question."""
 
-    def __init__(self, pipeline: Any, settings: Compression) -> None:
+    def __init__(self, pipeline: PromptCompressor, settings: Compression) -> None:
         """``pipeline``: the package's object."""
         self._pipeline, self._settings = pipeline, settings
         self._restores = changes_spelling(pipeline.tokenizer)
@@ -214,17 +215,17 @@ def trained_compressor(
     return _ready(pipeline, "", settings)
 
 
-def _pipeline(backbone: Backbone) -> Any:
+def _pipeline(backbone: Backbone) -> PromptCompressor:
     """The package's object before it has a model, without its constructor."""
     from llmlingua import PromptCompressor
 
-    pipeline: Any = PromptCompressor.__new__(PromptCompressor)
+    pipeline: PromptCompressor = PromptCompressor.__new__(PromptCompressor)
     pipeline.use_llmlingua2 = True
     pipeline.oai_tokenizer = _Counter(backbone.tokenizer)
     return pipeline
 
 
-def _ready(pipeline: Any, id: str, settings: Compression) -> Compressor:
+def _ready(pipeline: PromptCompressor, id: str, settings: Compression) -> Compressor:
     kind = pipeline.model.config.model_type
     if kind not in FAMILIES:
         raise InvalidInput(

@@ -120,7 +120,7 @@ class Student(nn.Module):
         return sum(p.numel() for p in self.parameters())
 
 
-def _unshared(module: Any) -> Any:
+def _unshared(module: nn.Module) -> nn.Module:
     """A module of the same shape with weights of its own, which are trained."""
     return copy.deepcopy(module).float().requires_grad_(True)
 

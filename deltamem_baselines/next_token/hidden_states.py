@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torch.utils.hooks import RemovableHandle
@@ -46,7 +46,7 @@ def mlp_inputs(model: PreTrainedModel, layers: Sequence[int]) -> Iterator[dict[i
 
 
 def _store(seen: dict[int, Tensor], layer: int) -> Callable[..., None]:
-    def hook(module: Any, args: tuple[Any, ...]) -> None:
+    def hook(module: object, args: tuple[Tensor, ...]) -> None:
         seen[layer] = args[0]
 
     return hook

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +33,7 @@ ALL_LINEAR = (*ATTENTION, "gate_proj", "up_proj", "down_proj")
 class Branch(nn.Module):
     """Weights beside one projection, in float32 whatever the backbone's dtype."""
 
-    def __init__(self, projection: Any, rank: int) -> None:
+    def __init__(self, projection: nn.Linear, rank: int) -> None:
         """Empty weights of the right shapes."""
         super().__init__()
         device = projection.weight.device
@@ -134,7 +134,9 @@ class Lora(nn.Module):
                 handle.remove()
 
 
-def _projections(model: PreTrainedModel, targets: Sequence[str]) -> Iterator[list[tuple[str, Any]]]:
+def _projections(
+    model: PreTrainedModel, targets: Sequence[str]
+) -> Iterator[list[tuple[str, nn.Linear]]]:
     """Named linear maps of the attention and the MLP of each decoder layer."""
     for index, block in enumerate(decoder_layers(model)):
         homes = [getattr(block, part, None) for part in ("self_attn", "mlp")]
@@ -155,7 +157,7 @@ def _branch_off(
 ) -> Callable[..., Tensor]:
     assert isinstance(branch, Branch)
 
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+    def hook(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         with torch.autocast(output.device.type, enabled=False):
             hidden = drop(args[0].to(branch.a.dtype))
             return output + (scale * linear(linear(hidden, branch.a), branch.b)).to(output.dtype)

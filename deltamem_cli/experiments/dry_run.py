@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deltamem_base.faults import Fault
 from deltamem_cli.experiments.jobs import Job, finished
@@ -16,6 +16,9 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.identity import content_hash, recorded
 from deltamem_cli.settings.instantiate import check_types
 from deltamem_cli.settings.run_key import contents
+
+if TYPE_CHECKING:
+    from deltamem_evaluations.reporting import Table
 
 __all__ = ["Forecast", "forecast", "forecast_table", "show_forecast"]
 
@@ -114,7 +117,7 @@ def _took(outcome: Any, job: Job) -> float | None:
     return record.n.scored * each
 
 
-def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Any:
+def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Table:
     """The forecast as a table with its totals."""
     from deltamem_evaluations.reporting import Table
 

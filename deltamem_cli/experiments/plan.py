@@ -255,6 +255,6 @@ def _keys(verb: str, composed: Mapping[Words, Composed]) -> dict[Words, str]:
     return {words: _key(verb, planned_key(c.tree, verb)) for words, c in composed.items()}
 
 
-def _key(kind: str, content: Any) -> str:
+def _key(kind: str, content: object) -> str:
     """Begins with a word: as a setting of a sweep, digits alone would be a number."""
     return f"{kind}-{content_hash(content)[:12]}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.experiments.jobs import Outcome
 from deltamem_cli.experiments.plan import Cell, Plan
@@ -98,7 +98,7 @@ def draw(plan: Plan, outcomes: Mapping[str, Outcome], path: Path) -> list[Path]:
     from deltamem_evaluations.figures.curves import STYLES, draw_by_number
 
     records = records_of(plan, outcomes)
-    lines: list[tuple[str, Any, str]] = [
+    lines: list[tuple[str, Record, str]] = [
         (cell.row, records[cell.key], style)
         for cell, style in zip(plan.cells, cycle(STYLES), strict=False)
         if cell.key in records

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from lm_eval.api.model import CacheHook
@@ -26,7 +26,12 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.grammar import word
 
+if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
+
 __all__ = ["DeltaMemLM"]
+
+Answer = TypeVar("Answer")
 
 OF_LM_EVAL = (
     "add_bos_token",
@@ -125,16 +130,18 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
         return whole
 
     def loglikelihood(
-        self, requests: list[Any], disable_tqdm: bool = False
+        self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
         """Log-probability of each continuation, and whether greedy decoding gives it."""
         return self._by_history(super().loglikelihood, requests, disable_tqdm)
 
-    def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+    def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """The answer to each prompt."""
         return self._by_history(super().generate_until, requests, disable_tqdm)
 
-    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
+    def loglikelihood_rolling(
+        self, requests: list[Instance], disable_tqdm: bool = False
+    ) -> list[float]:
         """Log-probability of each text.
 
         Raises:
@@ -152,8 +159,8 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
         return totals
 
     def _by_history(
-        self, ask: Callable[..., list[Any]], requests: list[Any], disable_tqdm: bool
-    ) -> list[Any]:
+        self, ask: Callable[..., list[Answer]], requests: list[Instance], disable_tqdm: bool
+    ) -> list[Answer]:
         """Answers of lm-eval's own loop, to the requests of each history from its state."""
         if self.write == "prompt":
             return ask(requests, disable_tqdm=disable_tqdm)
@@ -164,7 +171,7 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
             together.setdefault(key, []).append(number)
         silent = len(together.get(None, ()))
         self.note(f"write=history: {counted(len(requests), 'request')}, {silent} without a history")
-        answers: dict[int, Any] = {}
+        answers: dict[int, Answer] = {}
         for numbers in together.values():
             self._state = self._written(prompts[numbers[0]].history)
             shown = [_showing(requests[number], prompts[number]) for number in numbers]
@@ -206,7 +213,10 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
         return total
 
     def _loglikelihood_tokens(
-        self, requests: list[Any], disable_tqdm: bool = False, override_bs: int | None = None
+        self,
+        requests: list[tuple[object, list[int], list[int]]],
+        disable_tqdm: bool = False,
+        override_bs: int | None = None,
     ) -> list[tuple[float, bool]]:
         """Weigh continuations; token by token where a prompt is a segment that writes first."""
         if self.write == "prompt" and self.memory.config.writer.segment_unit is not None:
@@ -238,6 +248,6 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
         )
 
 
-def _showing(request: Any, prompt: Prompt) -> Any:
+def _showing(request: Instance, prompt: Prompt) -> Instance:
     """A request whose prompt is only what stays in view."""
     return replace(request, arguments=(prompt.visible, *request.args[1:]))

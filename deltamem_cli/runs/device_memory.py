@@ -8,16 +8,17 @@ sum against the peaks of real processes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
     from deltamem import DeltaMemConfig
+    from deltamem.training import Episode, Episodes
     from deltamem_cli.runs.requests.backbone import PromptOptions
 
 __all__ = [
@@ -103,7 +104,7 @@ def device_memory(device: str, *, spread: bool = False) -> int | None:
     return None
 
 
-def longest_episode(request: TrainingRequest, episodes: Any) -> Longest:
+def longest_episode(request: TrainingRequest, episodes: Episodes[Episode]) -> Longest:
     """Sizes of the longest episode of a training, cut as the recipe cuts it."""
     recipe, options = request.recipe, request.backbone.prompt_options
     looked = _looked_at(episodes, generated=request.generated)
@@ -176,7 +177,7 @@ def need_of_training(
     return Need(weights=weights, working=working + trained * ADAM_COPIES * FLOAT32)
 
 
-def _kept_by_a_layer(text: Any, width: int) -> float:
+def _kept_by_a_layer(text: PreTrainedConfig, width: int) -> float:
     """Bytes for one token."""
     heads = text.num_attention_heads
     head = getattr(text, "head_dim", None) or text.hidden_size // heads
@@ -213,12 +214,12 @@ def _weights(backbone: BackboneRequest, model: PreTrainedModel, width: int) -> f
     return matrices * small + (total - matrices) * width
 
 
-def _looked_at(episodes: Any, *, generated: bool) -> list[Any]:
+def _looked_at(episodes: Episodes[Episode], *, generated: bool) -> list[Episode]:
     step = max(1, len(episodes) // SPREAD) if generated else 1
     return [episodes[i] for i in range(0, len(episodes), step)]
 
 
-def _tokenizer(backbone: BackboneRequest) -> Any:
+def _tokenizer(backbone: BackboneRequest) -> PreTrainedTokenizerBase | None:
     """The backbone's, where it is on this machine and sound."""
     from transformers import AutoTokenizer
 
@@ -250,7 +251,7 @@ def _extremes(sizes: Sequence[tuple[float, Sequence[float]]]) -> list[int]:
 
 
 def _measure(
-    episode: Any, tokenizer: PreTrainedTokenizerBase, options: PromptOptions
+    episode: Episode, tokenizer: PreTrainedTokenizerBase, options: PromptOptions
 ) -> tuple[int, list[int]]:
     from deltamem.backbone import render, render_history
 
@@ -263,7 +264,7 @@ def _measure(
     return written, asks
 
 
-def _estimate(messages: Iterable[Any]) -> int:
+def _estimate(messages: Iterable[Mapping[str, str]]) -> int:
     return sum(_chars(m["content"]) + TOKENS_PER_MESSAGE for m in messages)
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 from deltamem_cli.runs.requests import BackboneRequest, EvaluationRequest, TrainingRequest
 
@@ -107,7 +106,7 @@ def _training_tokens(request: TrainingRequest) -> int:
     return round(statistics.mean(lengths) * steps * recipe.batch_size)
 
 
-def _length(messages: Iterable[Any]) -> int:
+def _length(messages: Iterable[Mapping[str, str]]) -> int:
     return sum(len(message["content"]) for message in messages)
 
 
@@ -138,7 +137,7 @@ def machine_rates(device: str, dtype: str) -> Rates:
     )
 
 
-def _seconds(act: Any, *, cuda: bool) -> float:
+def _seconds(act: Callable[[], object], *, cuda: bool) -> float:
     import torch
 
     times = []

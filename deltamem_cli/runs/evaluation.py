@@ -26,6 +26,8 @@ from deltamem_cli.settings.run_key import run_key
 if TYPE_CHECKING:
     from deltamem.backbone import Backbone
     from deltamem_cli.runs.shared_answers import Part, SharedAnswers
+    from deltamem_evaluations.benchmark import Benchmark
+    from deltamem_evaluations.method import MemoryMethod
     from deltamem_evaluations.records.record import Record
     from deltamem_evaluations.records.store import SampleStore
     from deltamem_evaluations.sample import Sample
@@ -93,7 +95,7 @@ class _Prepared:
     samples: Sequence[Sample]
     backbone: Backbone
     chosen: Chosen | None
-    method: Any
+    method: MemoryMethod
     key: str
     identity: Mapping[str, object]
 
@@ -266,7 +268,7 @@ def _identity(
     return {"cell": cell, "key": key, **names, "config": config, "limited": limited}
 
 
-def _batch_size(size: int | str, benchmark: Any, backbone: Backbone) -> int:
+def _batch_size(size: int | str, benchmark: Benchmark, backbone: Backbone) -> int:
     """The configured one, or for ``auto`` what fits with the longest prompt of the benchmark.
 
     Raises:
@@ -281,7 +283,7 @@ def _batch_size(size: int | str, benchmark: Any, backbone: Backbone) -> int:
     return fitting_batch(backbone, tokens=lambda: _longest_prompt(benchmark, backbone.window))
 
 
-def _longest_prompt(benchmark: Any, window: int) -> int:
+def _longest_prompt(benchmark: Benchmark, window: int) -> int:
     """Tokens of the longest history with a question, estimated from characters."""
     names = dict.fromkeys(sample.history_id for sample in benchmark.samples())
     lengths = (benchmark.history(name).chars for name in names)

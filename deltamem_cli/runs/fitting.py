@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.faults import Fault, Unavailable
 from deltamem_cli.runs.device_memory import (
@@ -23,6 +23,8 @@ from deltamem_cli.screen.console import Console
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from deltamem.training import Episode, Episodes
+
 __all__ = [
     "check_memory",
     "evaluation_shortage",
@@ -39,7 +41,7 @@ WIDE = ("auto", "float32", "float64")
 """Dtypes that bfloat16 is smaller than."""
 
 
-def check_memory(request: TrainingRequest, episodes: Any, console: Console) -> None:
+def check_memory(request: TrainingRequest, episodes: Episodes[Episode], console: Console) -> None:
     """Refuse a training that cannot fit, before its weights are loaded; warn of one that may not.
 
     Raises:

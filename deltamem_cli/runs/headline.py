@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.counts import counted
 from deltamem_cli.runs.chosen_weights import Chosen
@@ -12,6 +12,7 @@ from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
     from deltamem.backbone import Backbone
+    from deltamem_cli.training_data import TrainingData
 
 __all__ = ["announce_evaluation", "announce_training", "sha_of"]
 
@@ -55,7 +56,7 @@ def announce_evaluation(
 
 
 def announce_training(
-    console: Console, request: TrainingRequest, backbone: Backbone, *, data: Any
+    console: Console, request: TrainingRequest, backbone: Backbone, *, data: TrainingData
 ) -> None:
     """Say what is trained on what.
 

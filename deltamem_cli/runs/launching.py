@@ -13,6 +13,8 @@ from deltamem_cli.screen.console import Console
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
+    from deltamem.training import Learner, Processes, TrainingConfig
+
 __all__ = ["check_alone", "check_shared", "fit_out"]
 
 ADAM_BYTES = 8
@@ -66,10 +68,10 @@ def check_shared(backbone: BackboneRequest) -> None:
 
 
 def fit_out(
-    learner: Any,
+    learner: Learner[Any, Any],
     model: PreTrainedModel,
-    recipe: Any,
-    processes: Any,
+    recipe: TrainingConfig,
+    processes: Processes,
     *,
     method: str,
     console: Console,
@@ -108,7 +110,7 @@ def fit_out(
         console.note(f"note: {sentence}")
 
 
-def _without_effect(learner: Any) -> list[str]:
+def _without_effect(learner: Learner[Any, Any]) -> list[str]:
     """Options of ``accelerate launch`` that something else decides here."""
     asked, found = os.environ.get, []
     if asked("ACCELERATE_USE_DEEPSPEED") == "true":

@@ -6,7 +6,7 @@ import importlib.util
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.faults import Fault
 from deltamem_cli.runs.chosen_weights import choose_weights
@@ -114,7 +114,7 @@ def _half_precision() -> str:
     return "the CPU has neither AMX nor avx512_bf16: runtime=cpu, in float32, is as fast as any"
 
 
-def _sizes(request: EvaluationRequest | TrainingRequest, found: Findings) -> Any:
+def _sizes(request: EvaluationRequest | TrainingRequest, found: Findings) -> PreTrainedModel | None:
     """The backbone on the meta device, None where its shape is unknown; its parameters are told."""
     try:
         model = request.backbone.empty()

@@ -25,8 +25,9 @@ from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
     from deltamem.backbone import Backbone
-    from deltamem.training import StepLog, StepReport, TrainingConfig
+    from deltamem.training import Learner, StepLog, StepReport, TrainingConfig
     from deltamem_cli.tracking import TrackedRun, Tracking
+    from deltamem_cli.training_data import TrainingData
 
 __all__ = ["run_training", "train"]
 
@@ -119,8 +120,8 @@ class _Begun:
 
 def _train(
     run: TrainingRun,
-    learner: Any,
-    data: Any,
+    learner: Learner[Any, Any],
+    data: TrainingData,
     request: TrainingRequest,
     *,
     begun: _Begun | None,
@@ -131,6 +132,7 @@ def _train(
     """Prepare the data, take the steps that are left, and save what came of them."""
     learner.prepare(data.episodes)
     recipe = request.recipe
+    held_out: Sequence[Any]
     if data.stored:
         tokenised = partial(_tokenised, learner, runs=request.runs, console=console)
         episodes, held_out = tokenised(data.episodes), list(tokenised(data.held_out))
@@ -151,7 +153,7 @@ def _train(
 
 def _take_steps(
     run: TrainingRun,
-    learner: Any,
+    learner: Learner[Any, Any],
     episodes: Any,
     held_out: Any,
     recipe: TrainingConfig,
@@ -178,7 +180,7 @@ def _take_steps(
         )
 
 
-def _tokenised(learner: Any, episodes: Any, *, runs: Path, console: Console) -> Any:
+def _tokenised(learner: Learner[Any, Any], episodes: Any, *, runs: Path, console: Console) -> Any:
     """Episodes as kept tokens, for a learner that can make them; others tokenise as they go."""
     if not episodes:
         return episodes
@@ -217,17 +219,18 @@ def _folder(request: TrainingRequest, key: str) -> Path:
     return request.runs / f"train__{named['model']}__{part}__{key[:8]}"
 
 
-def _moved_instructions(backbone: Backbone, data: Any) -> dict[str, str]:
+def _moved_instructions(backbone: Backbone, data: TrainingData) -> dict[str, str]:
     """A line of the card where the chat template has no place for the episodes' instructions."""
     from deltamem.backbone import INSTRUCTIONS_MOVED, system_turn
 
     if backbone.template.system_role or not data.stored:
         return {}
-    told = (part for e in data.episodes for part in (e.written, *(ask.visible for ask in e.asks)))
+    episodes = (data.episodes[i] for i in range(len(data.episodes)))
+    told = (part for e in episodes for part in (e.written, *(ask.visible for ask in e.asks)))
     return {"instructions": INSTRUCTIONS_MOVED} if any(map(system_turn, told)) else {}
 
 
-def _card(recipe: Any, last: dict[str, object]) -> dict[str, object]:
+def _card(recipe: TrainingConfig, last: dict[str, object]) -> dict[str, object]:
     facts = {
         "steps": f"{last.get('steps')} of {recipe.batch_size} episodes",
         "learning rate": recipe.learning_rate,

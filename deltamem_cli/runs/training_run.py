@@ -7,11 +7,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.errors import FAULT
 
 if TYPE_CHECKING:
+    import torch
+
     from deltamem.training import Checkpoints, Processes, StepLog
 
 __all__ = ["LOG", "TrainingRun"]
@@ -29,7 +31,7 @@ class TrainingRun:
     processes: Processes
 
     @contextmanager
-    def alone(self, device: Any) -> Iterator[None]:
+    def alone(self, device: torch.device) -> Iterator[None]:
         """No other run may be in the folder meanwhile: the main process sees to it, all obey.
 
         Args:

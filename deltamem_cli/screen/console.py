@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from deltamem_base.excerpts import without_middle
 from deltamem_base.printable import printable
@@ -111,7 +111,7 @@ class Console:
         sys.stderr.write(f"error: {printable(line)}\n")
         sys.stderr.flush()
 
-    def wrote(self, *paths: Any) -> None:
+    def wrote(self, *paths: object) -> None:
         """Say which files a verb wrote: its last lines, but for advice."""
         for path in paths:
             self.note(f"wrote {path}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
@@ -12,6 +12,9 @@ from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import options
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 __all__ = ["list_methods"]
 
@@ -30,7 +33,7 @@ def list_methods(
         about: the comment of an option, by group and name.
     """
     rows: list[dict[str, object]] = []
-    empty: list[Any] = []
+    empty: list[PreTrainedModel] = []
     for name in options("method"):
         words = [*overrides, f"method={name}"]
         row = run_config("train", partial(_row, name, empty), words)
@@ -44,7 +47,7 @@ def list_methods(
         console.result(f"    keeps of a history: {row['state']}; in view: {row['in_view']}")
 
 
-def _row(name: str, empty: list[Any], composed: Composed) -> dict[str, object]:
+def _row(name: str, empty: list[PreTrainedModel], composed: Composed) -> dict[str, object]:
     """``empty`` holds the backbone without weights, made once for all rows."""
     request = TrainingRequest.of(composed)
     method = request.method

@@ -38,7 +38,9 @@ def _show(request: TrainingRequest, console: Console) -> None:
         "held_out": len(data.held_out),
         "steps": recipe.steps or recipe.epochs * math.ceil(len(data.episodes) / recipe.batch_size),
         "batch_size": recipe.batch_size,
-        "written": _sizes(data.episodes) if data.stored else None,
+        "written": _sizes([data.episodes[i] for i in range(len(data.episodes))])
+        if data.stored
+        else None,
         "first": asdict(first),
     }
     console.json(content)

@@ -23,7 +23,7 @@ from deltamem_evaluations.sample import Decoding
 __all__ = ["Asked", "Defaults", "read_asked"]
 
 WHERE = "the request"
-SWITCHED_OFF: Mapping[str, Sequence[Any]] = {
+SWITCHED_OFF: Mapping[str, Sequence[object]] = {
     "audio": (),
     "frequency_penalty": (0,),
     "function_call": ("none",),
@@ -131,7 +131,7 @@ def read_asked(content: bytes, defaults: Defaults) -> Asked:
         raise Refusal(str(fault)) from fault
 
 
-def _plain(content: Any) -> dict[str, Any]:
+def _plain(content: object) -> dict[str, Any]:
     """The keys that have a value and a meaning, with contents and stop texts in their one form."""
     if not isinstance(content, dict):
         raise Refusal(f"{WHERE} is {kind_of(content)}, not an object")
@@ -151,13 +151,13 @@ def _plain(content: Any) -> dict[str, Any]:
     return kept
 
 
-def _off(name: str) -> list[Any]:
+def _off(name: str) -> list[object]:
     """Values that ask for nothing; a number may be written with a point."""
     values = SWITCHED_OFF[name]
     return [*values, *(float(v) for v in values if type(v) is int)]
 
 
-def _message(number: int, told: Any) -> Any:
+def _message(number: int, told: object) -> object:
     """A message whose content is one text, from a text or a list of text parts."""
     if not isinstance(told, dict):
         return told

@@ -135,7 +135,7 @@ def _is_put_together(group: str, name: str) -> bool:
     return is_made and PUT_TOGETHER.fullmatch(name) is not None
 
 
-def _option(record: Record, group: str, name: Any) -> str:
+def _option(record: Record, group: str, name: object) -> str:
     known = options(group)
     if name not in known:
         raise InvalidData(
@@ -180,7 +180,7 @@ def _declared(record: Record, key: str, have: Mapping[str, object]) -> str:
     )
 
 
-def _within_reach(record: Record, key: str, value: Any) -> Any:
+def _within_reach(record: Record, key: str, value: object) -> object:
     """The value of a setting, which names no file outside the working folder."""
     if names_a_path(key) and isinstance(value, str) and leads_outside(value):
         raise InvalidData(

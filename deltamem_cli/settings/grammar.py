@@ -16,7 +16,7 @@ NO_TEXT = ("null", "true", "false", "inf", "nan")
 """Words that mean a value of another type, whatever their case."""
 
 
-def write(value: Any) -> str:
+def write(value: object) -> str:
     """The text that Hydra reads as ``value``, all strings in quotes.
 
     Args:
@@ -38,12 +38,12 @@ def write(value: Any) -> str:
     return repr(value)
 
 
-def write_bare(value: Any) -> str:
+def write_bare(value: object) -> str:
     """The text that Hydra reads as ``value``, with quotes only around strings that need them."""
     return str(value) if isinstance(value, str) and _is_bare(value) else write(value)
 
 
-def word(key: str, value: Any) -> str:
+def word(key: str, value: object) -> str:
     """The override that sets a key, as a person would type it."""
     return f"{key}={write_bare(value)}"
 
@@ -81,7 +81,7 @@ def _is_bare(text: str) -> bool:
     return BARE.fullmatch(text) is not None and text.lower() not in NO_TEXT
 
 
-def _key(name: Any) -> str:
+def _key(name: object) -> str:
     """A mapping's key, for which the grammar has no quotes."""
     if not isinstance(name, str) or not _is_bare(name):
         raise UsageError(f"{name!r} cannot be the key of a mapping in an override")

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from deltamem_base.plain_values import MARKER
 from deltamem_cli.settings.grammar import key_of, value_of, word
@@ -61,7 +60,7 @@ def config_hash(tree: Mapping[str, object]) -> str:
     return content_hash(_without_places(tree))
 
 
-def content_hash(content: Any) -> str:
+def content_hash(content: object) -> str:
     """Hash of plain values, whatever the order of their keys."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -73,7 +72,7 @@ def _without_places(tree: Mapping[str, object]) -> dict[str, object]:
     return paths_cut
 
 
-def _without_markers(value: Any) -> Any:
+def _without_markers(value: object) -> object:
     if isinstance(value, Mapping):
         return {k: _without_markers(v) for k, v in value.items() if not MARKER.fullmatch(str(k))}
     return [_without_markers(v) for v in value] if isinstance(value, list) else value

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from deltamem_cli.settings.composed import leaves
 from deltamem_cli.settings.identity import content_hash
@@ -112,7 +111,7 @@ def _below(settings: Mapping[str, object], names: Iterable[str]) -> dict[str, ob
     }
 
 
-def _digest(named: Any) -> Any:
+def _digest(named: object) -> object:
     path = Path(str(named)).expanduser()
     if not path.exists():
         return named

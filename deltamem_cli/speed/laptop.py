@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem.writers import MultiStateWriter, TokenWriter, Writer
 from deltamem_cli.speed.alternate import Figure, alternate, figure
 from deltamem_cli.speed.models import SMOLLM2_135M, random_model
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 __all__ = ["HISTORIES", "Tick", "history_ids", "loss", "size", "step_figures", "writers"]
@@ -60,7 +61,7 @@ def size(model: PreTrainedModel, history: int) -> str:
     return f"{BATCH} histories of {history} tokens, {shape}"
 
 
-def history_ids(tokens: int) -> Any:
+def history_ids(tokens: int) -> Tensor:
     """Token ids (B, T)."""
     import torch
 
@@ -103,7 +104,7 @@ def _bare_step(model: PreTrainedModel, history: int) -> Callable[[], object]:
     return work
 
 
-def loss(logits: Any, ids: Any) -> Any:
+def loss(logits: Tensor, ids: Tensor) -> Tensor:
     """Mean cross-entropy of the next tokens."""
     from torch.nn.functional import cross_entropy
 

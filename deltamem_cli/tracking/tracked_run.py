@@ -16,7 +16,7 @@ from deltamem_cli.settings.composed import leaves
 from deltamem_cli.tracking.trackers import RunFacts, StartedTracker, Tracker
 
 if TYPE_CHECKING:
-    from deltamem.training import StepReport
+    from deltamem.training import Learner, Monitor, StepReport
 
 __all__ = ["TrackedRun", "Tracking"]
 
@@ -31,7 +31,7 @@ class Tracking:
         """``memory_every``: steps between measurements of the memory; the rest is of every step."""
         self.memory_every, self.trackers = memory_every, trackers
 
-    def monitor(self, learner: Any) -> Any:
+    def monitor(self, learner: Learner[Any, Any]) -> Monitor | None:
         """The monitor of a learner's memory; None without trackers, or without a memory."""
         return learner.monitor(every=self.memory_every) if self.trackers else None
 
@@ -128,5 +128,5 @@ def _curves(report: StepReport) -> dict[str, float]:
     return {**named, **measured}
 
 
-def _scalar(value: Any) -> str | int | float | bool:
+def _scalar(value: object) -> str | int | float | bool:
     return value if isinstance(value, str | int | float) else str(value)

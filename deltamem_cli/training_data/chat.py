@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from annotated_types import Ge
 
@@ -160,7 +160,7 @@ def _episode(
     return episode
 
 
-def _messages(value: Any) -> list[dict[str, str]] | str:
+def _messages(value: object) -> list[dict[str, str]] | str:
     """Messages of role and content, or why there are none."""
     if not isinstance(value, list) or not value:
         return "no messages"
@@ -181,7 +181,7 @@ def _messages(value: Any) -> list[dict[str, str]] | str:
     return messages
 
 
-def _text(content: Any) -> str | None:
+def _text(content: object) -> str | None:
     """A text, or the texts of a list of parts; None where a part is something else."""
     if isinstance(content, list):
         parts = [part.get("text") if isinstance(part, Mapping) else None for part in content]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,7 @@ from deltamem_cli.options import Json, make_console
 
 if TYPE_CHECKING:
     from deltamem_evaluations.comparison import Comparison, Flip, Line
+    from deltamem_evaluations.reporting import Table
 
 __all__ = ["compare"]
 
@@ -75,7 +76,7 @@ def _plain(line: Line) -> dict[str, object]:
     }
 
 
-def _table(done: Comparison) -> Any:
+def _table(done: Comparison) -> Table:
     from deltamem_evaluations.metrics.likelihood import MEANING, REFERENCE_NLL
     from deltamem_evaluations.reporting import Table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -18,6 +18,9 @@ from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from deltamem import DeltaMemory
     from deltamem.backbone import Backbone
     from deltamem_cli.serving.guard import Guard
     from deltamem_cli.serving.turns import Turns
@@ -77,8 +80,13 @@ def _serve(request: ServingRequest, console: Console) -> int:
 
 
 def _application(
-    request: ServingRequest, backbone: Backbone, memory: Any, *, guard: Guard, console: Console
-) -> tuple[Turns, Any]:
+    request: ServingRequest,
+    backbone: Backbone,
+    memory: DeltaMemory,
+    *,
+    guard: Guard,
+    console: Console,
+) -> tuple[Turns, FastAPI]:
     """The queue of turns, and the application before it."""
     from deltamem_cli.serving.application import application
     from deltamem_cli.serving.asked import Defaults

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.excerpts import in_a_line
 from deltamem_evaluations.audit.gold import can_tell, given_away
@@ -18,6 +18,9 @@ from deltamem_evaluations.benchmark import Benchmark
 from deltamem_evaluations.method import MemoryMethod
 from deltamem_evaluations.runner import QUESTION_TOKENS
 from deltamem_evaluations.sample import History, Sample, prompt_of
+
+if TYPE_CHECKING:
+    from deltamem_evaluations.method import Answer, WriteReport
 
 __all__ = ["CHECKS", "PAIRED", "Finding", "audit"]
 
@@ -97,7 +100,7 @@ class _Asker:
     ) -> None:
         self.benchmark, self.method, self.seed, self.tokens = benchmark, method, seed, tokens
 
-    def write(self, *samples: Sample) -> Sequence[Any]:
+    def write(self, *samples: Sample) -> Sequence[WriteReport]:
         self.method.reset(len(samples))
         return self.method.write([self.history(s) for s in samples])
 
@@ -117,7 +120,7 @@ class _Asker:
         """Answers of samples whose histories stand in the batch in their order."""
         return [answer.text for answer in self.answers(*samples, history=history)]
 
-    def answers(self, *samples: Sample, history: int | None = None) -> Sequence[Any]:
+    def answers(self, *samples: Sample, history: int | None = None) -> Sequence[Answer]:
         """The answers of :meth:`ask` with what they cost."""
         prompts = [
             prompt_of(sample, history=i if history is None else history, run_seed=self.seed)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.assets.asset import Asset
 from deltamem_base.assets.fetching import fetch_asset
@@ -29,6 +29,9 @@ from deltamem_base.whole_files import write_json
 from deltamem_evaluations.data.datafile import UrlSource, cache_folder, locate
 from deltamem_evaluations.data.sources import MANIFEST, HubSource, fetched_folder
 from deltamem_evaluations.records.environment import timestamp
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import RepoSibling
 
 __all__ = ["Source", "check_fetched", "fetch"]
 
@@ -138,7 +141,7 @@ def _wanted(name: str, source: HubSource) -> bool:
     return inside and any(path.match(p) for p in (*source.files, *source.companions))
 
 
-def _check_lfs(file: Any, digest: str, path: Path) -> None:
+def _check_lfs(file: RepoSibling, digest: str, path: Path) -> None:
     expected = getattr(file.lfs, "sha256", None) if file.lfs else None
     if expected is not None and expected != digest:
         path.unlink()

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.digests import sha256_of
 from deltamem_base.downloads import say_download
@@ -23,6 +23,9 @@ from deltamem_base.quiet import quiet_datasets
 from deltamem_evaluations.benchmark import Data
 from deltamem_evaluations.data.datafile import cache_folder
 from deltamem_evaluations.data.rows.files import SUFFIXES, Row, read_file
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 __all__ = [
     "MANIFEST",
@@ -149,7 +152,7 @@ def _from_hub(source: HubSource) -> tuple[list[Row], Data]:
     return rows, Data(source=source.id, revision=revision, sha256=digest.hexdigest())
 
 
-def _commit(data: Any) -> str | None:
+def _commit(data: Dataset) -> str | None:
     """The commit that a data set of `datasets` came from, where it tells."""
     for url in getattr(data.info, "download_checksums", None) or {}:
         _, at, rest = str(url).partition("@")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.whole_files import atomically
 from deltamem_evaluations.metrics.statistics import GroupMean
 from deltamem_evaluations.records.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["STYLES", "by_number", "draw_by_number"]
 
@@ -64,7 +67,7 @@ def draw_by_number(
     return files
 
 
-def _draw_line(axes: Any, label: str, points: Sequence[tuple[int, GroupMean]], style: str) -> None:
+def _draw_line(axes: Axes, label: str, points: Sequence[tuple[int, GroupMean]], style: str) -> None:
     x = [number for number, _ in points]
     y = [group.mean for _, group in points]
     below = [max(group.mean - group.lo, 0) for _, group in points]

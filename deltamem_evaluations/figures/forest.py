@@ -6,11 +6,14 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_evaluations.figures.inline_svg import INK
 from deltamem_evaluations.figures.plots import COLOURS, MARKERS, STYLE, WIDTH
 from deltamem_evaluations.reporting.tables import Estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["Line", "draw_forest", "draw_lines"]
 
@@ -75,7 +78,7 @@ def draw_lines(lines: Sequence[Line], *, across: str, unit: str) -> str:
 
 
 @contextmanager
-def _figure(height: float) -> Iterator[tuple[Any, io.StringIO]]:
+def _figure(height: float) -> Iterator[tuple[Axes, io.StringIO]]:
     """Axes of a figure whose SVG is in the text when the block ends."""
     import matplotlib as mpl
     from matplotlib.figure import Figure

@@ -6,9 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_base.whole_files import atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 __all__ = ["Heatmap", "draw_heatmaps", "matrix_mosaic"]
 
@@ -122,7 +126,7 @@ def _save(maps: Sequence[Heatmap], title: str, files: Sequence[Path]) -> None:
             figure.set_layout_engine("none")  # it is laid out now; twice would take twice as long
 
 
-def _panel(figure: Any, axes: Any, heatmap: Heatmap) -> None:
+def _panel(figure: Figure, axes: Axes, heatmap: Heatmap) -> None:
     finite = [v for row in heatmap.values for v in row if math.isfinite(v)]
     low, high = min(finite, default=0.0), max(finite, default=0.0)
     if heatmap.signed:

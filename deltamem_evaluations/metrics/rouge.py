@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rouge_score.rouge_scorer import RougeScorer
 
 __all__ = ["rouge_f1"]
 
@@ -15,7 +18,7 @@ def rouge_f1(kind: str) -> Callable[[str, str], float]:
 
 
 @cache
-def _scorer() -> Any:
+def _scorer() -> RougeScorer:
     from rouge_score.rouge_scorer import RougeScorer
 
     return RougeScorer(["rougeL", "rougeLsum"], use_stemmer=True)

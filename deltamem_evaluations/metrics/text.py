@@ -7,9 +7,12 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import regex
+
+if TYPE_CHECKING:
+    from nltk.stem import PorterStemmer
 
 __all__ = ["best_part_f1", "first_written_line", "stem_tokens", "token_f1"]
 
@@ -24,7 +27,7 @@ def first_written_line(answer: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _stemmer() -> Any:
+def _stemmer() -> PorterStemmer:
     from nltk.stem import PorterStemmer
 
     return PorterStemmer()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 __all__ = ["local_places"]
 
@@ -12,7 +11,7 @@ PLACE = re.compile(r"(?<![\w.:/@<])(?:~/|/[\w.-]+/|[A-Za-z]:\\)[\w.-]*")
 """The beginning of an absolute path; an address on the network has a colon before its slashes."""
 
 
-def local_places(content: Any, *, names: Sequence[str] = ()) -> Iterator[str]:
+def local_places(content: object, *, names: Sequence[str] = ()) -> Iterator[str]:
     """Texts in plain values that name a place, or one of some names, keys included.
 
     Args:

@@ -170,7 +170,7 @@ def _metrics(record: Record, made: Mapping[str, Metric]) -> Iterator[str]:
             yield f"its metric {name} does not follow from the scores of its lines"
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _alike(one: object, other: object) -> bool:
     """Whether two trees of plain values are the same, numbers up to rounding."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         return one.keys() == other.keys() and all(_alike(one[k], other[k]) for k in one)

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from deltamem_base.counts import counted
 from deltamem_base.printable import printable
@@ -50,7 +49,7 @@ def tables_page(report: Report, drawings: Sequence[Drawing]) -> str:
     return _rendered(report, drawings=drawings, pairs=[], maps=[], notes=report.notes, details={})
 
 
-def _rendered(report: Report, *, pairs: Sequence[Pair], **parts: Any) -> str:
+def _rendered(report: Report, *, pairs: Sequence[Pair], **parts: object) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     groups = {group for pair in pairs for flip in pair.shown for group in flip.groups}
@@ -75,11 +74,11 @@ def _rendered(report: Report, *, pairs: Sequence[Pair], **parts: Any) -> str:
     )
 
 
-def _is_numeric(cell: Any) -> bool:
+def _is_numeric(cell: object) -> bool:
     return isinstance(cell, Cell) and cell.estimate is not None
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     """Text with its control characters spelt; markup of our own stays as it is."""
     return printable(value) if type(value) is str else value
 

@@ -14,7 +14,7 @@ from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
@@ -35,6 +35,10 @@ from deltamem_base.quiet import quiet_transformers
 from deltamem_base.typed_json import read_typed
 from deltamem_base.user_cache import user_cache
 from deltamem_base.whole_files import folder_beside, sync, why, write_json
+
+if TYPE_CHECKING:
+    from gguf import GGUFReader
+    from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Dequantised", "dequantised"]
 
@@ -114,7 +118,7 @@ def _put(whole: Path, folder: Path) -> None:
             raise
 
 
-def _read(path: Path, header: Any) -> tuple[Any, Any]:
+def _read(path: Path, header: GGUFReader) -> tuple[Any, PreTrainedTokenizerBase]:
     """Model in float32 and tokenizer, as transformers reads them, each checked."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig

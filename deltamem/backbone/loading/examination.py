@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from deltamem.backbone.loading.pretrained import load_config, load_tokenizer, pretrained_model
 from deltamem.backbone.loading.soundness import check_vocabulary
 from deltamem.backbone.loading.weight_files import weight_files
 from deltamem_base.faults import InvalidInput, Unavailable
+
+Found = TypeVar("Found")
 
 __all__ = ["model_faults"]
 
@@ -23,7 +25,7 @@ def model_faults(id: str, *, revision: str | None = None) -> list[str]:
     """
     found: list[str] = []
 
-    def look(act: Callable[[], Any]) -> Any:
+    def look(act: Callable[[], Found]) -> Found | None:
         try:
             return act()
         except InvalidInput as fault:

@@ -7,7 +7,7 @@ tokenizer with its chat template.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deltamem.backbone.loading.hub import from_cache_or_hub
 from deltamem_base.assets.asset import asset_folder
@@ -16,6 +16,7 @@ from deltamem_base.faults import InvalidInput, Unavailable, first_line
 from deltamem_base.hub import accept_terms, hub_faults, is_gated, not_fetched
 
 if TYPE_CHECKING:
+    from gguf import GGUFReader
     from transformers import PreTrainedConfig
 
 __all__ = ["check_gguf", "gguf_path", "text_field"]
@@ -66,7 +67,7 @@ def _from_hub(id: str, file: str, revision: str | None) -> Path:
     return Path(from_cache_or_hub(load, id, explain=explain, faults=hub_faults()))
 
 
-def check_gguf(path: Path) -> Any:
+def check_gguf(path: Path) -> GGUFReader:
     """The header of a GGUF file that is whole; its tensors are mapped, not read.
 
     Raises:
@@ -90,13 +91,13 @@ def check_gguf(path: Path) -> Any:
         ) from fault
 
 
-def text_field(header: Any, key: str) -> str | None:
+def text_field(header: GGUFReader, key: str) -> str | None:
     """A text of a header; None where it has none of that name."""
     found = header.get_field(key)
     return None if found is None else str(found.contents())
 
 
-def check_rotation(path: Path, header: Any, config: PreTrainedConfig) -> None:
+def check_rotation(path: Path, header: GGUFReader, config: PreTrainedConfig) -> None:
     """Refuse scaled rotary embeddings where the converted settings say nothing of a scale.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
 
@@ -16,17 +16,19 @@ from deltamem_base.quiet import quiet_transformers
 
 __all__ = ["from_cache_or_hub", "pretrained_from_cache_or_hub"]
 
+Loaded = TypeVar("Loaded")
+
 NOT_OF_THE_FILES = (Fault, MemoryError, torch.OutOfMemoryError)
 """Faults that say what they are."""
 
 
 def from_cache_or_hub(
-    load: Callable[..., Any],
+    load: Callable[..., Loaded],
     id: str,
     *,
     explain: Callable[[Exception, str], Exception],
     faults: tuple[type[Exception], ...],
-) -> Any:
+) -> Loaded:
     """Load from this machine without asking the hub, else from the hub if it answers.
 
     Args:
@@ -52,7 +54,9 @@ def from_cache_or_hub(
         raise explain(fault, first_line(fault)) from fault
 
 
-def pretrained_from_cache_or_hub(load: Callable[..., Any], id: str, revision: str | None) -> Any:
+def pretrained_from_cache_or_hub(
+    load: Callable[..., Loaded], id: str, revision: str | None
+) -> Loaded:
     """Load a part of a pretrained model; see :func:`from_cache_or_hub`.
 
     Raises:

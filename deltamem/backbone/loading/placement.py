@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -58,7 +58,7 @@ def place_weights(
     attention: str,
     device_map: str | dict[str, object] | None,
     quantization: str | None,
-    stored_dtype: Callable[[], Any],
+    stored_dtype: Callable[[], object],
 ) -> Placement:
     """The placement that settings ask for; see :func:`deltamem.backbone.load_backbone`.
 
@@ -130,7 +130,7 @@ def choose_attention(
     attention: str,
     where: torch.device,
     *,
-    dtype: Callable[[], Any],
+    dtype: Callable[[], object],
     flash_installed: bool,
 ) -> str | None:
     """The implementation to ask transformers for; None leaves it to its default, SDPA.

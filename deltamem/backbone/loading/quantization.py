@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from deltamem_base.faults import InvalidInput, Unavailable, check_choice
 
@@ -58,7 +58,7 @@ def quantization_options(
     return {"quantization_config": config}
 
 
-def dense_weight(linear: Any) -> Tensor:
+def dense_weight(linear: nn.Linear) -> Tensor:
     """Weight (out, in) of a linear layer as numbers, out of a quantised one too."""
     weight: Any = linear.weight
     if weight.is_floating_point():

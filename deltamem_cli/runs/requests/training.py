@@ -17,6 +17,8 @@ from deltamem_cli.settings.run_key import deciding_settings
 if TYPE_CHECKING:
     from deltamem import DeltaMemConfig
     from deltamem.training import TrainingConfig
+    from deltamem_cli.training_data import TrainingData
+    from deltamem_cli.training_data.training_data import DataSource
 
 __all__ = ["TrainingRequest"]
 
@@ -76,12 +78,14 @@ class TrainingRequest:
             deciding=deciding_settings(tree, "train"),
         )
 
-    def load_data(self) -> Any:
+    def load_data(self) -> TrainingData:
         """The episodes; a generated source is told how many are needed."""
         if not self.generated:
-            return build(self.data).load()
+            source: DataSource = build(self.data)
+            return source.load()
         size = (self.recipe.steps or 1) * self.recipe.batch_size
-        return build(self.data, size=size, seed=self.seed).load()
+        generated: DataSource = build(self.data, size=size, seed=self.seed)
+        return generated.load()
 
 
 def _of_this_method(tree: Mapping[str, Any], method: MethodRequest) -> dict[str, object]:

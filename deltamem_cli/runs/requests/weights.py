@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from deltamem_cli.runs.requests.backbone import BackboneRequest
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.instantiate import build
+
+if TYPE_CHECKING:
+    from deltamem.writers import Writer
 
 __all__ = ["WeightsRequest"]
 
@@ -26,7 +29,7 @@ class WeightsRequest:
     """Whether they are a δ-mem adapter."""
     needs_baseline: bool
     """Whether they are the weights of a trained baseline."""
-    writer: Any
+    writer: Writer
     """Writer that an adapter is looked for by."""
     writer_name: str
     writer_was_named: bool

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 from deltamem_cli.speed.alternate import alternate
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
+
+    from deltamem import DeltaMemory
 
 __all__ = ["KINDS", "Side", "alone", "decode", "read", "relative_throughput", "with_memory"]
 
@@ -23,13 +26,13 @@ KINDS = {True: "tsw, writing", False: "tsw, writes off"}
 class Side:
     """One of two things that are timed in turn; both of its functions give the new tokens."""
 
-    decode: Callable[[], Any]
+    decode: Callable[[], Tensor]
     """``generate`` from a KV cache that holds all of the prompt but its last token."""
-    generate: Callable[[], Any]
+    generate: Callable[[], Tensor]
     """``generate`` from nothing, which reads the prompt first."""
 
 
-def alone(model: PreTrainedModel, ids: Any, *, tokens: int) -> Side:
+def alone(model: PreTrainedModel, ids: Tensor, *, tokens: int) -> Side:
     """The bare model.
 
     Args:
@@ -44,7 +47,7 @@ def alone(model: PreTrainedModel, ids: Any, *, tokens: int) -> Side:
 
 
 def with_memory(
-    memory: Any, model: PreTrainedModel, ids: Any, *, tokens: int, writes: bool
+    memory: DeltaMemory, model: PreTrainedModel, ids: Tensor, *, tokens: int, writes: bool
 ) -> Side:
     """The same with an adapter of the model, which is attached and taken off in every turn.
 
@@ -53,7 +56,7 @@ def with_memory(
     with memory.attach(model, write=writes):
         cache = read(model, ids)
 
-    def attached(**start: Any) -> Any:
+    def attached(**start: Any) -> Tensor:
         with memory.attach(model, write=writes):
             return decode(model, ids, tokens, **start)
 
@@ -72,7 +75,7 @@ def relative_throughput(
     return [alone / together for alone, together in turns]
 
 
-def read(model: PreTrainedModel, ids: Any) -> Any:
+def read(model: PreTrainedModel, ids: Tensor) -> Any:
     """A KV cache, with the memory state if one is attached, of all tokens but the last."""
     import torch
     from transformers import DynamicCache
@@ -83,7 +86,7 @@ def read(model: PreTrainedModel, ids: Any) -> Any:
     return cache
 
 
-def decode(model: Any, ids: Any, tokens: int, *, cache: Any = None) -> Any:
+def decode(model: Any, ids: Tensor, tokens: int, *, cache: Any = None) -> Tensor:
     """Greedy tokens after ``ids`` (1, T), to the end of their work on the device.
 
     Args:

@@ -75,7 +75,9 @@ class Checkers:
     identity: Mapping[str, str]
     """Everything that decides verdicts: versions, and a hash of the sentence splitter's data."""
 
-    def verify(self, where: str, instructions: Sequence[Any], values: Sequence[Any]) -> int:
+    def verify(
+        self, where: str, instructions: Sequence[str], values: Sequence[Mapping[str, object]]
+    ) -> int:
         """Make sure that the checkers can be told what they check, before anything is answered.
 
         Args:
@@ -221,7 +223,7 @@ def _no_punkt(what: str) -> str:
     )
 
 
-def _is_sign(letter: Any) -> bool:
+def _is_sign(letter: object) -> bool:
     """One character that no checker counts as a letter."""
     return isinstance(letter, str) and len(letter) == 1 and not "a" <= letter.lower() <= "z"
 

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
-from typing import Any
 
 from deltamem_base.faults import InvalidData, Unavailable
 from deltamem_base.sentences import sentence_ends
@@ -188,7 +187,7 @@ def _table(path: Path) -> dict[str, object]:
     raise InvalidData(f"{path} has no table {TABLE} of plain text")
 
 
-def _plain(node: ast.expr | None, constants: Mapping[str, str]) -> Any:
+def _plain(node: ast.expr | None, constants: Mapping[str, str]) -> object:
     """The value of a literal that may name the file's text constants.
 
     Raises:
@@ -204,7 +203,7 @@ def _plain(node: ast.expr | None, constants: Mapping[str, str]) -> Any:
     return ast.literal_eval(node)
 
 
-def _wording(row: Any, where: str) -> Wording:
+def _wording(row: object, where: str) -> Wording:
     row = row if isinstance(row, Mapping) else {}
     query, memorise = row.get("query"), row.get("memorize")
     query = query.get(AGENT) if isinstance(query, Mapping) else query
@@ -215,7 +214,7 @@ def _wording(row: Any, where: str) -> Wording:
     )
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise InvalidData(f"{where}: there is no text")
     return value

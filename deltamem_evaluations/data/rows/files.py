@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from deltamem_base.faults import InvalidData
 from deltamem_base.json_text import kind_of, read_json_rows, read_text
@@ -43,7 +42,7 @@ def read_file(path: Path, *, split: str | None = None) -> Iterator[Row]:
         yield Row(where=where, split=split, values=values)
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, Any]]:
+def _csv_rows(path: Path) -> Iterator[tuple[str, object]]:
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
     try:
         for row in reader:
@@ -53,7 +52,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Any]]:
         raise InvalidData(f"{path}, line {reader.line_num} is not CSV: {fault}") from fault
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, Any]]:
+def _parquet_rows(path: Path) -> Iterator[tuple[str, object]]:
     import pyarrow.parquet as pq
     from pyarrow import ArrowException
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
@@ -18,7 +18,7 @@ LEVEL = "hard"
 def _pairs(first: str, second: str) -> BeforeValidator:
     """A list of pairs (official form) from an object of two lists (the hub's), else as it is."""
 
-    def paired(value: Any) -> Any:
+    def paired(value: object) -> object:
         if isinstance(value, Mapping):
             one, other = value.get(first), value.get(second)
             if not isinstance(one, list) or not isinstance(other, list):

@@ -12,7 +12,7 @@ from deltamem_evaluations.data.rows.schema import RowModel, Scalar, Text, Writte
 __all__ = ["IfevalRow"]
 
 
-def _set(values: Any) -> Any:
+def _set(values: object) -> object:
     """An object without its nulls; no object at all stands for an empty one."""
     if values is None:
         return {}
@@ -21,7 +21,7 @@ def _set(values: Any) -> Any:
     return values
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """A value that a checker may take: text, a number, or a list of texts."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -11,7 +11,7 @@ from deltamem_evaluations.data.rows.schema import RowModel, Scalar, Text, Writte
 __all__ = ["MabMetadata", "MabRow"]
 
 
-def _listed(answer: Any) -> Any:
+def _listed(answer: object) -> object:
     """A single reference may stand without its list."""
     return answer if isinstance(answer, list) else [answer]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -57,25 +57,25 @@ def _unfit(wanted: str) -> PydanticCustomError:
     return PydanticCustomError(UNFIT, "{wanted}", {"wanted": wanted})
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
         raise _unfit("text")
     return value
 
 
-def _written(value: Any) -> str:
+def _written(value: object) -> str:
     if not _text(value).strip():
         raise ValueError("is blank")
     return str(value)
 
 
-def _whole(value: Any) -> int:
+def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise _unfit("a whole number")
     return value
 
 
-def _scalar(value: Any) -> str:
+def _scalar(value: object) -> str:
     finite = isinstance(value, int | float) and math.isfinite(value)
     if isinstance(value, bool) or not (finite or isinstance(value, str)):
         raise _unfit("text or a number")
@@ -90,7 +90,7 @@ Scalar = Annotated[str, PlainValidator(_scalar)]
 """Text or a number, as text."""
 
 
-def _entries(value: Any) -> Any:
+def _entries(value: object) -> object:
     """A list of objects from an object of lists, else as it is."""
     if not isinstance(value, Mapping):
         return value
@@ -117,7 +117,7 @@ def check(model: type[Model], row: Row) -> Model:
 
 
 def check_part(
-    adapter: TypeAdapter[Part], value: Any, *, where: str, path: Sequence[str | int]
+    adapter: TypeAdapter[Part], value: object, *, where: str, path: Sequence[str | int]
 ) -> Part:
     """A part of a row whose field's name the model cannot know.
 
@@ -134,8 +134,8 @@ def check_part(
 
 
 def _checked(
-    validate: Callable[[Any], Part],
-    value: Any,
+    validate: Callable[[object], Part],
+    value: object,
     where: str,
     prefix: Sequence[str | int],
     confidential: bool,
