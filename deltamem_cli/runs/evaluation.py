@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deltamem_base.downloads import told_of_downloads
-from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
@@ -18,6 +17,7 @@ from deltamem_cli.runs.judging import judged_too
 from deltamem_cli.runs.launching import check_alone, check_shared
 from deltamem_cli.runs.meeting import ALONE, Meeting, ending_together
 from deltamem_cli.runs.requests import EvaluationRequest
+from deltamem_cli.runs.sizes import batch_size
 from deltamem_cli.screen.console import Console
 from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.paths import without_machine
@@ -26,18 +26,12 @@ from deltamem_cli.settings.run_key import run_key
 if TYPE_CHECKING:
     from deltamem.backbone import Backbone
     from deltamem_cli.runs.shared_answers import Part, SharedAnswers
-    from deltamem_evaluations.benchmark import Benchmark
     from deltamem_evaluations.method import MemoryMethod
     from deltamem_evaluations.records.record import Record
     from deltamem_evaluations.records.store import SampleStore
     from deltamem_evaluations.sample import Sample
 
 __all__ = ["evaluate", "run_evaluation", "share_evaluation"]
-
-CHARS_PER_TOKEN = 3
-"""Fewer than in most texts, so that the estimate errs on the side of memory."""
-ROOM = 1024
-"""Tokens of a question and its answer."""
 
 
 def run_evaluation(
@@ -174,7 +168,7 @@ def _answer(ready: _Prepared, answers: SharedAnswers, console: Console) -> Part:
         seed=request.seed,
         limit=request.limit,
         likelihood=request.likelihood,
-        batch_size=_batch_size(request.batch_size, request.benchmark, backbone),
+        batch_size=batch_size(request.batch_size, request.benchmark, backbone),
     )
     asked = answers.share(request.benchmark, ready.samples, on_note=console.note)
     notes: list[str] = []
@@ -266,28 +260,6 @@ def _identity(
     limited = request.limit is not None
     config = dict(request.recorded)
     return {"cell": cell, "key": key, **names, "config": config, "limited": limited}
-
-
-def _batch_size(size: int | str, benchmark: Benchmark, backbone: Backbone) -> int:
-    """The configured one, or for ``auto`` what fits with the longest prompt of the benchmark.
-
-    Raises:
-        UsageError: neither a number from 1 on nor ``auto``.
-    """
-    from deltamem.backbone import fitting_batch
-
-    if isinstance(size, int) and size >= 1:
-        return size
-    if size != "auto":
-        raise UsageError(f"runtime.batch_size is {size}; use a number from 1 on, or auto")
-    return fitting_batch(backbone, tokens=lambda: _longest_prompt(benchmark, backbone.window))
-
-
-def _longest_prompt(benchmark: Benchmark, window: int) -> int:
-    """Tokens of the longest history with a question, estimated from characters."""
-    names = dict.fromkeys(sample.history_id for sample in benchmark.samples())
-    lengths = (benchmark.history(name).chars for name in names)
-    return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
 
 
 def _deviations(request: EvaluationRequest, backbone: Backbone) -> list[str]:

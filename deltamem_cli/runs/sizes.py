@@ -1,9 +1,10 @@
-"""The size of what a method trains, without the backbone's weights."""
+"""Sizes of a run: the numbers that its method trains, and the questions that go side by side."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.requests import MethodRequest
 from deltamem_cli.settings.instantiate import made_by
 
@@ -11,8 +12,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from deltamem import DeltaMemConfig
+    from deltamem.backbone import Backbone
+    from deltamem_evaluations.benchmark import Benchmark
 
-__all__ = ["trained_parameters"]
+__all__ = ["batch_size", "trained_parameters"]
+
+CHARS_PER_TOKEN = 3
+"""Fewer than in most texts, so that the estimate errs on the side of memory."""
+ROOM = 1024
+"""Tokens of a question and its answer."""
 
 
 def trained_parameters(
@@ -35,3 +43,25 @@ def trained_parameters(
         return 0
     settings = {key: value for key, value in node.items() if key != "_target_"}
     return int(count(model, **settings))
+
+
+def batch_size(size: int | str, benchmark: Benchmark, backbone: Backbone) -> int:
+    """The configured one, or for ``auto`` what fits with the longest prompt of the benchmark.
+
+    Raises:
+        UsageError: neither a number from 1 on nor ``auto``.
+    """
+    from deltamem.backbone import fitting_batch
+
+    if isinstance(size, int) and size >= 1:
+        return size
+    if size != "auto":
+        raise UsageError(f"runtime.batch_size is {size}; use a number from 1 on, or auto")
+    return fitting_batch(backbone, tokens=lambda: _longest_prompt(benchmark, backbone.window))
+
+
+def _longest_prompt(benchmark: Benchmark, window: int) -> int:
+    """Tokens of the longest history with a question, estimated from characters."""
+    names = dict.fromkeys(sample.history_id for sample in benchmark.samples())
+    lengths = (benchmark.history(name).chars for name in names)
+    return min(max(lengths, default=0) // CHARS_PER_TOKEN + ROOM, window)
