@@ -63,8 +63,8 @@ class BM25RAG(TextualMemory):
             unit: ``auto``, or a kind of :mod:`deltamem_baselines.retrieval.units`.
             chunk_tokens: the size of chunks, in tokens of the backbone.
             order: in the prompt, ``original`` or by ``rank``.
-            k1: see :mod:`deltamem_baselines.retrieval.ranking`.
-            b: see :mod:`deltamem_baselines.retrieval.ranking`.
+            k1: how fast a repeated word stops adding to the score (BM25's k1).
+            b: how far a score is corrected for the length of a unit (BM25's b).
             idf: see :mod:`deltamem_baselines.retrieval.ranking`.
             tokeniser: ``word`` (letters and digits, case folded) or ``whitespace`` (as it is).
             drop_unmatched: leave out units of score zero, which have no term of the question.

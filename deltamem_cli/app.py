@@ -33,9 +33,9 @@ from deltamem_cli.waiting_threads import let_threads_sleep
 FIRST_STEPS = """\b
 First steps:
   deltamem demo                          see it work, in about four minutes
-  deltamem eval writer=msw context=none  measure the adapter that comes with it
-  deltamem list                          models, methods, benchmarks, writers
-  deltamem VERB --help                   one verb, with examples
+  deltamem eval writer=msw context=none  measure an adapter that ships with it
+  deltamem list                          list models, methods, benchmarks, ...
+  deltamem VERB --help                   read about one verb
 """
 
 app = typer.Typer(

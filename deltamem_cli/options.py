@@ -25,13 +25,14 @@ Cfg = Annotated[
     typer.Option("--cfg", help="Print the composed settings and stop."),
 ]
 Multirun = Annotated[
-    bool, typer.Option("--multirun", "-m", help="Sweep over comma-separated values.")
+    bool, typer.Option("--multirun", "-m", help="Run once for each of the comma-separated values.")
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="List what would run, with tokens and time; run nothing.")
+    bool,
+    typer.Option("--dry-run", help="List what would run, with tokens and time, and run nothing."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON document.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no notes and no progress.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print neither notes nor progress.")]
 
 
 def make_console(*, quiet: bool = False, as_json: bool = False) -> Console:

@@ -53,13 +53,13 @@ def pages() -> dict[str, str]:
     commands = [path.stem for path in sorted(config_folder().glob("*.yaml")) if path.stem != "run"]
     found["commands.md"] = _page(
         "Settings of the commands",
-        "What a command takes beside the options of its [groups](README.md).",
+        "The settings of each command, beside the options of its [groups](README.md).",
         [_section(_command(name), config_folder() / f"{name}.yaml", "") for name in commands],
     )
     found["verbs.md"] = _page("Verbs", "What `deltamem VERB --help` says.", list(_helps()))
     rows = [f"- [`{group}=`]({group}.md): {', '.join(options(group))}" for group in groups()]
     intro = (
-        "[Verbs](verbs.md) and the [settings of commands](commands.md) stand on pages of their own."
+        "[Verbs](verbs.md) and the [settings of commands](commands.md) have pages of their own."
         " `GROUP=OPTION` chooses an option of a group, `GROUP.SETTING=VALUE` sets what is in it:"
     )
     found["README.md"] = _page("Reference", intro, ["\n".join(rows)])
@@ -85,7 +85,7 @@ def _page_of_group(group: str) -> str:
             sections.append(f"## {group}={name}\n\n{about(group, name)}")
         else:
             sections.append(_section(f"{group}={name}", path, f"{group}."))
-    return _page(f"{group}=", f"`{group}=` is one of {len(options(group))}.", sections)
+    return _page(f"{group}=", f"`{group}=` has {len(options(group))} options.", sections)
 
 
 def _section(title: str, path: Path, prefix: str) -> str:

@@ -25,7 +25,7 @@ class TrainingConfig:
     batch_size: Annotated[int, Ge(1)] = 32
     """Episodes per optimiser step."""
     micro_batch_size: Annotated[int, Ge(1)] = 4
-    """Episodes per forward, those of one history counted once by a learner that writes it once;
+    """Episodes per forward pass; a learner that writes a history once counts its episodes once;
     changes memory and speed, not the result."""
     learning_rate: Annotated[float, Gt(0)] = 2e-4
     warmup: Annotated[float, Interval(ge=0, le=1)] = 0.1

@@ -74,7 +74,7 @@ class Examples:
     pairs: Annotated[int, Ge(1)] = 40
     """Asked for in the first round."""
     rounds: Annotated[int, Ge(1)] = 3
-    """Rounds of pairs, the first included."""
+    """Rounds in which pairs are asked for, the first included."""
     temperature: Annotated[float, Ge(0)] = 0.7
     max_new_tokens: Annotated[int, Ge(1)] = 4096
     """Most tokens of one summary, or of one round of questions."""

@@ -37,7 +37,7 @@ class WriteTimeTraining:
     clip: Annotated[float, Gt(0)] = 1.0
     dropout: Annotated[float, Interval(ge=0, lt=1)] = 0.1
     max_length: Annotated[int, Ge(1)] = 2048
-    """Tokens of a row; what is beyond is not learnt."""
+    """Tokens of a row; tokens beyond are not learnt."""
 
     def fit(
         self, lora: Lora, backbone: Backbone, rows: Sequence[Sequence[int]], *, seed: int

@@ -100,7 +100,7 @@ class LLMLingua2:
             rate: share of the tokens to keep, from 0.01 to 1.
             force_tokens: kept wherever they stand.
             force_reserve_digit: keep what has a digit.
-            drop_consecutive: of forced tokens that come to stand side by side, keep one.
+            drop_consecutive: keep only one of several forced tokens that end up side by side.
 
         Raises:
             InvalidInput: a rate out of range, another context, a model of another kind, or weights

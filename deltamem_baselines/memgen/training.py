@@ -124,9 +124,9 @@ class MemGenLearner(Learner[Episode, SupervisedBatch]):
             alpha: a branch is scaled by ``alpha / rank``.
             prompt_latents: vectors inserted at the end of the prompt.
             inference_latents: vectors of one insertion in an answer.
-            at_prompt: see :class:`Places`, as the next two.
-            max_insertions: within one answer.
-            every_delimiter: a point after a digit counts, too.
+            at_prompt: insert latents where the answer begins.
+            max_insertions: most insertions within one answer.
+            every_delimiter: a point or comma right after a digit counts as a delimiter, too.
         """
         self.backbone, self.read_length = backbone, read_length
         self.places = Places(

@@ -83,7 +83,7 @@ class MemoryBank(TextualMemory):
                 around it; 0 for not.
             segments: sizes of days and documents that the history does not have by itself; None
                 for 4,096 and 512 tokens.
-            summaries: whether any are written.
+            summaries: whether the backbone writes summaries.
             summary_tokens: of a summary at most.
             forgetting: whether memories fade.
             forgets: how they do.

@@ -27,13 +27,13 @@ SUFFIX = ".dmstate"
 CONTEXTS = {"on": "visible", "off": "none"}
 WITHOUT_TEXT = "--no-text"
 HELP = {
-    "/context on|off": "off: answers come from the memory alone; on: what was said is in view",
-    "/memory": "what the memory holds, by layer, and what the last turn did",
-    "/save FILE [--no-text]": "state and conversation to FILE.dmstate, or the state alone",
-    "/load FILE": "go on from there",
-    "/forget": "start anew",
-    "/help": "this",
-    "/quit": "leave (so does the end of the input); //… says a line that begins with /",
+    "/context on|off": "off: only the memory holds what was said; on: the prompt does, too",
+    "/memory": "show what the memory holds, by layer, and what the last turn changed",
+    "/save FILE [--no-text]": "store state and conversation, or only the state, in FILE.dmstate",
+    "/load FILE": "continue from a stored state",
+    "/forget": "empty the memory and start a new conversation",
+    "/help": "list these commands",
+    "/quit": "leave (as does the end of the input); //TEXT is a message that begins with /",
 }
 
 

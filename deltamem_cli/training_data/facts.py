@@ -46,7 +46,7 @@ class FactsData:
     seed: Annotated[int, Ge(0)]
     """Seed of everything that is drawn."""
     max_facts: Statements
-    """Statements in a chat at most."""
+    """Most statements in a chat."""
     easy_shares: Sequence[Share]
     """Which part of all chats each easy stage is, from the first chat on; 1 together at most. Easy
     chats have single-hop questions only, no small talk and no new statements: a memory that meets
@@ -66,7 +66,7 @@ class FactsData:
     """Which part of the questions is replaced by a new statement, whose answer is a short
     acknowledgement; 0 to 1. A person who tells something in a chat is then not given a value."""
     held_out: Annotated[int, Ge(0)]
-    """Chats that are only evaluated on, of every kind and number, and without new statements."""
+    """Chats of every kind and number of facts, without new statements, for evaluation only."""
 
     def __post_init__(self) -> None:
         """Refuse stages that are told in part or are too long, and more facts than values."""

@@ -28,13 +28,13 @@ class RecallData:
     seed: Annotated[int, Ge(0)]
     """Seed of the world."""
     max_facts: Facts
-    """Statements in a dialogue at most."""
+    """Most statements in a dialogue."""
     held_out: Annotated[int, Ge(0)]
-    """Dialogues that are only evaluated on, of every kind and number."""
+    """Dialogues, of every kind and number of facts, that are evaluated and never trained on."""
     easy_facts: Facts
     """Statements at most in the easy dialogues, which have single-hop questions only."""
     easy_share: Annotated[float, Interval(ge=0, le=1)]
-    """Which part of the dialogues, from the first on, is easy; 0 to 1."""
+    """Share of the dialogues, from the first on, that are easy; 0 to 1."""
 
     def load(self) -> TrainingData:
         """The endless supply, as a sequence of ``size``."""

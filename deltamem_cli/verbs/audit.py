@@ -32,7 +32,8 @@ PASSED = {"pass": True, "FAIL": False, "----": None}
 def audit(
     overrides: Overrides = None,
     limit: Annotated[
-        Optional[int], typer.Option("--limit", min=2, help="Histories to check, 4 if left out.")
+        Optional[int],
+        typer.Option("--limit", min=2, help="Number of histories to check; 4 by default."),
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -18,7 +18,7 @@ def bench(
         Optional[str],
         typer.Argument(
             metavar="[SUITE]",
-            help="scan, train, decode, eval, peers or threads; lists them if left out.",
+            help="scan, train, decode, eval, peers or threads; without one, they are listed.",
         ),
     ] = None,
     data: Annotated[
@@ -28,7 +28,7 @@ def bench(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Measure speed in ratios of one run: deltamem bench scan."""
+    """Measure speed, as ratios of times from one run: deltamem bench scan."""
     console = make_console(quiet=quiet, as_json=as_json)
     if suite is not None:
         measure(suite, console=console, data=data)

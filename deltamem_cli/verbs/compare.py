@@ -25,14 +25,18 @@ LONGEST = 120
 
 def compare(
     a: Annotated[
-        Path, typer.Argument(metavar="A", help="Run to compare with: its folder, or eval-1, @last.")
+        Path,
+        typer.Argument(
+            metavar="A", help="The reference: folder of a run, or its short name (eval-1, @last)."
+        ),
     ],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Run in question.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The run that is compared with A.")],
     force: Annotated[
-        bool, typer.Option("--force", help="Compare what different protocols have in common.")
+        bool,
+        typer.Option("--force", help="Compare the common questions even if the protocols differ."),
     ] = False,
     with_flips: Annotated[
-        bool, typer.Option("--flips", help="List what B fixed and what it broke.")
+        bool, typer.Option("--flips", help="List the questions that only B, or only A, answers.")
     ] = False,
     as_json: Json = False,
 ) -> None:

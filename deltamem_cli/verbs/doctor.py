@@ -23,7 +23,7 @@ def doctor(
         Optional[list[str]],
         typer.Argument(
             metavar="[train|eval] [KEY=VALUE]...",
-            help="A verb, eval if left out, and its settings.",
+            help="A verb (eval by default) and its settings.",
         ),
     ] = None,
     as_json: Json = False,

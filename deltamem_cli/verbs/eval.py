@@ -21,7 +21,8 @@ __all__ = ["eval_"]
 def eval_(
     overrides: Overrides = None,
     limit: Annotated[
-        Optional[int], typer.Option("--limit", min=1, help="Only the first samples.")
+        Optional[int],
+        typer.Option("--limit", min=1, help="Evaluate only so many samples, from the first."),
     ] = None,
     multirun: Multirun = False,
     cfg: Cfg = None,

@@ -41,14 +41,15 @@ def inspect(
         Optional[list[str]],
         typer.Argument(
             metavar="[OTHER] [KEY=VALUE]...",
-            help="A second state to compare with; for a run, settings such as adapter=FOLDER.",
+            help="A second state to compare with; or, for a run, settings such as adapter=FOLDER.",
         ),
     ] = None,
     history: Annotated[
-        Optional[str], typer.Option("--history", help="Id of a history of the run, else the first.")
+        Optional[str],
+        typer.Option("--history", help="Id of a history of the run; the first by default."),
     ] = None,
     out: Annotated[
-        Optional[Path], typer.Option("--out", help="Where the images go, without suffix.")
+        Optional[Path], typer.Option("--out", help="Path of the images, without a suffix.")
     ] = None,
     as_json: Json = False,
     quiet: Quiet = False,

@@ -38,7 +38,7 @@ GROUPS = {
 def list_(
     what: Annotated[
         Optional[str],
-        typer.Argument(help="models, writers, methods, benchmarks, ... or runs; all if left out."),
+        typer.Argument(help="models, writers, methods, benchmarks, ... or runs; all by default."),
     ] = None,
     overrides: Overrides = None,
     as_json: Json = False,

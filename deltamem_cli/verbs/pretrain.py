@@ -26,7 +26,7 @@ CARD = "README.md"
 
 
 def pretrain(overrides: Overrides = None, cfg: Cfg = None, quiet: Quiet = False) -> None:
-    """Make the embedded backbone anew (about an hour on two cores)."""
+    """Train the embedded backbone again from scratch (about an hour on two cores)."""
     console = make_console(quiet=quiet)
     run_config(
         "pretrain",

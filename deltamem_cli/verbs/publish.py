@@ -31,7 +31,7 @@ def publish(
 ) -> None:
     """Copy complete runs into a folder of results: deltamem publish runs/… results/NAME --by ME.
 
-    Texts of a benchmark whose licence forbids spreading them are left out.
+    If the licence of a benchmark forbids spreading its texts, they are left out.
     """
     _publish(runs, folder, make_console(quiet=quiet, as_json=as_json), by=by)
 

@@ -26,13 +26,11 @@ def push(
     ],
     repository: Annotated[
         str,
-        typer.Argument(
-            metavar="OWNER/NAME", help="Repository of the hub; made where it is missing."
-        ),
+        typer.Argument(metavar="OWNER/NAME", help="Repository on the hub; created if missing."),
     ],
     branch: Annotated[
         Optional[str],
-        typer.Option("--branch", help="Branch, made where it is missing; main if left out."),
+        typer.Option("--branch", help="Branch, created if missing; main by default."),
     ] = None,
     private: Annotated[
         bool, typer.Option("--private", help="Make a new repository private.")
@@ -48,12 +46,12 @@ def push(
         Optional[list[Path]],
         typer.Option(
             "--record",
-            help="A run with these weights or the bare backbone, or a folder of runs; may be "
-            "repeated; if left out, what runs/ and results/ hold.",
+            help="A run with these weights or with the bare backbone, or a folder of runs; may be "
+            "repeated. By default, all that runs/ and results/ hold.",
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the card and the files; upload nothing.")
+        bool, typer.Option("--dry-run", help="Print the card and the files, and upload nothing.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,

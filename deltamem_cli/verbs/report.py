@@ -36,30 +36,36 @@ def report(
     folders: Annotated[
         Optional[list[Path]],
         typer.Argument(
-            metavar="[FOLDER]...", help="Folders that hold records; results/ if none is named."
+            metavar="[FOLDER]...", help="Folders that hold records; results/ by default."
         ),
     ] = None,
-    runs: Annotated[bool, typer.Option("--runs", help="Look into runs/ as well.")] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="Search runs/ as well.")] = False,
     kind: Annotated[
         Optional[str],
-        typer.Option("--format", help="markdown, latex, csv, json or html; else as --out ends."),
+        typer.Option(
+            "--format",
+            help="markdown, latex, csv, json or html; by default, the suffix of --out decides.",
+        ),
     ] = None,
     out: Annotated[
         Optional[Path],
-        typer.Option("--out", help="File to write, else README.md, report.tex, ... beside them."),
+        typer.Option(
+            "--out",
+            help="File to write; by default README.md, report.tex, ... in the first folder.",
+        ),
     ] = None,
     check: Annotated[
         bool,
         typer.Option(
-            "--check", help="Check published results and what is rendered of them; write nothing."
+            "--check", help="Check published results and the pages made from them; write nothing."
         ),
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Put all complete records into tables, beside the paper's: deltamem report --format html.
+    """Put all complete records into tables, beside the paper's numbers: deltamem report runs.
 
-    Of a folder of published results (deltamem publish) it writes README.md, figures/ and a page.
+    For a folder of published results (deltamem publish) it writes README.md, figures/ and a page.
     """
     console = make_console(quiet=quiet, as_json=as_json)
     if check or (kind is None and out is None and not runs and _all_published(folders)):

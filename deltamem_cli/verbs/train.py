@@ -19,7 +19,7 @@ def train(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train an adapter: deltamem train model=tiny writer=msw."""
+    """Train an adapter, or a baseline: deltamem train model=tiny writer=msw."""
     console = make_console(quiet=quiet, as_json=as_json)
     done = run_training(overrides or [], console=console, multirun=multirun, show=cfg)
     if done is None or not speaks():

@@ -108,7 +108,7 @@ class Locomo(Benchmark[LocomoSample]):
             protocol: ``benchmark`` or ``paper``, see the module.
             path: a local ``locomo10.json``; None looks in the data folder, then downloads it.
             conversations: only so many, the first; None is all.
-            categories: which to ask.
+            categories: categories of questions to ask.
             max_new_tokens: of an answer; None takes the protocols' 50.
 
         Raises:

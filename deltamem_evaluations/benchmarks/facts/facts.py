@@ -72,12 +72,12 @@ class Facts(GeneratedBenchmark[FactsSample, Question]):
         """Chats for every kind and number of statements.
 
         Args:
-            split: ``test``, or ``validation`` for choices made while training.
+            split: ``test``, or ``validation`` for choices that are made while training.
             facts: numbers of statements in a chat.
             kinds: kinds of question; two-hop and update need at least two statements.
             dialogues: per kind and number, half of them with names unseen in training.
             questions: per chat at most, drawn at random over its statements.
-            seed: of everything that is drawn.
+            seed: the seed of all random draws.
             max_new_tokens: of an answer.
 
         Raises:

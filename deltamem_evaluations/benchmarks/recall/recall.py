@@ -79,9 +79,9 @@ class Recall(GeneratedBenchmark[RecallSample, Question]):
             split: ``test``, or ``validation`` for choices made while training.
             facts: numbers of statements in a dialogue.
             kinds: kinds of question; two-hop and update need at least two statements.
-            dialogues: per kind and number, half of them with names unseen in training.
+            dialogues: number per kind of question and number of facts, half with unseen names.
             questions: per dialogue at most.
-            seed: of the world.
+            seed: the seed of the generated people, places and dialogues.
             max_new_tokens: of an answer.
 
         Raises:

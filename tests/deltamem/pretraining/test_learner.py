@@ -207,7 +207,7 @@ def test_bad_settings_are_one_sentence(
 
 def test_help_and_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert pretrain("--help") == 0
-    assert "Make the embedded backbone anew" in capsys.readouterr().out
+    assert "Train the embedded backbone again from scratch" in capsys.readouterr().out
     assert pretrain("--cfg", "job") == 0
     assert "copy_steps: 900" in capsys.readouterr().out
 
