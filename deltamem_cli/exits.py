@@ -86,7 +86,7 @@ def _said(fault: Exception) -> tuple[str, int | None]:
     try:
         os.getcwd()
     except FileNotFoundError:
-        return "the working folder is gone: go to one that is there", USAGE
+        return "the working folder no longer exists: change to another one", USAGE
     return str(fault), code
 
 

@@ -76,7 +76,7 @@ def compare_runs(a: Run, b: Run, *, force: bool = False) -> Comparison:
     """
     notes = _differences(a, b)
     if notes and not force:
-        raise InvalidInput(f"{notes[0]}; --force compares what they have in common")
+        raise InvalidInput(f"{notes[0]}; --force compares the questions that both answered")
     shared = {name: line for name, line in a.lines.items() if name in b.lines}
     metric = a.record.primary_metric
     names = dict.fromkeys([metric, *(m for line in shared.values() for m in line.measures)])
@@ -103,7 +103,7 @@ def verdict(done: Comparison) -> str:
     asked = f"{counted(paired.n, 'question')}, {counted(paired.clusters, 'history')}"
     if not isfinite(low):
         return (
-            f"Nothing can be said of which is better: {asked} are too few for an interval of "
+            f"It cannot be said which is better: {asked} are too few for an interval of "
             f"{line.metric}"
         )
     points = abs(100 * paired.effect)
@@ -115,7 +115,7 @@ def verdict(done: Comparison) -> str:
         return f"A and B have the same {line.metric} ({sure})"
     ahead, behind = ("B", "A") if paired.effect > 0 else ("A", "B")
     return (
-        f"It is open which is better: {ahead} is ahead of {behind} by {points:.1f} points of "
+        f"It is not clear which is better: {ahead} is ahead of {behind} by {points:.1f} points of "
         f"{line.metric}, which may be chance ({sure})"
     )
 
@@ -138,7 +138,7 @@ def _judged(a: Run, b: Run) -> tuple[list[tuple[str, Scores, Scores]], list[str]
     """Scores by each judge of both runs, and a note on every judge of only one."""
     both = [judge for judge in a.judged if judge in b.judged]
     notes = [
-        f"{judge} has judged {run.record.cell} alone, so its word is left out"
+        f"{judge} has judged only {run.record.cell}, so its judgements are left out"
         for run, other in ((a, b), (b, a))
         for judge in run.judged
         if judge not in other.judged

@@ -242,8 +242,8 @@ class _Loop:
             raise fault
         if size == 1:
             raise Fault(
-                f"memory ran out with {what} one by one; what was answered is kept. Use a smaller "
-                "method.window, runtime.dtype=bfloat16, or another device"
+                f"memory ran out even with {what} one by one; all answers so far are kept. Use a "
+                "smaller method.window, runtime.dtype=bfloat16, or another device"
             ) from fault
         free_memory()
         self.on_note(f"memory ran out with {size} {what} side by side; went on with {size // 2}")
@@ -264,7 +264,7 @@ def _of_one(fault: Exception, ids: Sequence[str], *, what: str) -> bool:
     if not getattr(fault, "of_one_prompt", False):
         return False
     if len(ids) == 1:
-        raise Fault(f"{what} {ids[0]}: {fault}; what was answered is kept") from fault
+        raise Fault(f"{what} {ids[0]}: {fault}; all answers so far are kept") from fault
     return True
 
 

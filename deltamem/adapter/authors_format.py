@@ -154,8 +154,8 @@ def without_removed(keys: Mapping[str, object]) -> dict[str, object]:
         same = value == only and isinstance(value, bool) == isinstance(only, bool)
         if not same and key not in INERT_WHEN_OFF:
             raise InvalidInput(
-                f"{key} is {value!r}; only {only!r} can be loaded, the feature was removed from "
-                "δ-mem"
+                f"{key} is {value!r}; only {only!r} can be loaded, because the feature was "
+                "removed from δ-mem"
             )
     return {key: value for key, value in keys.items() if key not in REMOVED_FEATURES}
 

@@ -85,8 +85,8 @@ class DeltaMemMethod:
         check_choice("control.state", state_control, STATES)
         if write_answers and context == "none":
             raise InvalidInput(
-                "write_answers=true goes with context=visible; with context=none answers are read "
-                "from the history's state alone"
+                "write_answers=true needs context=visible; with context=none, answers are read "
+                "only from the state of the history"
             )
         self.backbone, self.memory, self.context = backbone, memory, context
         self._state_control, self._write_answers, self._seed = state_control, write_answers, seed

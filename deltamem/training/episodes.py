@@ -133,7 +133,7 @@ def parse_episode(row: object, *, default_id: str) -> Episode:
     if "questions" in row:
         if "write" in row:
             raise ValueError(
-                "'write' cannot stand beside 'questions', with which every message is written"
+                "'write' cannot be used with 'questions': there, every message is written"
             )
         asks = _asks(row["questions"], system)
         return Episode(id=str(row.get("id", default_id)), written=messages, asks=asks)

@@ -64,8 +64,8 @@ class Processes:
         )
         if state.num_processes != started:
             raise Fault(
-                f"{started} processes were started and this one sees {state.num_processes}; "
-                "start them by accelerate launch or torchrun"
+                f"{started} processes were started, but this one sees {state.num_processes}; "
+                "start them with accelerate launch or torchrun"
             )
         return Processes(index=state.process_index, count=state.num_processes)
 

@@ -229,8 +229,8 @@ def _ready(pipeline: PromptCompressor, id: str, settings: Compression) -> Compre
     kind = pipeline.model.config.model_type
     if kind not in FAMILIES:
         raise InvalidInput(
-            f"the compressor {id} has an encoder of the kind {kind}, and the package llmlingua "
-            f"knows those of {' and '.join(FAMILIES)}"
+            f"the compressor {id} has an encoder of the kind {kind}, but the package llmlingua "
+            f"only reads those of {' and '.join(FAMILIES)}"
         )
     pipeline.model_name = FAMILIES[kind]
     with _random_numbers_kept(), quiet_transformers():

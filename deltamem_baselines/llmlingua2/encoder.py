@@ -187,8 +187,8 @@ def read_pieces(folder: Path, *, vocabulary: int) -> PreTrainedTokenizerFast:
     numbers = set(read.get_vocab(with_added_tokens=True).values())
     if numbers != set(range(count)) or count > vocabulary:
         raise InvalidInput(
-            f"{file} numbers {count} word pieces up to {max(numbers)}, and the encoder has "
-            f"{vocabulary} from 0 on: one of the two is of another model"
+            f"{file} has {count} word pieces with ids up to {max(numbers)}, but the encoder has "
+            f"{vocabulary}, with ids from 0: one of the two belongs to another model"
         )
     read.no_truncation()
     read.no_padding()

@@ -139,8 +139,8 @@ class CompressorLearner(Learner[Episode, PieceBatch]):
         rows = list(self._rows(texts, self.pieces)) if texts else []
         if not rows:
             raise InvalidInput(
-                f"episode {episodes[0].id}: its history has no text, and a compressor learns from "
-                "what is written; use other training data"
+                f"episode {episodes[0].id}: its history has no text, but a compressor learns from "
+                "the text of histories; use other training data"
             )
         return padded(
             rows,

@@ -95,8 +95,8 @@ class MemoryBank(TextualMemory):
         """
         if k < 1 or neighbour_chars < 0:
             raise InvalidInput(
-                f"k is {k} and neighbour_chars {neighbour_chars}; use at least 1, and 0 for "
-                "neighbour_chars"
+                f"k is {k} and neighbour_chars is {neighbour_chars}; they must be at least 1 and "
+                "at least 0"
             )
         if reinforce and not forgetting:
             raise InvalidInput("reinforce=true changes what is forgotten: add forgetting=true")

@@ -182,7 +182,7 @@ def _table(rows: Sequence[Row], records: Sequence[Record], scene: Scene) -> Tabl
     sizes = ", ".join(f"{kind} {n[kind].n}" for kind in kinds)
     notes = [
         f"± is a 95 % interval over dialogues; questions: {sizes}",
-        f"δ-mem rows hold nothing of the dialogue but the state; {_listed(controls)} are the same "
+        f"in δ-mem rows only the state holds the dialogue; {_listed(controls)} are the same "
         f"adapter with {_listed([STATES[control] for control in controls])} state",
     ]
     return Table(columns=columns, rows=lines, notes=notes)

@@ -165,7 +165,7 @@ def _sizes(records: Sequence[Record]) -> str:
     return (
         f"± is a 95 % interval over dialogues; {metric.n} questions about "
         f"{metric.clusters} dialogues; state bytes per history; seconds on this machine, per "
-        "question, the writing of a history shared among its questions"
+        "question, with the time to write a history divided among its questions"
     )
 
 

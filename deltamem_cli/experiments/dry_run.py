@@ -69,7 +69,7 @@ def forecast(jobs: Sequence[Job], *, runs: Path) -> tuple[list[Forecast], str]:
         )
         for job, ended, work, missing, roofline in looked
     ]
-    basis = f"{known} finished runs here" if known else "no finished run here to learn from"
+    basis = f"{known} finished runs here" if known else "no finished run here to compare with"
     return rows, f"times: {factor:.1f} x what this machine's arithmetic and memory allow ({basis})"
 
 
@@ -149,9 +149,12 @@ def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Table
 
 def _writing(rows: Sequence[Forecast]) -> list[str]:
     """Which evaluations have a memory take in what the paper's have it take in."""
-    told = {True: "the history, the question and the answer", False: "the history alone"}
+    told = {
+        True: "the tokens of history, question and answer",
+        False: "only the tokens of the history",
+    }
     return [
-        f"the memory takes in {what}: {', '.join(labels)}"
+        f"written to the memory are {what}: {', '.join(labels)}"
         for writes, what in told.items()
         if (labels := [row.job.label for row in rows if row.write_answers is writes])
     ]

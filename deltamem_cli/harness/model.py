@@ -151,9 +151,9 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
             return [self._rolled(self.tok_encode(request.args[0])) for request in requests]
         if self.memory.config.writer.segment_unit is not None:
             raise InvalidInput(
-                "write=prompt has no segments in a text without a prompt, and this adapter writes "
-                f"by {self.memory.config.writer.segment_unit}: use write=history, or an adapter "
-                "that writes by token"
+                "with write=prompt, a text without a prompt has no segments, but this adapter "
+                f"writes by {self.memory.config.writer.segment_unit}: use write=history, or an "
+                "adapter that writes by token"
             )
         totals: list[float] = super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
         return totals

@@ -23,7 +23,7 @@ __all__ = ["published_card"]
 
 RESULTS, LICENCE = "Results", "Licence"
 NOTHING_MEASURED = (
-    "No measurement of these weights was published with them; the lines below make one."
+    "No evaluation of these weights was published with them; the commands below make one."
 )
 
 SEEN = (
@@ -152,5 +152,5 @@ def _evaluations(own: Sequence[Record]) -> list[tuple[str, ...]]:
 
 
 def _licence(stated: str | None) -> str:
-    own = f"`{stated}`" if stated else "not stated by whoever published them; ask before use"
+    own = f"`{stated}`" if stated else "not stated; ask the publisher before use"
     return f"Of these weights: {own}. The backbone and the training data have their own."

@@ -81,7 +81,8 @@ def _named(
                 weights = f"weights {record.weights_sha[:12]}" if record.weights_sha else "none"
                 raise UsageError(
                     f"{path} is a record of other weights than this adapter's ({weights}; the "
-                    f"adapter's are {sha[:12]}): leave it out, or push the adapter that it is of"
+                    f"adapter's are {sha[:12]}): leave it out, or push the adapter that it belongs "
+                    "to"
                 )
             found.append(StoredRecord(record=record, file=file))
             continue

@@ -87,7 +87,7 @@ def _refuse_parts(stored: StoredRecord) -> None:
         raise UsageError(f"{incomplete(stored)}: run the same command again, it goes on")
     if stored.record.limited:
         raise UsageError(
-            f"{stored.file} has only the first samples, and its numbers compare with no others: "
+            f"{stored.file} has only the first samples, so its numbers cannot be compared: "
             "run it without limit="
         )
 
@@ -133,8 +133,8 @@ def _refuse_another(place: Path, record: Record) -> None:
     file = place / RECORD
     if file.is_file() and not is_of_the_same_run(read_record(file), record):
         raise UsageError(
-            f"{place} holds the same cell of another run already, made on "
-            f"{read_record(file).date}: publish into a folder of your own, or move it away"
+            f"{place} already holds this cell from another run, of {read_record(file).date}: "
+            "publish into another folder, or move that run away"
         )
 
 
@@ -144,8 +144,8 @@ def _refuse_private(record: Record) -> None:
 
     for found in local_places(record.to_json(), names=list(_names())):
         raise UsageError(
-            f"{record.cell} names a place or a name of this machine ({found!r:.80}): run it again "
-            "with a path below the working folder"
+            f"the record of {record.cell} reveals a path or a name of this machine "
+            f"({found!r:.80}): run it again with a path below the working folder"
         )
 
 
@@ -169,4 +169,4 @@ def check_experiment(experiment: ExperimentResults, where: Path) -> None:
     from deltamem_evaluations.records.local_places import local_places
 
     for found in local_places(asdict(experiment), names=list(_names())):
-        raise InvalidData(f"{where} names a place on this machine: {found!r:.80}")
+        raise InvalidData(f"{where} reveals a path or a name of this machine: {found!r:.80}")

@@ -143,8 +143,8 @@ def _first_memory(
     for name, value in wanted.items():
         if found[name] != value:
             raise UsageError(
-                f"the adapter {start.source} has memory.{name}={found[name]}, and this training "
-                f"asks for {value}: ask for what it has, or leave adapter= out"
+                f"the adapter {start.source} has memory.{name}={found[name]}, but this training "
+                f"asks for {value}: set the value that it has, or leave adapter= out"
             )
     return memory
 

@@ -149,7 +149,7 @@ def _adapter(request: WeightsRequest, fingerprint: str | None) -> Chosen | None:
     released = request.backbone.released.get(writer)
     found = _only(request.runs, fits, sha=stored_sha, told=told, words=words)
     if found is not None:
-        first = f"note: {found} was trained here and comes before the released {released}"
+        first = f"note: {found} was trained here and is used instead of the released {released}"
         notes = (f"{first}, which adapter='${{model.adapters.{writer}}}' takes",)
         return _trained(found, notes=notes if released is not None else ())
     return None if released is None else _located(released, how="released")
@@ -223,7 +223,7 @@ def _only(
         listed = [f"adapter={folder} ({told(folder)})" for folder in fitting[:MOST_LISTED]]
         more = len(fitting) - len(listed)
         raise UsageError(
-            f"{len(fitting)} trained weights in {runs} fit {words} equally; name one: "
+            f"{len(fitting)} trained weights in {runs} fit {words} equally well; name one: "
             + ", ".join(listed)
             + (f", and {more} more" if more else "")
         )

@@ -32,9 +32,9 @@ def check_alone() -> None:
     if not speaks():
         raise SystemExit(USAGE)
     raise UsageError(
-        f"WORLD_SIZE is {process_count()}, and several processes share `deltamem train` or "
-        "`deltamem eval`, one run at a time: start any other command, and -m, without torchrun or "
-        "accelerate launch"
+        f"WORLD_SIZE is {process_count()}, but only `deltamem train` and `deltamem eval` can use "
+        "several processes, for one run at a time: start other commands, and -m, without torchrun "
+        "or accelerate launch"
     )
 
 
@@ -57,13 +57,13 @@ def check_shared(backbone: BackboneRequest) -> None:
         )
     if backbone.spread:
         raise UsageError(
-            "model.device_map spreads the backbone over all GPUs, and several processes take one "
-            "each: leave it out, or start a single process"
+            "model.device_map spreads the backbone over all GPUs, but each of several processes "
+            "takes one GPU: leave it out, or start a single process"
         )
     if ":" in backbone.device:
         raise UsageError(
-            f"runtime.device is {backbone.device}, one device for all processes: leave its number "
-            "out, and each takes its own"
+            f"runtime.device is {backbone.device}, which all processes would share: leave the "
+            "number out, so that each process takes a device of its own"
         )
 
 

@@ -76,7 +76,7 @@ class Meeting:
             return self.processes.gather(word)
         except RuntimeError as fault:
             raise _Gone(
-                "another process of this run is gone; what was answered is kept: run the same "
+                "another process of this run has ended; all answers so far are kept: run the same "
                 "command again"
             ) from fault
 

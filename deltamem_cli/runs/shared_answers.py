@@ -131,8 +131,8 @@ class SharedAnswers:
             unseen = len(set(expected) - self.store.lines.keys())
             if unseen:
                 raise Partial(
-                    f"{unseen} answers of other processes are not in {self.folder} as the first "
-                    "process sees it: name a folder that all of them share by runs_dir=FOLDER"
+                    f"the first process does not find {unseen} answers of other processes in "
+                    f"{self.folder}: name a folder that all of them share with runs_dir=FOLDER"
                 )
         return parts
 
@@ -150,5 +150,5 @@ def _check_alike(keys: Sequence[str]) -> None:
         shown = ", ".join(key[:8] for key in keys)
         raise Fault(
             "the processes do not have the same settings, data, weights or kind of device "
-            f"(their keys begin with {shown}): start all of them alike"
+            f"(their keys begin with {shown}): start all of them with the same command"
         )

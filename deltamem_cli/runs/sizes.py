@@ -56,7 +56,7 @@ def batch_size(size: int | str, benchmark: Benchmark, backbone: Backbone) -> int
     if isinstance(size, int) and size >= 1:
         return size
     if size != "auto":
-        raise UsageError(f"runtime.batch_size is {size}; use a number from 1 on, or auto")
+        raise UsageError(f"runtime.batch_size is {size}; use a number of at least 1, or auto")
     return fitting_batch(backbone, tokens=lambda: _longest_prompt(benchmark, backbone.window))
 
 

@@ -130,6 +130,6 @@ def _watch(
 def _same(what: str, found: str, stored: str) -> None:
     if found != stored:
         raise UsageError(
-            f"the {what} here is {found[:12]}, but the run had {stored[:12]}: name the "
-            "run's with adapter=FOLDER, model.id=ID or bench.path=FILE"
+            f"the {what} here is {found[:12]}, but the run used {stored[:12]}: name that "
+            "one with adapter=FOLDER, model.id=ID or bench.path=FILE"
         )

@@ -114,8 +114,8 @@ class ChatPrompt:
             near = difflib.get_close_matches(name, commands, n=1)
             hint = f" (did you mean {near[0]}?)" if near else ""
             raise UsageError(
-                f"there is no {name}{hint}; choose one of {', '.join(commands)}, /quit, or say it "
-                f"with /{name}"
+                f"there is no command {name}{hint}; choose one of {', '.join(commands)}, /quit, or "
+                f"send it as a message with /{name}"
             )
         commands[name](rest.strip())
 

@@ -47,7 +47,7 @@ def _show(request: TrainingRequest, console: Console) -> None:
     rows = {**data.facts, "held out": content["held_out"]}
     rows["steps"] = f"{content['steps']} of {content['batch_size']} episodes"
     for what, sizes in (content["written"] or {}).items():
-        rows[what] = f"{sizes['median']:,} in the middle, {sizes['most']:,} at most"
+        rows[what] = f"median {sizes['median']:,}, at most {sizes['most']:,}"
     for name, value in rows.items():
         console.result(f"{name:12} {value}")
     _print_episode(first, console)

@@ -168,8 +168,8 @@ def _message(number: int, told: object) -> object:
         read = [text for text in texts if isinstance(text, str)]
         if len(read) != len(parts):
             raise Refusal(
-                f"messages[{number}].content holds a part that is no text; this server takes "
-                "parts of the type text alone",
+                f"messages[{number}].content holds a part that is not text; this server only "
+                "takes parts of the type text",
                 param="messages",
             )
         kept["content"] = "".join(read)
@@ -207,7 +207,7 @@ def _conversation(body: _Body, limits: RequestLimits) -> tuple[str | None, list[
     if len(body.messages) > limits.messages:
         raise Refusal(
             f"the request has {len(body.messages)} messages, more than the {limits.messages} that "
-            "this server takes: send the newest ones alone, in a session",
+            "this server takes: send only the newest ones, in a session",
             param="messages",
         )
     first, *others = body.messages
@@ -216,8 +216,8 @@ def _conversation(body: _Body, limits: RequestLimits) -> tuple[str | None, list[
     roles = [message.role for message in said]
     if roles != [("user", "assistant")[n % 2] for n in range(len(roles) - 1, -1, -1)] or not roles:
         raise Refusal(
-            "the roles of the messages must take turns, user and assistant, up to a message of the "
-            "user's, with instructions (system) before all others if at all; they are "
+            "the messages must alternate between user and assistant and end with one of the user; "
+            "instructions (system) may only come first; the roles are "
             + ", ".join(message.role for message in body.messages[-8:]),
             param="messages",
         )
@@ -229,7 +229,8 @@ def _decoding(body: _Body, defaults: Defaults) -> Decoding:
     named = (body.max_completion_tokens, body.max_tokens)
     if None not in named and named[0] != named[1]:
         raise Refusal(
-            f"max_completion_tokens is {named[0]} and max_tokens is {named[1]}: give one of them",
+            f"max_completion_tokens is {named[0]} and max_tokens is {named[1]}: give only one of "
+            "them",
             param="max_tokens",
         )
     limit = next((value for value in named if value is not None), None)

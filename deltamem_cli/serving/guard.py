@@ -41,8 +41,8 @@ def token_for(host: str) -> str | None:
     token = os.environ.get(TOKEN)
     if token is None and not is_loopback(host):
         raise UsageError(
-            f"host={host} is open to other machines, so that a token is required: set {TOKEN} to "
-            f"{SHORTEST} or more characters, or leave host= out"
+            f"host={host} can be reached from other machines, so a token is required: set {TOKEN} "
+            f"to {SHORTEST} or more characters, or leave host= out"
         )
     if token is not None and (len(token) < SHORTEST or not token.isascii() or " " in token):
         raise UsageError(
@@ -68,7 +68,7 @@ class Guard:
             # a page of another site may have its name lead here, and a browser would send it along
             if not is_loopback(_named(request.headers.get("host", ""))):
                 raise Refusal(
-                    "this server answers requests to localhost alone", status=403, code="host"
+                    "this server only answers requests to localhost", status=403, code="host"
                 )
             return
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -116,8 +116,8 @@ async def body_of(request: Request, limits: RequestLimits) -> bytes:
         raise Refusal("the connection was cut") from fault
     if size > limits.body_bytes:
         raise Refusal(
-            f"the request has more than {limits.body_bytes:,} bytes: send the newest messages "
-            "alone, in a session",
+            f"the request has more than {limits.body_bytes:,} bytes: send only the newest "
+            "messages, in a session",
             status=413,
             code="too_large",
         )

@@ -91,7 +91,8 @@ class SessionFiles:
                 draft.unlink()
                 raise Refusal(
                     f"with this turn the session would take {size:,} bytes, more than the "
-                    f"{self._bounds.bytes:,} of all sessions: go on in another session",
+                    f"{self._bounds.bytes:,} that all sessions may have: continue in another "
+                    "session",
                     status=413,
                     code="session_full",
                 )

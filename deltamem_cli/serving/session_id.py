@@ -47,5 +47,7 @@ def _checked(name: str, what: str) -> str:
             f"{what} has {len(name)} characters; a session's name has 1 to {LONGEST}", param=what
         )
     if SPELT.search(name) or "\n" in name or "\t" in name:
-        raise Refusal(f"{what} holds control characters, which no session's name may", param=what)
+        raise Refusal(
+            f"{what} holds control characters, which a session's name must not", param=what
+        )
     return name

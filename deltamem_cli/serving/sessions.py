@@ -119,7 +119,7 @@ class Sessions:
         except Fault as fault:
             self._log(f"a session cannot be read: {fault}")
             raise Refusal(
-                "the memory of this session cannot be read here, for it is damaged or of another "
+                "the memory of this session cannot be read: it is damaged, or belongs to another "
                 "model or adapter; the server's log says more: name another session",
                 status=409,
                 code="unreadable_session",

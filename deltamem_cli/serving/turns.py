@@ -69,7 +69,8 @@ class Turns:
         """
         if len(self._running) >= self._waiting:
             raise Refusal(
-                f"{self._waiting} requests are being answered or wait: ask again in a moment",
+                f"{self._waiting} requests are being answered or are waiting: ask again in a "
+                "moment",
                 status=503,
                 code="busy",
                 headers=SOON,

@@ -43,9 +43,9 @@ def unseen_turns(
         return []
     if told[: len(known)] != known:
         raise Refusal(
-            f"the {len(sent)} messages before the newest one are neither the last of the "
-            f"{len(seen)} that this session has seen, nor do they begin with all of them: send the "
-            "newest message alone, or name another session",
+            f"the {len(sent)} messages before the newest one do not fit this session: they must be "
+            f"the last of its {len(seen)} messages, or begin with all of them; send only the "
+            "newest message, or name another session",
             status=409,
             code="another_history",
             param="messages",

@@ -163,8 +163,8 @@ def _check_choice(word: str) -> None:
     group, value = key_of(word).partition("@")[0], word.partition("=")[2]
     if group == SEARCH_PATH:
         raise UsageError(
-            f"{group} is not for you to set: name the folder that has a conf/ in the variable "
-            f"{VARIABLE}, so that every command finds it"
+            f"{group} cannot be set on the command line: name the folder with your conf/ in the "
+            f"variable {VARIABLE}, so that every command finds it"
         )
     if group not in groups():
         return

@@ -176,7 +176,7 @@ def _declared(record: Record, key: str, have: Mapping[str, object]) -> str:
     if any(key.startswith(f"{mapping}.") for mapping in OPEN):
         return f"++{key}"
     raise InvalidData(
-        f"the record of {record.cell} sets {key}, which its options do not have in this version"
+        f"the record of {record.cell} sets {key}, which is not a setting in this version"
     )
 
 

@@ -71,7 +71,8 @@ def _files(group: str) -> dict[str, Path]:
         for path in sorted((folder / group).glob("*.yaml")):
             if path.stem in files:
                 raise UsageError(
-                    f"{group}={path.stem} stands in {files[path.stem]} and in {path}: rename one"
+                    f"{group}={path.stem} is defined in {files[path.stem]} and in {path}: rename "
+                    "one"
                 )
             files[path.stem] = path
     return files

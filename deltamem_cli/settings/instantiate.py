@@ -143,8 +143,8 @@ def _check_places(path: str, node: Mapping[str, object]) -> None:
         if key not in taken and key not in (TARGET, *UNSEEN.get(path, ())):
             there = ", ".join(name for name in node if name in taken) or "none"
             raise UsageError(
-                f"{path}.{key} is not a setting of {made.__name__}, which has here {there}: "
-                f"leave it out or choose another {path}"
+                f"{path}.{key} is not a setting of {made.__name__}, whose settings here are "
+                f"{there}: leave it out, or choose another {path}"
             )
 
 

@@ -74,13 +74,14 @@ class FactsData:
         told = [len(of_each) for of_each in stages]
         if len(set(told)) > 1:
             raise InvalidInput(
-                f"training.data.easy_shares tells {told[0]} stages, easy_facts {told[1]}, "
-                f"easy_attributes {told[2]} and easy_values {told[3]}: give all four as many"
+                f"training.data.easy_shares has {told[0]} values, easy_facts {told[1]}, "
+                f"easy_attributes {told[2]} and easy_values {told[3]}: give each of them one value "
+                "per stage"
             )
         if (total := fsum(self.easy_shares)) > 1:
             raise InvalidInput(
-                f"training.data.easy_shares are {total:g} of the chats together: "
-                "make that 1 or less"
+                f"the values of training.data.easy_shares add up to {total:g}; they may add up to "
+                "at most 1"
             )
         for facts, values in zip(self.easy_facts, self.easy_values, strict=True):
             if facts >= values:

@@ -52,8 +52,8 @@ def _ablate(given: Sequence[str], console: Console, *, dry_run: bool) -> int:
     failed = [cell for cell in plan.cells if outcomes[cell.key].fault]
     if failed:
         console.error(
-            f"{len(failed)} of {len(plan.cells)} cells could not be run; the same command goes on "
-            "with them"
+            f"{len(failed)} of {len(plan.cells)} cells could not be run; run the same command "
+            "again to try them"
         )
     return PARTIAL if failed else OK
 

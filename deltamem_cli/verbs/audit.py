@@ -61,7 +61,9 @@ def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
     with told_of_downloads(console.note):
         benchmark.load()
     if not benchmark.samples():
-        raise UsageError("with these settings the benchmark asks nothing, so nothing is audited")
+        raise UsageError(
+            "with these settings the benchmark has no questions, so there is nothing to audit"
+        )
     backbone = load_backbone(request.backbone, console)
     with told_of_downloads(console.note):
         chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
@@ -81,11 +83,12 @@ def _audit(request: EvaluationRequest, console: Console, samples: int) -> int:
     unchecked: list[str] = []
     if len(few) < 2:
         unchecked += PAIRED
-        console.note(f"note: one history alone: not checked are {' and '.join(PAIRED)}")
+        console.note(f"note: there is only one history, so {' and '.join(PAIRED)} are not checked")
     if not can_tell(benchmark, few):
         unchecked.append("gold")
         console.note(
-            "note: all samples have one reference, which the prompt has: not checked is gold"
+            "note: all samples have the same reference, and the prompt holds it: gold is not "
+            "checked"
         )
     _say(found, few, unchecked, console)
     return VERDICT_NOT_MET if found else OK

@@ -36,7 +36,10 @@ def compare(
         typer.Option("--force", help="Compare the common questions even if the protocols differ."),
     ] = False,
     with_flips: Annotated[
-        bool, typer.Option("--flips", help="List the questions that only B, or only A, answers.")
+        bool,
+        typer.Option(
+            "--flips", help="List the questions that only B, or only A, answers correctly."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -94,7 +97,7 @@ def _table(done: Comparison) -> Table:
     mcnemar = done.lines[0].paired.mcnemar
     if mcnemar is not None:
         notes.append(
-            f"McNemar, which takes questions for independent: p = {mcnemar.p:.3g} for "
+            f"McNemar's test, which treats questions as independent: p = {mcnemar.p:.3g} for "
             f"{mcnemar.fixed} fixed and {mcnemar.broken} broken"
         )
     if any(line.metric == REFERENCE_NLL for line in done.lines):

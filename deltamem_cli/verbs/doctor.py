@@ -47,6 +47,6 @@ def doctor(
 def _kind(words: Sequence[str]) -> tuple[str, list[str]]:
     if words and "=" not in words[0]:
         if words[0] not in KINDS:
-            raise UsageError(f"doctor looks at {' or '.join(KINDS)}, and got '{words[0]}'")
+            raise UsageError(f"doctor examines {' or '.join(KINDS)}, not '{words[0]}'")
         return words[0], list(words[1:])
     return KINDS[0], list(words)

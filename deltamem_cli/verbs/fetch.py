@@ -66,12 +66,12 @@ def _named(words: Sequence[str]) -> tuple[str, list[str], list[str]]:
     names = options("bench") if (group, value) == ("bench", ALL) else value.split(",")
     for word in settings:
         if word.startswith(f"{group}.path="):
-            raise UsageError(f"{word}: what is on this machine already needs no fetching")
+            raise UsageError(f"{word}: a file on this machine does not need to be fetched")
         if not word.startswith(f"{group}."):
-            raise UsageError(f"fetching takes {group}=NAME and {group}.KEY=VALUE, and got '{word}'")
+            raise UsageError(f"fetch takes {group}=NAME and {group}.KEY=VALUE, not '{word}'")
         if len(names) > 1:
             what = {"bench": "benchmark", "data": "data set", "model": "model"}[group]
-            raise UsageError(f"{word} is a setting of one {what}, and {len(names)} were named")
+            raise UsageError(f"{word} is a setting of a single {what}, but {len(names)} were named")
     return group, names, settings
 
 
@@ -89,7 +89,7 @@ def _sources(group: str, name: str, settings: Sequence[str]) -> Sequence[Source]
     asset = asset_named(group, name)
     if asset is not None:
         if settings:
-            raise UsageError(f"{group}={name} has no settings, and '{settings[0]}' was given")
+            raise UsageError(f"{group}={name} has no settings: leave out '{settings[0]}'")
         return [asset]
     if group not in PRIMARY:
         raise UsageError(

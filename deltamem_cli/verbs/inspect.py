@@ -88,7 +88,9 @@ def _inspect(
     settings = [word for word in words if word not in others]
     if what.is_dir() or what.suffix == ".json":
         if others:
-            raise UsageError(f"{others[0]} is not a setting (key=value); a run is inspected alone")
+            raise UsageError(
+                f"{others[0]} is not a setting (key=value); only state files can be compared"
+            )
         _inspect_run(what, settings, console, history=history, out=out)
         return
     if settings or history is not None or len(others) > 1:

@@ -66,7 +66,7 @@ def _list(what: str | None, overrides: Sequence[str], console: Console) -> None:
         _list_runs(Path(overrides[0]) if overrides else RUNS, console)
         return
     if overrides:
-        raise UsageError(f"`deltamem list {what}` takes no settings, and got {overrides[-1]}")
+        raise UsageError(f"`deltamem list {what}` takes no settings: leave out {overrides[-1]}")
     if what is not None and what not in GROUPS:
         raise UsageError(f"there is no list '{what}'; choose one of {', '.join(GROUPS)}, runs")
     rows = [

@@ -94,7 +94,10 @@ def _published(folders: Sequence[Path], console: Console, *, check: bool) -> int
 
     for path in folders:
         if not is_published(path):
-            raise UsageError(f"{path} holds no published results: deltamem publish RUN... {path}")
+            raise UsageError(
+                f"{path} holds no published results: make some with `deltamem publish RUN... "
+                f"{path}`"
+            )
     found: list[str] = []
     for path in folders:
         folder = read_folder(path)

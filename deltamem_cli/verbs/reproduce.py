@@ -86,7 +86,7 @@ def _split(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     rest = [w for w in words if not w.startswith(("table=", "cell="))]
     for word in rest:
         if word.startswith(("experiment=", "only=")):
-            raise UsageError(f"{word}: `deltamem reproduce` takes table= and cell= for that")
+            raise UsageError(f"{word}: `deltamem reproduce` takes table= and cell= instead")
     return own, rest
 
 
@@ -100,7 +100,7 @@ def _table(paper: Paper, name: str | None) -> Table:
         raise UsageError(
             f"table={name} is not judged: its numbers are sizes, or depend on the machine; "
             "`deltamem list methods model=qwen3-4b` and `deltamem ablate experiment=efficiency` "
-            "have ours"
+            "show ours"
         )
     return table.with_released()
 

@@ -41,7 +41,7 @@ def _show(request: EvaluationRequest, console: Console) -> None:
         benchmark.load()
     samples = benchmark.samples()
     if not samples:
-        raise UsageError("with these settings the benchmark asks nothing")
+        raise UsageError("with these settings the benchmark has no questions")
     groups = Counter(group for sample in samples for group in sample.groups)
     if benchmark.confidential:
         console.note("note: the questions of this benchmark must not be printed")
@@ -77,12 +77,14 @@ def _note_what_differs(request: EvaluationRequest, console: Console) -> None:
     """Say where the chosen method or control does other than what is printed."""
     method = request.method
     if request.control.writes != "own":
-        console.note(f"note: control={request.control.name} writes none of what follows")
+        console.note(f"note: control={request.control.name} writes nothing of what follows")
     elif not method.needs_adapter:
         console.note(
             f"note: method={method.name} writes nothing; it keeps of a history: {method.keeps}"
         )
     if method.writes_answers:
-        console.note("note: the question and the answer write, too, after what follows")
+        console.note("note: after what follows, the tokens of question and answer are written, too")
     if request.context not in ("visible", "none"):
-        console.note("note: the whole history is printed; the method shows a part of it")
+        console.note(
+            "note: the whole history is printed; the method puts only a part into the prompt"
+        )

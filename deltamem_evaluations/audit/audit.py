@@ -38,10 +38,10 @@ CHECKS = {
     "reset": "the memory is empty when a sample starts",
     "repeat": "asking a question twice gives one answer and changes nothing",
     "order": "answers do not depend on what was asked before",
-    "neighbours": "answers and states do not depend on what shares the batch",
-    "tokens": "every token of the history is taken in or said to be cut, and none twice",
+    "neighbours": "answers and states do not depend on what else is in the batch",
+    "tokens": "every token of the history is read once, or reported as cut",
     "restore": "a state that was saved and loaded gives the same answers",
-    "writes": "a memory that questions may write to has taken something in",
+    "writes": "if questions may write to the memory, something was written",
     "gold": "what the benchmark adds to a question does not give its reference away",
 }
 PAIRED = ("neighbours", "restore")
@@ -198,7 +198,7 @@ def _check_tokens(
         taken, lost = report.read_tokens, report.cut_tokens
         nothing = not (taken or report.shown_tokens or report.written_tokens)
         if not nothing and taken not in (expected, expected - lost):
-            what = f"{taken} of {expected} tokens were taken in, and {lost} were said to be cut"
+            what = f"{taken} of {expected} tokens were read, and {lost} were reported as cut"
             yield Finding(check="tokens", sample=sample.id, what=what)
 
 
@@ -224,7 +224,7 @@ def _check_writes(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]
         if not report.written_tokens and not getattr(answer, "written_tokens", 0):
             what = (
                 "nothing was written, so that the bare backbone answers; with "
-                "method.write_answers=true, or bench.protocol=paper, its question and answer write"
+                "method.write_answers=true, or bench.protocol=paper, question and answer write"
             )
             yield Finding(check="writes", sample=sample.id, what=what)
 

@@ -80,7 +80,8 @@ class JsonlQuestions(Benchmark):
             check_choice("bench.metric", name, METRICS)
         if not names or len(set(names)) < len(names):
             raise InvalidInput(
-                f"bench.metric is {list(names)}; name each metric once, of {', '.join(METRICS)}"
+                f"bench.metric is {list(names)}; name each metric once; choose among "
+                f"{', '.join(METRICS)}"
             )
         check_new_tokens(max_new_tokens)
         self.names, self.primary_metric = names, names[0]
@@ -97,8 +98,8 @@ class JsonlQuestions(Benchmark):
         """
         if self._path is None:
             raise InvalidInput(
-                "bench=jsonl asks the questions of a file of yours (docs/own-benchmark.md): "
-                "give it with bench.path=FILE"
+                "bench=jsonl reads questions from a file of your own (docs/own-benchmark.md): "
+                "name it with bench.path=FILE"
             )
         located, data = load_rows(HubSource(id=Path(self._path).name, splits=()), given=self._path)
         told = [_told(check(QuestionRow, at), at.where, n) for n, at in enumerate(located, 1)]

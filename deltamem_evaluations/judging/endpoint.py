@@ -82,7 +82,7 @@ class Endpoint:
                 f"key or a query in it; a key goes into the environment variable {KEY}"
             )
         if not (self.key.isascii() and (not self.key or self.key.isprintable())):
-            raise InvalidInput(f"the key in {KEY} holds characters that no key has")
+            raise InvalidInput(f"the key in {KEY} holds characters that a key cannot have")
 
     def ask(self, question: JudgeQuestion) -> tuple[str, bool]:
         """The reply of the judge, and its verdict.
@@ -159,7 +159,7 @@ def _content(content: bytes) -> str:
     except (ValueError, LookupError, TypeError, RecursionError):
         reply = None
     if not isinstance(reply, str):
-        raise _Passing("a reply that is none of a chat")
+        raise _Passing("a reply that is not a chat completion")
     return reply.strip()
 
 

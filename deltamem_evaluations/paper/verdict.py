@@ -198,7 +198,7 @@ def decide(measured: Measured, printed: float, *, reference: float | None) -> Ju
     elif abs(gap) > half:
         verdict, why = Verdict.DIFFERS, f"{said}: 0 lies outside"
     elif (fault := _why_it_says_nothing(measured, printed, reference)) is not None:
-        verdict, why = Verdict.UNDERPOWERED, f"{said}: says nothing, with {fault}"
+        verdict, why = Verdict.UNDERPOWERED, f"{said}: not conclusive, {fault}"
     else:
         verdict, why = Verdict.WITHIN_NOISE, f"{said}: 0 lies inside"
     return Judgement(verdict=verdict, why=why, measured=measured, difference=gap)
@@ -208,5 +208,5 @@ def _why_it_says_nothing(measured: Measured, printed: float, reference: float | 
     """The fault of an interval with 0 in it; None where it tells something."""
     apart = math.inf if reference is None else abs(measured.mean - reference)
     if reference is not None and abs(printed - reference) > EQUAL and apart <= measured.half:
-        return f"the backbone's {reference:.2f} in it"
-    return "its length" if measured.half > LONGEST else None
+        return f"it contains the backbone's {reference:.2f}"
+    return "it is too wide" if measured.half > LONGEST else None

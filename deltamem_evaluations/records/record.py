@@ -209,7 +209,7 @@ def read_record(path: Path) -> Record:
         return record
     except InvalidData as fault:
         raise InvalidData(
-            f"{fault}: run the same `deltamem eval` again, it is written anew"
+            f"{fault}: run the same `deltamem eval` again, which writes a new one"
         ) from None
 
 

@@ -102,8 +102,8 @@ class SampleLine:
         """
         if self.prediction is None:
             raise InvalidData(
-                f"the answer to {self.id} was withheld when the run was published, for the "
-                "benchmark's texts may not be spread: run the same `deltamem eval` again"
+                f"the answer to {self.id} was withheld when the run was published, because the "
+                "benchmark's texts may not be published: run the same `deltamem eval` again"
             )
         return self.prediction
 

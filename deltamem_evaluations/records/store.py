@@ -195,5 +195,7 @@ def _unpacked(path: Path) -> bytes:
     with gzip.open(path, "rb") as file:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
-        raise InvalidData(f"{path} holds more than {LARGEST:,} bytes, which no file of answers has")
+        raise InvalidData(
+            f"{path} holds more than {LARGEST:,} bytes: no file of answers is so large"
+        )
     return content

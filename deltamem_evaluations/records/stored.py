@@ -68,12 +68,12 @@ class Run:
         """
         record = stored.record
         if stored.samples is None:
-            raise InvalidData(f"the samples of {record.cell} are not here")
+            raise InvalidData(f"the samples of {record.cell} are not beside its record")
         lines = read_samples(stored.samples.parent, key=record.key)
         if len(lines) != record.n.scored:
             raise InvalidData(
-                f"{stored.samples} has {len(lines)} answers and its record counts "
-                f"{record.n.scored}: run the same `deltamem eval` again, it goes on from the "
+                f"{stored.samples} has {len(lines)} answers, but its record counts "
+                f"{record.n.scored}: run the same `deltamem eval` again, which continues from the "
                 "stored samples"
             )
         return Run(

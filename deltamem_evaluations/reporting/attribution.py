@@ -178,8 +178,8 @@ def attribution_table(
     notes: list[Note | str] = [
         "in points of %, with 95 % intervals: total gain = own state - bare backbone; adapter part "
         "= foreign (or zero) state - bare backbone; memory part = own - foreign (or zero) state",
-        "paired over the n questions that all runs answered, whole histories (k) resampled; each "
-        "question counts once",
+        "paired over the n questions that all runs answered; whole histories (k) are resampled; "
+        "each question counts once",
     ]
     if any(any(one.weighed.each) for one in attributions):
         notes.append(f"{MEANING}, so that a gain is below 0")

@@ -26,8 +26,9 @@ COSTS = {
 }
 """The field of a record's costs -> title and digits."""
 READING = (
-    "means per question, the writing of a history shared among its questions; state bytes per "
-    "history; peak MB of the GPU, else of the whole process; times compare on one machine only"
+    "means per question, with the time to write a history divided among its questions; state "
+    "bytes per history; peak MB of the GPU, else of the whole process; compare times only if they "
+    "are from one machine"
 )
 
 

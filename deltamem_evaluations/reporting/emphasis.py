@@ -24,11 +24,11 @@ from deltamem_evaluations.reporting.tables import BEST, SECOND
 __all__ = ["RULE", "emphasised"]
 
 RULE = (
-    "bold: the best of the rows with the same model that alike see the history or alike do not, "
-    "controls and limited runs apart, and all that cannot be told from it (p ≥ 0.05, paired by "
-    "question where the samples are here, corrected over all pairs of rows); nothing where none "
-    "can be told from it. Underlined: the second, if one row is best and all below can be told "
-    "from it"
+    "bold: the best row, and every row that is not significantly worse (p ≥ 0.05, paired by "
+    "question where the samples are here, corrected over all pairs of rows). Rows are compared if "
+    "they have the same model and either all see the history or none does; controls and limited "
+    "runs are left out. No row is bold if none is significantly worse than the best. Underlined: "
+    "the second row, if a single row is best and all rows below the second are significantly worse"
 )
 RESAMPLES = 1999
 RESAMPLES_PER_PAIR = 40

@@ -18,7 +18,7 @@ MOST = 500
 """Fixed samples of a pair that are shown, and broken ones."""
 LONGEST = 400
 """Characters of a question or an answer that are shown."""
-WITHHELD = "[withheld: the benchmark's texts are not to be spread]"
+WITHHELD = "[withheld: the benchmark's texts must not be published]"
 
 
 @dataclass(frozen=True, kw_only=True)

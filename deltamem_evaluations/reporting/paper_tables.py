@@ -22,11 +22,11 @@ DIGITS = 2
 MEASURED = "average of measured cells"
 CONFIDENCE = {"single": "one reading of the paper only"}
 READING = (
-    "difference: ours - the paper's; its interval is that of ours alone, the paper prints none"
+    "difference: ours - the paper's; its interval is that of our number, as the paper prints none"
 )
 FILLED = (
-    "average: cells that the paper leaves blank are filled by {reference}'s, ours by ours; average "
-    "of measured cells: over what both have"
+    "average: a blank cell counts with the value of {reference}, the paper's or ours; average of "
+    "measured cells: over the cells that both have"
 )
 
 
@@ -96,8 +96,8 @@ class _Beside:
         marks: tuple[str, ...] = ()
         if others := self.ours[row.name].others:
             text = (
-                f"{others} more of our configurations match this row; shown is the one that covers "
-                "most columns, then the newest"
+                f"{others} more of our configurations match this row; the one that covers most "
+                "columns is shown, or the newest of several"
             )
             marks = (footnotes.mark(text),)
         name = Cell(words=row.name, marks=marks)
@@ -161,8 +161,8 @@ class _Beside:
                 continue
             if apart.low > 0 or apart.high < 0:
                 found.append(
-                    f"our {reference} is not the paper's on {self.columns[name].title} "
-                    f"({apart.text}): whatever differs there is in the other rows as well"
+                    f"our {reference} differs from the paper's on {self.columns[name].title} "
+                    f"({apart.text}): the cause may affect the other rows as well"
                 )
         return found
 

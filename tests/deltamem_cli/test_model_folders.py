@@ -99,7 +99,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "a smaller vocabulary": (config(vocab_size=900), "makes tokens up to id 939, .* of 900"),
     "another tokenizer": (smaller_vocabulary, "makes tokens up to id 939, .* of 500: one"),
     "no tokenizer": (tokenizer_is_gone, "has no tokenizer that can tokenise a text"),
-    "padding beyond (config)": (config(pad_token_id=940), "has pad_token_id 940, and the voc"),
+    "padding beyond (config)": (config(pad_token_id=940), "has pad_token_id 940, but the voc"),
     "padding beyond (tokenizer)": (
         lambda f: change_json(f, "tokenizer_config.json", {"pad_token": "<pad>"}),
         r"pads with <pad> \(id 940\), and the model has embeddings of 940 tokens",

@@ -117,7 +117,7 @@ def test_own_yaml_of_classes_that_are_ours(
 @pytest.mark.parametrize(
     ("files", "words", "sentence"),
     [
-        ({"conf/bench/recall.yaml": ""}, ["bench=recall"], "bench=recall stands in .*: rename one"),
+        ({"conf/bench/recall.yaml": ""}, ["bench=recall"], "recall is defined in .*: rename one"),
         ({"conf/bench/own.yaml": "a: ["}, ["bench=own"], "yaml of a plug-in cannot be read: .*own"),
         (
             {"conf/bench/own.yaml": "_target_: own.Own", "own.py": "import nothing_there"},

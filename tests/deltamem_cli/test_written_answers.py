@@ -114,7 +114,10 @@ def test_the_plan_says_what_is_taken_in(cli: Callable[..., Any]) -> None:
     words = ("experiment=table1", "train:training=recall", "eval:bench.path=gpqa_diamond.csv")
     done = cli("ablate", *words, "only=[tsw/gpqa,frozen/gpqa]", "--dry-run")
     assert done.code == 0, done.err
-    assert "- the memory takes in the history, the question and the answer: tsw / gpqa" in done.out
+    assert (
+        "- written to the memory are the tokens of history, question and answer: tsw / gpqa"
+        in done.out
+    )
     told = json.loads(cli("ablate", *words, "only=[tsw/gpqa]", "--dry-run", "--json").out)
     assert [row["write_answers"] for row in told["rows"]] == [None, True]
 
@@ -123,5 +126,5 @@ def test_show_says_what_writes_after_the_history(
     cli: Callable[..., Any], locomo_file: Path
 ) -> None:
     words = ("bench=locomo", f"bench.path={locomo_file}")
-    assert "the question and the answer write, too" in cli("show", *words, PAPER).err
+    assert "question and answer are written, too" in cli("show", *words, PAPER).err
     assert "write, too" not in cli("show", *words, PAPER, "context=none").err

@@ -93,7 +93,7 @@ def test_what_does_not_fit_alone_is_raised(tmp_path: Path) -> None:
         def write(self, histories):
             raise MemoryError("no room")
 
-    with pytest.raises(Fault, match="histories written one by one; what was answered is"):
+    with pytest.raises(Fault, match="histories written one by one; all answers so far are"):
         evaluate(tmp_path, Tiny())
 
     class Broken(Parrot):
@@ -128,8 +128,8 @@ def test_one_of_a_batch_that_is_at_fault_is_named_and_what_was_before_it_is_kept
 ) -> None:
     ids = [sample.id for sample in Letters().samples()]
     for folder, method, named, kept in (
-        ("question", Diverging(question="a1"), "sample 0-1: NaN; what was answered is kept", 1),
-        ("history", Diverging(history="v3.0"), "history 3: NaN; what was answered is kept", 9),
+        ("question", Diverging(question="a1"), "sample 0-1: NaN; all answers so far are kept", 1),
+        ("history", Diverging(history="v3.0"), "history 3: NaN; all answers so far are kept", 9),
     ):
         with SampleStore(tmp_path / folder, key="k") as store:
             with pytest.raises(Fault, match=named):

@@ -60,8 +60,8 @@ def check_config(id: str, config: PreTrainedConfig) -> None:
         pad, rows = getattr(part, "pad_token_id", None), getattr(part, "vocab_size", None)
         if isinstance(pad, int) and isinstance(rows, int) and not -rows <= pad < rows:
             raise InvalidInput(
-                f"the config.json of {id} has pad_token_id {pad}, and the vocabulary has {rows} "
-                "tokens: correct it there"
+                f"the config.json of {id} has pad_token_id {pad}, but the vocabulary has only "
+                f"{rows} tokens: correct it there"
             )
     if getattr(config, "transformers_weights", None) is not None:
         raise InvalidInput(

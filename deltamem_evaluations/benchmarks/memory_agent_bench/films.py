@@ -48,7 +48,7 @@ def read_titles(path: Path) -> Titles:
     """
     content = read_document(path, dict)
     if not content or not all(type(identity) is int for identity in content.values()):
-        raise InvalidData(f"{path} does not hold the id of each film by its name")
+        raise InvalidData(f"{path} does not map the names of films to their ids")
     return Titles(content)
 
 

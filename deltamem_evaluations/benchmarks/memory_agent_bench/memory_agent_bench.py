@@ -131,8 +131,8 @@ class MemoryAgentBench(Benchmark[MabSample]):
         self._paper = protocol == "paper"
         if self._paper and templates is not None:
             raise InvalidInput(
-                "bench.templates is the benchmark's wording, and bench.protocol=paper has another; "
-                "use it with bench.protocol=benchmark"
+                "bench.templates gives the benchmark's wording, but bench.protocol=paper has its "
+                "own; use bench.templates with bench.protocol=benchmark"
             )
         check_new_tokens(max_new_tokens)
         self._max_new_tokens = max_new_tokens

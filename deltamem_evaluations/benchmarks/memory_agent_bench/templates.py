@@ -240,5 +240,5 @@ def _around(template: str, name: str, where: str) -> tuple[str, str]:
         elif field is not None:
             raise InvalidData(f"{where}: {{{field}}} is not filled; only {{{name}}} is")
     if len(parts) != 2:
-        raise InvalidData(f"{where}: {{{name}}} stands there {len(parts) - 1} times, not once")
+        raise InvalidData(f"{where}: {{{name}}} occurs {len(parts) - 1} times, not once")
     return parts[0], parts[1]

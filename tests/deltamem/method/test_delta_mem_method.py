@@ -179,7 +179,7 @@ def test_written_answers_are_forgotten_again(tiny: Any, memory: DeltaMemory) -> 
     (answer,) = method.answer(prompts()[:1], GREEDY)
     shown = len(tiny.render_history(TALK).ids)
     assert answer.written_tokens == answer.prompt_tokens - shown + answer.new_tokens - 1 > 0
-    with pytest.raises(InvalidInput, match="goes with context=visible"):
+    with pytest.raises(InvalidInput, match="needs context=visible"):
         DeltaMemMethod(tiny, memory, context="none", write_answers=True)
 
 

@@ -261,7 +261,7 @@ def test_an_encoder_of_another_kind_is_refused(tiny: Any, compressor: str, tmp_p
 
     config = DistilBertConfig(vocab_size=200, dim=32, hidden_dim=64, n_heads=2, n_layers=1)
     DistilBertForTokenClassification(config).save_pretrained(other)
-    with pytest.raises(InvalidInput, match="kind distilbert, and .* knows those of xlm-roberta"):
+    with pytest.raises(InvalidInput, match="distilbert, but .* only reads those of xlm-roberta"):
         LLMLingua2(tiny, compressor=str(other))
 
 

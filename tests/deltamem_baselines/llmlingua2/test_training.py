@@ -268,7 +268,7 @@ def without(tensor: str) -> Spoil:
                 "tokenizer.json",
                 lambda c: c["model"]["vocab"].update(new=5000),
             ),
-            "up to 5000, .* one of the two is of another",
+            "up to 5000, .* one of the two belongs to another",
             2,
         ),
     ],

@@ -293,7 +293,7 @@ def test_the_windows_before_are_the_history_of_a_text(in_folder: Path) -> None:
     [without] = model.loglikelihood_rolling([request])
     assert with_memory != without
     by_segment = memory_model(writer="ssw", write="prompt")
-    with pytest.raises(InvalidInput, match="no segments in a text without a prompt"):
+    with pytest.raises(InvalidInput, match="a text without a prompt has no segments"):
         by_segment.loglikelihood_rolling([request])
 
 

@@ -80,7 +80,7 @@ def test_what_was_trained_here_comes_before_a_release_and_both_are_named(
     adapter = train("training.steps=1")
     weights, err = taken()
     assert weights == {"source": str(adapter), "chosen": "trained", "sha": stored_sha(adapter)}
-    assert f"{adapter} was trained here and comes before the released" in err
+    assert f"{adapter} was trained here and is used instead of the released" in err
     assert taken("adapter=${model.adapters.tsw}")[0]["chosen"] == "released"
     assert taken(f"adapter={adapter}")[0]["chosen"] == "named"
 
@@ -92,14 +92,14 @@ def test_two_that_fit_are_an_error_that_lists_them(
     train("training.steps=1", "writer=msw")
     done = cli("eval", *FEW)
     assert done.code == 2
-    assert "2 trained weights in runs fit model=tiny writer=tsw equally; name one: " in done.err
+    assert "2 trained weights in runs fit model=tiny writer=tsw equally well; name one" in done.err
     assert f"adapter={one} ({stored_sha(one)[:12]}, steers qo, rank 8)" in done.err
     assert f"adapter={other} ({stored_sha(other)[:12]}, steers q, rank 8)" in done.err
     assert taken(f"adapter={other}")[0]["sha"] == stored_sha(other)
     assert taken("writer=msw")[0]["chosen"] == "trained"
     missing = json.loads(cli("doctor", *FEW, "--json").out)["missing"]
     assert len(missing) == 1
-    assert "fit model=tiny writer=tsw equally" in missing[0]
+    assert "fit model=tiny writer=tsw equally well" in missing[0]
 
 
 def test_names_and_times_of_folders_decide_nothing(
@@ -137,7 +137,7 @@ def test_a_trained_baseline_is_chosen_the_same_way(
     other = train("training.steps=2", "method=context2lora")
     done = cli("eval", *FEW, *words)
     assert done.code == 2
-    assert "2 trained weights in runs fit model=tiny method=context2lora equally" in done.err
+    assert "2 trained weights in runs fit model=tiny method=context2lora equally well" in done.err
     assert f"adapter={other} (" in done.err
 
 

@@ -91,9 +91,9 @@ def test_only_one_training_or_evaluation_is_shared_among_processes(
     done = cli(*words)
     assert done.code == 2
     sentence = (
-        "error: WORLD_SIZE is 2, and several processes share `deltamem train` or `deltamem eval`, "
-        "one run at a time: start any other command, and -m, without torchrun or accelerate "
-        "launch\n"
+        "error: WORLD_SIZE is 2, but only `deltamem train` and `deltamem eval` can use several "
+        "processes, for one run at a time: start other commands, and -m, without torchrun or "
+        "accelerate launch\n"
     )
     assert done.err == (sentence if rank == "0" else "")
     assert list(tmp_path.iterdir()) == []
@@ -103,8 +103,8 @@ def test_only_one_training_or_evaluation_is_shared_among_processes(
     ("variable", "asked", "said"),
     [
         ("ACCELERATE_USE_FSDP", {}, "without --use_fsdp; model.device_map=auto spreads it"),
-        (None, {"arguments": {"device_map": "auto"}}, "several processes take one each"),
-        (None, {"device": "cuda:1"}, "runtime.device is cuda:1, one device for all processes"),
+        (None, {"arguments": {"device_map": "auto"}}, "each of several processes takes one GPU"),
+        (None, {"device": "cuda:1"}, "runtime.device is cuda:1, which all processes would share"),
     ],
 )
 def test_an_evaluation_needs_a_whole_backbone_in_each_process(

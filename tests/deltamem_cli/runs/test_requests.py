@@ -21,12 +21,15 @@ def evaluation(*words: str) -> EvaluationRequest:
     [
         (
             ["+model.id=some/model"],
-            "model.id is not a setting of load_tiny, which has here device, ",
+            "model.id is not a setting of load_tiny, whose settings here are device, ",
         ),
-        (["+method.chunks=3"], "method.chunks is not a setting of DeltaMemMethod, which has here "),
+        (
+            ["+method.chunks=3"],
+            "method.chunks is not a setting of DeltaMemMethod, whose settings here are ",
+        ),
         (
             ["+writer.unit=message"],
-            "writer.unit is not a setting of TokenWriter, which has here none",
+            "writer.unit is not a setting of TokenWriter, whose settings here are none",
         ),
     ],
 )

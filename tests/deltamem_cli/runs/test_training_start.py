@@ -54,7 +54,7 @@ def test_its_key_holds_the_weights_and_not_their_folder(
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (["memory.rank=4"], 2, "has memory.rank=8, and this training asks for 4: ask for what it"),
+        (["memory.rank=4"], 2, "has memory.rank=8, but this training asks for 4: set the value"),
         (["writer=msw"], 2, "has memory.writer="),
         (["method=context2lora"], 2, "method=context2lora starts from fresh weights; leave"),
         (["adapter=nowhere/here/x"], 4, "nowhere/here/x"),

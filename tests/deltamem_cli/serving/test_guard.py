@@ -59,7 +59,7 @@ def test_other_addresses_need_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_verb_says_so(cli: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DELTAMEM_TOKEN", raising=False)
     for word, sentence in (
-        ("host=0.0.0.0", "host=0.0.0.0 is open to other machines"),
+        ("host=0.0.0.0", "host=0.0.0.0 can be reached from other machines"),
         ("port=70000", "port is 70000; it must be at least 0 and at most 65535"),
         ("host=192.0.2.1", "a token is required"),
         ("limits.waiting=0", "limits.waiting is 0; it must be at least 1"),

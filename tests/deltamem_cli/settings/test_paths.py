@@ -142,4 +142,6 @@ def test_a_working_folder_that_is_gone(words: str, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 2, done.stderr
-    assert done.stderr.strip() == "error: the working folder is gone: go to one that is there"
+    assert (
+        done.stderr.strip() == "error: the working folder no longer exists: change to another one"
+    )

@@ -174,9 +174,9 @@ def test_easy_chats_have_few_values_first() -> None:
 @pytest.mark.parametrize(
     ("stages", "sentence"),
     [
-        ({"easy_shares": (0.5,)}, "easy_shares tells 1 stages, easy_facts 2, easy_attributes 2"),
-        ({"easy_values": (8, 64, 64)}, "easy_attributes 2 and easy_values 3: give all four"),
-        ({"easy_shares": (0.7, 0.4)}, r"easy_shares are 1\.1 of the chats together"),
+        ({"easy_shares": (0.5,)}, "easy_shares has 1 values, easy_facts 2, easy_attributes 2"),
+        ({"easy_values": (8, 64, 64)}, "easy_attributes 2 and easy_values 3: give each"),
+        ({"easy_shares": (0.7, 0.4)}, r"easy_shares add up to 1\.1; they may"),
         (
             {"easy_values": (64, 3)},
             "3 facts of one attribute need 4 values, but this stage of .* 3",

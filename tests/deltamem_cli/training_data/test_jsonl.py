@@ -71,7 +71,7 @@ def test_what_is_written_and_what_is_visible(
         ({"messages": [TALK[0], SYSTEM, *TALK[2:]]}, "only the first can be"),
         ({"messages": TALK, "write": 3}, "write is 3; it must be a number from 0 to 2"),
         ({"messages": TALK, "write": True}, "write is True"),
-        ({"messages": TALK, "write": 1, "questions": [ASKED]}, "'write' cannot stand beside"),
+        ({"messages": TALK, "write": 1, "questions": [ASKED]}, "'write' cannot be used with"),
         (
             {"messages": TALK, "questions": []},
             "'questions' must be a list of objects with a question",

@@ -89,7 +89,7 @@ def test_commands(chat: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("lines", "words", "code", "sentence"),
     [
-        (["/sav x"], (), 2, "there is no /sav (did you mean /save?); choose one of /context"),
+        (["/sav x"], (), 2, "no command /sav (did you mean /save?); choose one of /context"),
         (["/save"], (), 2, "/save needs the name of a file"),
         (["/context maybe"], (), 2, "/context takes on or off, not 'maybe'"),
         (["/load nowhere"], (), 4, "there is no state file nowhere.dmstate"),
@@ -207,7 +207,7 @@ def test_a_memory_outlives_its_process(tmp_path: Path, endless: tuple[str, ...])
         terminal.wait_for("> Today Ada is in Oslo.\r\n")
         terminal.wait_for("\n> ")
         terminal.type("/nothing")
-        terminal.wait_for("there is no /nothing")
+        terminal.wait_for("there is no command /nothing")
         terminal.type("/context off")
         terminal.type("Where is Ada today?")
         terminal.wait_for("Today Ada is in Oslo.\r\n")

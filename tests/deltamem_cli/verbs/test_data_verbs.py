@@ -187,7 +187,7 @@ def test_show_needs_a_tokenizer_at_most(cli: Callable[..., Any]) -> None:
 def test_show_says_what_a_method_or_control_does_otherwise(cli: Callable[..., Any]) -> None:
     assert "keeps of a history: nothing" in cli("show", *FEW, "method=frozen").err
     assert "control=no_write writes none" in cli("show", *FEW, "control=no_write").err
-    assert "shows a part of it" in cli("show", *FEW, "method=bm25_rag").err
+    assert "puts only a part into the prompt" in cli("show", *FEW, "method=bm25_rag").err
     assert cli("show", *FEW).err == ""
 
 
@@ -311,7 +311,7 @@ def test_what_cannot_be_scored(cli: Callable[..., Any]) -> None:
     samples.write_text("{}\n")
     assert "line 1: the key key is missing" in cli("score", name).err
     samples.write_text("")
-    assert "has 0 answers and its record counts 2" in cli("score", name).err
+    assert "has 0 answers, but its record counts 2" in cli("score", name).err
     samples.unlink()
     assert "the samples of recall__tiny__frozen" in cli("score", name).err
     whole = record.read_text()
@@ -359,7 +359,7 @@ def test_the_bare_backbone_passes_the_audit(
     }
     assert (content["findings"], content["passed"]) == ([], True)
     assert len(content["samples"]) == (1 if alone else 2)
-    assert ("one history alone: not checked are neighbours and restore" in done.err) == bool(alone)
+    assert ("so neighbours and restore are not checked" in done.err) == bool(alone)
 
 
 @pytest.mark.parametrize(
@@ -555,22 +555,22 @@ def test_no_network() -> None:
         ([], "or data= one of chat, punkt_tab, qasper"),
         ([], "or model= one of minilm, smollm2-135m"),
         (["model=qwen3-4b"], "fetch takes model= one of minilm, smollm2-135m; 'qwen3-4b' is fetch"),
-        (["model=minilm", "model.id=x"], "model=minilm has no settings, and 'model.id=x' was giv"),
+        (["model=minilm", "model.id=x"], "model=minilm has no settings: leave out 'model.id=x'"),
         (["data="], "name what to fetch"),
         (["data=nonsense"], "no data 'nonsense'; choose one of chat, qasper"),
         (["bench=recall", "data=qasper"], "name what to fetch"),
-        (["data=qasper", "bench.revision=x"], "takes data=NAME and data.KEY=VALUE, and got"),
-        (["data=qasper", "data.path=x.json"], "already needs no fetching"),
-        (["data=qasper,chat", "data.id=x"], "a setting of one data set, and 2 were named"),
+        (["data=qasper", "bench.revision=x"], "takes data=NAME and data.KEY=VALUE, not"),
+        (["data=qasper", "data.path=x.json"], "does not need to be fetched"),
+        (["data=qasper,chat", "data.id=x"], "a setting of a single data set, but 2 were named"),
         (["data=chat"], "name a data set of the hub with data.id=ID"),
         (["recall"], "name what to fetch"),
         (["bench="], "name what to fetch"),
         (["bench=nonsense"], "no bench 'nonsense'; choose one of facts, gpqa"),
         (["bench=recall,nonsense"], "no bench 'nonsense'"),
         (["bench=recall", "model=tiny"], "name what to fetch"),
-        (["bench=recall", "seed=1"], "takes bench=NAME and bench.KEY=VALUE, and got 'seed"),
-        (["bench=hotpotqa", "bench.path=x.json"], "already needs no fetching"),
-        (["bench=all", "bench.revision=x"], "a setting of one benchmark, and "),
+        (["bench=recall", "seed=1"], "takes bench=NAME and bench.KEY=VALUE, not 'seed"),
+        (["bench=hotpotqa", "bench.path=x.json"], "does not need to be fetched"),
+        (["bench=all", "bench.revision=x"], "a setting of a single benchmark, but "),
         (["bench=hotpotqa", "bench.nope=x"], "there is no setting 'bench.nope'"),
         (["bench=hotpotqa", "bench.revision=3"], "bench.revision is 3"),
     ],
@@ -612,7 +612,7 @@ def test_listing(cli: Callable[..., Any]) -> None:
     assert all(f"  {name} " in whole for name in options("bench"))
     for words, sentence in [
         (["nonsense"], "there is no list 'nonsense'; choose one of models, writers"),
-        (["benchmarks", "bench=recall"], "takes no settings, and got bench=recall"),
+        (["benchmarks", "bench=recall"], "takes no settings: leave out bench=recall"),
     ]:
         done = cli("list", *words)
         assert (done.code, done.out) == (2, "")

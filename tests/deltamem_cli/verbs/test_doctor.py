@@ -108,7 +108,7 @@ def test_memorybank_asks_for_its_text_encoder(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["chat"], "doctor looks at eval or train, and got 'chat'"),
+        (["chat"], "doctor examines eval or train, not 'chat'"),
         (["train", "writer=tws"], "no writer 'tws'"),
         (["eval", "bench.nope=1"], "there is no setting 'bench.nope'"),
     ],

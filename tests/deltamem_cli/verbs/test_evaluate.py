@@ -133,7 +133,7 @@ def test_printing_the_config_does_nothing(cli: Callable[..., Any]) -> None:
         (["--limit", "0"], 2, "'--limit'"),
         (["adapter=nowhere"], 4, "there is no adapter folder nowhere"),
         (["method=frozen", "control=foreign"], 2, "method=frozen has no such state"),
-        (["context=none", "method.write_answers=true"], 2, "goes with context=visible"),
+        (["context=none", "method.write_answers=true"], 2, "needs context=visible"),
         (["bench=locomo", "bench.path=nowhere.json"], 4, "nowhere.json: there is no such file"),
         (["runtime.device=gpu"], 2, "device is 'gpu'"),
         (["runtime.device=cuda"], 2, "use runtime=cpu"),

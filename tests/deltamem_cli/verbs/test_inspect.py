@@ -98,7 +98,7 @@ def test_runs_that_cannot_be_written_again(
         (("writer=tsw",), 2, "the adapter here is "),
         (("bench.seed=9",), 2, "the benchmark (protocol and data) here is "),
         (("adapter=/nowhere",), 4, "a record names no folders of the machine"),
-        (("other",), 2, "other is not a setting (key=value); a run is inspected alone"),
+        (("other",), 2, "other is not a setting (key=value); only state files can be compared"),
     ):
         done = cli("inspect", folder, *words)
         assert (done.code, done.out) == (code, ""), done.err

@@ -115,7 +115,9 @@ def test_judged_runs_are_compared_by_their_judge(
     found = json.loads(cli("compare", *folders, "--json").out)
     assert not any("judge-70b" in row["metric"] for row in found["rows"])
     (note,) = [note for note in found["notes"] if "judge" in note]
-    assert note.startswith("judge-70b, asked as LongMemEval's judge, version 1 has judged longmem")
+    assert note.startswith(
+        "judge-70b, asked as LongMemEval's judge, version 1 has judged only long"
+    )
     # judgements that are gone are no judgements
     Path(folders[1], "verdicts.json").unlink()
     found = json.loads(cli("compare", *folders, "--json").out)

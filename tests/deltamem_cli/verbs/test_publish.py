@@ -89,7 +89,7 @@ def test_what_is_not_published(cli: Callable[..., Any], run: Path) -> None:
     record.write_text(json.dumps(content), encoding="utf-8")
     done = cli("publish", str(run), "out", "--by", "A. Person")
     assert done.code == 2
-    assert "names a place or a name of this machine" in done.err
+    assert "reveals a path or a name of this machine" in done.err
     content |= {"deviations": [], "limited": True}
     record.write_text(json.dumps(content), encoding="utf-8")
     assert "only the first samples" in cli("publish", str(run), "out", "--by", "A. Person").err

@@ -117,7 +117,7 @@ def test_only_records_of_these_weights_are_on_the_card(
     (run / "record.json").write_text(json.dumps(part))
     done = cli("push", str(adapter), NAME, "--dry-run", "--record", str(run))
     assert "has 8 of 9 samples: not on the card" in done.err
-    assert "No measurement of these weights" in done.out
+    assert "No evaluation of these weights" in done.out
 
 
 def test_what_was_written_by_hand_stays(adapter: Path, cli: Callable[..., Any]) -> None:

@@ -162,7 +162,7 @@ def test_a_released_adapter_is_judged_by_its_row_and_nothing_is_trained(tmp_path
         (["table=1", "cell="], "give cell= once, followed by a name: cell="),
         (["table=1", "cell=tsw", "cell=ssw"], "give cell= once, followed by a name: cell=ssw"),
         (["table=1", "cell=memorybank/gpqa"], "no printed number at cell=memorybank/gpqa"),
-        (["table=1", "experiment=heads"], "takes table= and cell= for that"),
+        (["table=1", "experiment=heads"], "takes table= and cell= instead"),
     ],
 )
 def test_what_cannot_be_judged(words: list[str], sentence: str, cli: Callable[..., Any]) -> None:

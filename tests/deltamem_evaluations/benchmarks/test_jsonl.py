@@ -221,7 +221,7 @@ def test_settings_that_cannot_be(settings: dict[str, Any], sentence: str) -> Non
 
 
 def test_the_file_must_be_given_and_be_there(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="give it with bench.path=FILE"):
+    with pytest.raises(InvalidInput, match="name it with bench.path=FILE"):
         JsonlQuestions().load()
     with pytest.raises(Unavailable, match="there is no such file"):
         loaded(tmp_path / "none.jsonl")

@@ -528,7 +528,7 @@ def test_films_are_needed_only_where_they_are_asked_for(
     with pytest.raises(Unavailable, match="there is no nowhere.json"):
         MemoryAgentBench(path=str(folder), entities="nowhere.json").load()
     films.write_text('{"Heat": "11"}')
-    with pytest.raises(InvalidData, match="does not hold the id of each film"):
+    with pytest.raises(InvalidData, match="does not map the names of films"):
         MemoryAgentBench(path=str(folder), entities=str(films)).load()
     films.write_text('{"Heat": 11}')
     with pytest.raises(
@@ -633,7 +633,7 @@ def test_the_benchmarks_own_templates(
     assert history.messages[1]["content"].endswith("label: 5\n <end>")
     assert history.join == "\n"
     assert benchmark.fingerprint() != made().fingerprint()
-    with pytest.raises(InvalidInput, match="use it with bench.protocol=benchmark"):
+    with pytest.raises(InvalidInput, match="use bench.templates with bench.protocol=benchmark"):
         MemoryAgentBench(protocol="paper", templates=str(checkout))
 
 
@@ -642,7 +642,7 @@ def test_the_benchmarks_own_templates(
     [
         ({"query": '"{question} is {label}"'}, r"ruler_qa, query: \{label\} is not filled"),
         ({"query": '"{question} is {answer}"'}, r"query: \{answer\} is not filled"),
-        ({"query": '"no place"'}, r"query: \{question\} stands there 0 times, not once"),
+        ({"query": '"no place"'}, r"query: \{question\} occurs 0 times, not once"),
         ({"query": '"{question"'}, "ruler_qa, query: expected '}'"),
         ({"query": "3"}, "ruler_qa, query: there is no text"),
         ({"query": "f'{1}'"}, "has no table BASE_TEMPLATES of plain text"),

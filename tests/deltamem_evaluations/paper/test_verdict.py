@@ -177,7 +177,7 @@ Rows = list[dict[str, Any]]
     [
         (lambda rows: [{**rows[0], "scores": {"em": math.nan}}, *rows[1:]], "em is NaN"),
         (lambda rows: [{**rows[0], "scores": {"em": 100.0}}, *rows[1:]], "em is 100.0; it must be"),
-        (lambda rows: rows[:-100], "1440 answers and its record counts 1540"),
+        (lambda rows: rows[:-100], "1440 answers, but its record counts 1540"),
         (lambda rows: [*rows, rows[0]], "line 1541: an earlier line already answers 0-0"),
         (lambda rows: [*rows[:-1], {**rows[-1], "key": "x"}], "line 1540 belongs to another"),
         (lambda rows: [*rows[:-1], {**rows[-1], "references": None}], "references is null"),
