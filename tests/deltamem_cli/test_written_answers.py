@@ -127,4 +127,4 @@ def test_show_says_what_writes_after_the_history(
 ) -> None:
     words = ("bench=locomo", f"bench.path={locomo_file}")
     assert "question and answer are written, too" in cli("show", *words, PAPER).err
-    assert "write, too" not in cli("show", *words, PAPER, "context=none").err
+    assert "written, too" not in cli("show", *words, PAPER, "context=none").err

@@ -98,7 +98,7 @@ def roles(*names: str) -> list[dict[str, str]]:
         ({"messages": roles("user", "system", "user")}, "must alternate"),
         ({"messages": roles("tool", "user")}, 'messages[0].role is "tool"'),
         ({"messages": roles(*["user", "assistant"] * 3, "user")}, "has 7 messages, more than"),
-        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "no text"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "not text"),
         ({"messages": [{"role": "user", "content": None}]}, "messages[0].content is missing"),
         ({"messages": [{**HELLO[0], "name": "Ada"}]}, "messages[0].name is not supported"),
     ],
