@@ -121,8 +121,8 @@ def test_the_attack_would_work(in_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("config.bench.extra", 1, "sets bench.extra, which its options"),
-        ("config.hydra", {"run": {"dir": "x"}}, "sets hydra.run.dir, which its options"),
+        ("config.bench.extra", 1, "sets bench.extra, which is not a setting"),
+        ("config.hydra", {"run": {"dir": "x"}}, "sets hydra.run.dir, which is not a setting"),
         ("config.seed", "1", "seed is '1'"),
         ("config.bench.dialogues", [1], r"bench.dialogues is \[1\]"),
         ("config.model.adapters.msw", "../x", "may not name a file outside the working folder"),

@@ -186,7 +186,7 @@ def test_show_needs_a_tokenizer_at_most(cli: Callable[..., Any]) -> None:
 
 def test_show_says_what_a_method_or_control_does_otherwise(cli: Callable[..., Any]) -> None:
     assert "keeps of a history: nothing" in cli("show", *FEW, "method=frozen").err
-    assert "control=no_write writes none" in cli("show", *FEW, "control=no_write").err
+    assert "control=no_write writes nothing" in cli("show", *FEW, "control=no_write").err
     assert "puts only a part into the prompt" in cli("show", *FEW, "method=bm25_rag").err
     assert cli("show", *FEW).err == ""
 
