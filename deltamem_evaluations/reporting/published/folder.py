@@ -46,7 +46,7 @@ class PublishedFolder:
         return Place(runs=runs, reader=self.reader)
 
     def reference(self, record: Record) -> StoredRecord | None:
-        """The bare backbone on the same questions, with the history in view alike."""
+        """The bare backbone on the same questions, which sees the history where the record does."""
         context = IN_VIEW if record.context == IN_PART else record.context
         for stored in self.runs.values():
             other = stored.record

@@ -18,12 +18,13 @@ IN_VIEW, OUT_OF_VIEW = "in view", "out of view"
 NOT_RUN = "not run"
 FAILED = "could not be run"
 SCORES = (
-    "in %: mean ± the longer arm of its 95 % interval, n questions about k histories, which are "
-    "resampled whole; rows that are trained with several seeds show the mean over seeds"
+    "in %: the mean ± the longer arm of its 95 % interval, over n questions about k histories; "
+    "whole histories are resampled; a row that was trained with several seeds shows their mean"
 )
 GAINS = (
-    "in points of %, against the bare backbone with the history in view alike (a part counts as in "
-    "view), paired by question, whole histories resampled, with 95 % intervals"
+    "in percentage points, with 95 % intervals: the difference from the bare backbone that sees "
+    "the history where the row does (all or part of it) and does not where the row does not; "
+    "paired by question, whole histories resampled"
 )
 
 
@@ -47,7 +48,7 @@ def scores_table(folder: PublishedFolder, experiment: ExperimentResults) -> Tabl
     notes: list[Note | str] = [experiment.title, *([] if experiment.measures else [SCORES])]
     if any(measure == REFERENCE_NLL for _, measure in columns):
         notes.append(WEIGHING)
-    notes.append(f"all of it: {experiment.command}")
+    notes.append(f"to run all of it: {experiment.command}")
     return Table(
         name=experiment.name,
         title=experiment.name,
