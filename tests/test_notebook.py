@@ -17,9 +17,10 @@ FETCHED, RAMBLES = "smollm2", "rambles"
 which it goes on at length: rounding decides some of the words."""
 
 
-def printed(cell: Any) -> list[str]:
-    """What a cell has printed; pictures differ from machine to machine."""
-    return [out["text"] for out in cell.get("outputs", []) if out.get("name") == "stdout"]
+def printed(cell: Any) -> str:
+    """What a cell has printed, in however many messages; pictures differ between machines."""
+    outputs = cell.get("outputs", [])
+    return "".join(out["text"] for out in outputs if out.get("name") == "stdout")
 
 
 def pictures(cell: Any) -> int:
