@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+from child_environment import child_environment
 from conftest import ROOT
 
 LONGEST = 22
@@ -75,9 +75,8 @@ def test_the_walk_is_short_and_written_down(tmp_path: Path) -> None:
     words = ["eval", "bench=locomo", f"bench.path={data}", "context=none", "writer=ssw"]
     out = tmp_path / "files.json"
     command = [sys.executable, "-c", FOLLOW, f"{ROOT}/", str(out), ",".join(PLACES), *words]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, env=child_environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     found = set(json.loads(out.read_text(encoding="utf-8")))

@@ -93,9 +93,8 @@ class FactsData:
     def load(self) -> TrainingData:
         """The endless supply, as a sequence of ``size``."""
         facts = {name: value for name, value in asdict(self).items() if name not in UNTOLD}
-        plain = replace(self, seed=self.seed + HELD_OUT_SEED, acknowledged=0.0)
-        plain = replace(plain, easy_shares=(), easy_facts=(), easy_attributes=(), easy_values=())
-        held = FactsEpisodes(plain)
+        no_stages = replace(self, easy_shares=(), easy_facts=(), easy_attributes=(), easy_values=())
+        held = FactsEpisodes(replace(no_stages, seed=self.seed + HELD_OUT_SEED, acknowledged=0.0))
         return TrainingData(
             episodes=FactsEpisodes(self),
             held_out=[held[i] for i in range(self.held_out)],

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from child_environment import child_environment
 
 PROGRAM = """#!{python}
 import sys
@@ -37,9 +38,8 @@ def environment(in_folder: Path) -> Mapping[str, str]:
     program.write_text(PROGRAM.format(python=sys.executable), encoding="utf-8")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     return {
-        **os.environ,
+        **child_environment(),
         "PATH": f"{program.parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(sys.path),
         "TERM": "dumb",
         "PS1": "",
         "INPUTRC": os.devnull,

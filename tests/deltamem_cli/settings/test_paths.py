@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from child_environment import child_environment
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,7 +139,7 @@ def test_a_working_folder_that_is_gone(words: str, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env=child_environment(),
     )
     assert done.returncode == 2, done.stderr
     assert (
