@@ -6,6 +6,7 @@ whole sections (:func:`with_section`), so that what somebody wrote by hand in ot
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -32,6 +33,10 @@ HUB_DATA = re.compile(r"([\w.-]+/[\w.-]+), ")
 STATED = re.compile(r"^\| adapter weights \(sha256\) \| (\w+) \|$", re.MULTILINE)
 BAR = r"\|"
 """A bar that ends no column."""
+ASSIGNED = "backbone = "
+"""What a loading call follows in the lines of Python."""
+COLUMNS = 100
+"""Characters in a line of Python at most: what ``ruff format`` leaves as it is."""
 
 
 def model_card(memory: MemoryLayers, backbone: Backbone, *, facts: Mapping[str, object]) -> str:
@@ -78,7 +83,7 @@ def loading_call(
     id: str | None = None,
     gguf_file: str | None = None,
 ) -> str:
-    """The Python call that loads a backbone.
+    """The Python call that loads a backbone, with a line for each argument where it is long.
 
     Args:
         name: of the backbone; the embedded one has no hub id.
@@ -94,8 +99,20 @@ def loading_call(
     words += [f'revision="{revision}"'] if revision else []
     words += [f'gguf_file="{gguf_file}"'] if gguf_file else []
     words += [f'name="{name}"'] if name != place else []
-    words += [f"template_kwargs={dict(switches)!r}"] if switches else []
-    return f"load_backbone({', '.join(words)})"
+    words += [f"template_kwargs={_switches(switches)}"] if switches else []
+    call = f"load_backbone({', '.join(words)})"
+    if len(ASSIGNED + call) <= COLUMNS:
+        return call
+    return "load_backbone(\n" + "".join(f"    {word},\n" for word in words) + ")"
+
+
+def _switches(switches: Mapping[str, object]) -> str:
+    """Switches of a chat template as Python, with the quotation marks that a formatter leaves."""
+    told = (
+        f"{json.dumps(name)}: {json.dumps(value) if isinstance(value, str) else repr(value)}"
+        for name, value in switches.items()
+    )
+    return f"{{{', '.join(told)}}}"
 
 
 def how_to_load(
@@ -124,7 +141,7 @@ from deltamem import adapter_folder, load_adapter, {call.partition("(")[0]}
 from deltamem.conversation.conversation import Conversation
 from deltamem_evaluations.sample import Decoding
 
-backbone = {call}
+{ASSIGNED}{call}
 memory = load_adapter(adapter_folder("{adapter}"), backbone)
 talk = Conversation(backbone, memory, decoding=Decoding(max_new_tokens=64), context="none")
 talk.say("Anna is in Paris.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -47,9 +48,11 @@ def test_a_backbone_of_the_hub_is_the_base_model(memory: DeltaMemory, tiny: Any)
         "tags": ["delta-mem", "memory"],
     }
     assert f"`Qwen/Qwen3-8B` at revision `{COMMIT}`" in card.text
-    call = (
-        f'load_backbone("Qwen/Qwen3-8B", revision="{COMMIT}", template_kwargs={{\'think\': False}})'
-    )
+    call = f"""load_backbone(
+    "Qwen/Qwen3-8B",
+    revision="{COMMIT}",
+    template_kwargs={{"think": False}},
+)"""
     assert f"\nbackbone = {call}\n" in card.text
     assert "| writes | once per message, by the mean of its hidden vectors |" in card.text
     assert f"| trained numbers | {memory.trained_parameters:,} |" in card.text
@@ -67,6 +70,21 @@ def test_a_folder_is_no_base_model_and_its_path_stays_here(
     assert "datasets" not in metadata(card)
     assert str(tmp_path) not in card.content
     assert 'load_backbone("FOLDER OF qwen")' in card.text
+
+
+@pytest.mark.parametrize(
+    ("revision", "switches"), [(None, {}), (COMMIT, {"enable_thinking": False, "role": "tool"})]
+)
+def test_the_lines_in_python_are_left_alone_by_a_formatter(
+    revision: str | None, switches: Mapping[str, object], tmp_path: Path
+) -> None:
+    call = loading_call("Qwen/Qwen3-8B", revision=revision, switches=switches)
+    lines = how_to_load("FOLDER", model=(), evaluations=(), call=call)
+    (tmp_path / "card.md").write_text(lines, encoding="utf-8")
+    pyproject = Path(__file__).parents[3] / "pyproject.toml"
+    ruff = ["ruff", "format", "--check", "--config", str(pyproject)]
+    done = subprocess.run([*ruff, str(tmp_path / "card.md")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_bar_in_a_fact_ends_no_column(memory: DeltaMemory, tiny: Any) -> None:

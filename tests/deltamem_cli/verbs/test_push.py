@@ -280,8 +280,13 @@ def test_backbones_are_named_as_the_command_line_names_them() -> None:
     pinned = "b968826d9c46dd6066d109eabc6255188de91218"
     known = named_backbone({"name": "Qwen/Qwen3-8B", "revision": pinned})
     assert known.words == ("model=qwen3-8b",)
-    switches = "template_kwargs={'enable_thinking': False}"
-    assert known.call == f'load_backbone("Qwen/Qwen3-8B", revision="{pinned}", {switches})'
+    words = (
+        '"Qwen/Qwen3-8B"',
+        f'revision="{pinned}"',
+        'template_kwargs={"enable_thinking": False}',
+    )
+    lines = "".join(f"    {word},\n" for word in words)
+    assert known.call == f"load_backbone(\n{lines})"
     other = named_backbone({"name": "Qwen/Qwen3-8B", "revision": "f" * 40})
     assert other.words == ("model=qwen3-8b", f"model.revision={'f' * 40}")
     any_ = named_backbone({"name": "someone/llm", "revision": "a" * 40})
