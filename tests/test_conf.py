@@ -14,10 +14,10 @@ from conftest import ROOT
 from omegaconf import OmegaConf
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.instantiate import build, check_types
+from deltamem_cli.settings.job import run_config
 from deltamem_cli.settings.paths import config_folder
 
 GROUPS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from child_environment import child_environment
 from conftest import ROOT
 
-LONGEST = 22
+LONGEST = 20
 """Files that a stranger may have to open on the way."""
 PLACES = ("read_conversation", "history", "delta_rule", "append", "write_json")
 """Functions at which the way is looked at: a row, its history, its write, its line, its record."""
@@ -22,12 +22,15 @@ from pathlib import Path
 root, out, places, *words = sys.argv[1:]
 seen, stacks = set(), []
 
+def ours(file):
+    return file.startswith(root) and not file.startswith(root + ".")  # .venv lies in a checkout too
+
 def look(frame, event, argument):
     code = frame.f_code
     place = (code.co_filename, code.co_name)
     if event != "call" or code.co_name not in places.split(",") or place in seen:
         return
-    if not code.co_filename.startswith(root):
+    if not ours(code.co_filename):
         return
     seen.add(place)
     while frame is not None:
@@ -40,9 +43,8 @@ try:
     app(words, standalone_mode=False)
 finally:
     sys.setprofile(None)
-    below = {Path(file).relative_to(root).as_posix() for file in stacks if file.startswith(root)}
-    ours = {file for file in below if not file.startswith(".")}  # .venv lies in a checkout too
-    Path(out).write_text(json.dumps(sorted(ours)), encoding="utf-8")
+    walked = {Path(file).relative_to(root).as_posix() for file in stacks if ours(file)}
+    Path(out).write_text(json.dumps(sorted(walked)), encoding="utf-8")
 """
 """Runs a verb and stores the files of ours on the way to the places."""
 SESSION = [

@@ -34,7 +34,7 @@ STATED = re.compile(r"^\| adapter weights \(sha256\) \| (\w+) \|$", re.MULTILINE
 BAR = r"\|"
 """A bar that ends no column."""
 ASSIGNED = "backbone = "
-"""What a loading call follows in the lines of Python."""
+"""Beginning of the line that holds a loading call."""
 COLUMNS = 100
 """Characters in a line of Python at most: what ``ruff format`` leaves as it is."""
 

@@ -13,9 +13,9 @@ from deltamem.backbone.contexts.dropped import DroppedContext
 from deltamem.backbone.contexts.truncation import fit_messages
 from deltamem.backbone.contexts.visible import VisibleContext
 from deltamem.backbone.contexts.windows import split_windows
+from deltamem.backbone.generation.answering import answer_prompts, generate
 from deltamem.backbone.generation.decoding_loop import Start
-from deltamem.backbone.generation.generation import Generation, generate
-from deltamem.backbone.generation.likelihood import answer_prompts
+from deltamem.backbone.generation.generation import Generation
 from deltamem.backbone.generation.next_logits import NextLogits, left_pad
 from deltamem.backbone.generation.sampling import check_decoding
 from deltamem.backbone.generation.stop_texts import StopTexts

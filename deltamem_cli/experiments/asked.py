@@ -7,9 +7,9 @@ from pathlib import Path
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments.plan import Draft, Plan, make_drafts, make_plan
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.job import run_config
 
 __all__ = ["drafts_of", "plan_of"]
 

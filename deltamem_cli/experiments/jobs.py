@@ -21,8 +21,8 @@ from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.runs.training import run_training
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.job import run_config
 
 __all__ = ["Job", "Outcome", "finished", "jobs_of", "run_missing"]
 

@@ -23,8 +23,8 @@ from deltamem_cli.harness.prompts import Prompt, Prompts, one_segment
 from deltamem_cli.runs.build import load_with_memory
 from deltamem_cli.runs.requests import HarnessRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.grammar import word
+from deltamem_cli.settings.job import run_config
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance

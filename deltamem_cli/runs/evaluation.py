@@ -19,7 +19,7 @@ from deltamem_cli.runs.meeting import ALONE, Meeting, ending_together
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.runs.sizes import batch_size
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.job import run_config
 from deltamem_cli.settings.paths import without_machine
 from deltamem_cli.settings.run_key import run_key
 

@@ -19,8 +19,8 @@ from deltamem_cli.runs.launching import fit_out
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.training_run import LOG, TrainingRun
 from deltamem_cli.screen.console import Console, Ticker
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.instantiate import build
+from deltamem_cli.settings.job import run_config
 from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.runs.sizes import trained_parameters
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.job import run_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

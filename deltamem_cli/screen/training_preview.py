@@ -12,7 +12,7 @@ from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.runs.requests import TrainingRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.excerpt import excerpt
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.job import run_config
 
 if TYPE_CHECKING:
     from deltamem.training import Episode

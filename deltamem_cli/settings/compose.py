@@ -1,14 +1,13 @@
-"""Typer to Hydra: compose, run and sweep without ``sys.argv``; a bad override is one sentence.
+"""Typer to Hydra: compose without ``sys.argv``; a bad override is one sentence.
 
-Hydra's own object does the work, so sweeps, launchers and ``--cfg`` are Hydra's. It is reached
-through ``GlobalHydra``; nothing else in the project touches Hydra's internals.
+Hydra's own object does the work, reached through ``GlobalHydra``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from deltamem_base.faults import first_line
 from deltamem_base.plugins import VARIABLE, plugin_configs
@@ -16,60 +15,15 @@ from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.grammar import key_of
 from deltamem_cli.settings.groups import BASE, groups, options, unreadable
-from deltamem_cli.settings.job import Job
 from deltamem_cli.settings.override_faults import explain, no_such_option, without_option
 from deltamem_cli.settings.paths import config_folder
 from deltamem_cli.settings.resolvers import register_resolvers
 
-__all__ = ["compose_each", "run_config"]
-
-Result = TypeVar("Result")
+__all__ = ["compose_each", "composed_config", "explained", "hydra_over"]
 
 OF_A_PATH = {"/", "\\", "."}
 """Characters that no option has and Hydra would follow."""
 SEARCH_PATH = "hydra.searchpath"
-
-
-def run_config(
-    name: str,
-    task: Callable[[Composed], Any],
-    overrides: Sequence[str],
-    *,
-    multirun: bool = False,
-    show: str | None = None,
-    checked: Sequence[str] | None = None,
-) -> Any:
-    """Compose ``conf/NAME.yaml`` with overrides and call ``task`` with it.
-
-    Args:
-        name: of a primary config.
-        task: takes the composed config; runs once per job of a sweep.
-        overrides: Hydra's own syntax.
-        multirun: sweep over comma-separated values.
-        show: print this part of the config (``job``, ``hydra``, ``all``) and do nothing.
-        checked: top-level settings that the task depends on; None is all.
-
-    Returns:
-        What the task returned; for a sweep what its launcher returned.
-
-    Raises:
-        UsageError: an override that does not parse, names what does not exist, or has a value of
-            another type than its setting takes.
-        InvalidInput: a class outside our packages and the registered plug-ins.
-    """
-    from hydra.types import RunMode
-
-    job = Job(task, checked)
-    with _hydra(name) as engine:
-        mode = RunMode.MULTIRUN if multirun else RunMode.RUN
-        words = [*overrides, f"hydra.mode={mode.name}"]
-        config = _compose(engine, name, words, mode)
-        if show is not None:
-            engine.show_cfg(name, list(overrides), show, package=None, resolve=False)
-            return None
-        if multirun:
-            return _sweep(engine, name, job, words)
-        return _run(engine, job, config)
 
 
 def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Composed]:
@@ -80,12 +34,14 @@ def compose_each(name: str, requests: Sequence[Sequence[str]]) -> list[Composed]
     """
     from hydra.types import RunMode
 
-    with _hydra(name) as engine:
-        return [_composed(_compose(engine, name, list(words), RunMode.RUN)) for words in requests]
+    with hydra_over(name) as engine:
+        return [
+            _composed(composed_config(engine, name, list(words), RunMode.RUN)) for words in requests
+        ]
 
 
 @contextmanager
-def _hydra(name: str) -> Iterator[Any]:
+def hydra_over(name: str) -> Iterator[Any]:
     """Hydra's own object over our configs; a run around this one finds its own again."""
     import hydra
     from hydra.core.global_hydra import GlobalHydra
@@ -125,7 +81,12 @@ def _with_plugins(folder: str, name: str) -> Any:
     return Hydra.create_main_hydra2(task_name=name, config_search_path=search)
 
 
-def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
+def composed_config(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
+    """The config of ``conf/PRIMARY.yaml`` under overrides, as Hydra's.
+
+    Raises:
+        UsageError: a word that does not parse, or names what does not exist.
+    """
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
@@ -135,7 +96,7 @@ def _compose(engine: Any, primary: str, words: list[str], mode: Any) -> Any:
     try:
         return engine.compose_config(primary, words, mode, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as fault:
-        raise _explained(fault, engine, primary, words) from fault
+        raise explained(fault, engine, primary, words) from fault
     except YAMLError as fault:
         raise UsageError(unreadable(fault)) from fault
     except ValueError as fault:  # what Hydra says of `GROUP=null`
@@ -182,35 +143,8 @@ def _composed(config: Any) -> Composed:
     return Composed.of(own, config.hydra)
 
 
-def _run(engine: Any, job: Job[Result], config: Any) -> Result:
-    """Run one job on a config; Hydra's own ``run`` would compose it anew."""
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.utils import run_job
-    from hydra.types import HydraContext
-
-    done = run_job(
-        job,
-        config,
-        job_dir_key="hydra.run.dir",
-        job_subdir_key=None,
-        hydra_context=HydraContext(config_loader=engine.config_loader, callbacks=Callbacks(config)),
-    )
-    result: Result = done.return_value.get()
-    return result
-
-
-def _sweep(engine: Any, name: str, job: Job[Result], words: list[str]) -> list[Result]:
-    """All jobs run; the first that failed is raised at the end."""
-    from hydra.errors import ConfigCompositionException, OverrideParseException
-
-    try:
-        batches = engine.multirun(name, job, words)
-    except (ConfigCompositionException, OverrideParseException) as fault:
-        raise _explained(fault, engine, name, words) from fault
-    return [done.return_value.get() for batch in batches for done in batch]
-
-
-def _explained(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> UsageError:
+def explained(fault: BaseException, engine: Any, name: str, words: Sequence[str]) -> UsageError:
+    """Hydra's fault as one sentence about the words of a user."""
     return UsageError(
         explain(
             fault,

@@ -17,11 +17,12 @@ from deltamem_base.faults import Fault, InvalidData
 from deltamem_base.plain_values import check_plain
 from deltamem_base.plugins import VARIABLE
 from deltamem_cli.errors import MISSING
-from deltamem_cli.settings.compose import compose_each, run_config
+from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import Composed, leaves
 from deltamem_cli.settings.grammar import key_of, word
 from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.identity import recorded
+from deltamem_cli.settings.job import run_config
 from deltamem_cli.settings.paths import leads_outside, names_a_path
 from deltamem_cli.settings.recorded_settings import RecordedSettings
 

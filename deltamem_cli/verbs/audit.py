@@ -15,8 +15,8 @@ from deltamem_cli.runs.chosen_weights import choose_weights
 from deltamem_cli.runs.headline import announce_evaluation
 from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.job import run_config
 
 if TYPE_CHECKING:
     from deltamem_evaluations.audit.audit import Finding

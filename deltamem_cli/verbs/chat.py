@@ -11,8 +11,8 @@ from deltamem_cli.runs.flush_to_zero import flush_to_zero
 from deltamem_cli.runs.requests import ChatRequest
 from deltamem_cli.screen.chat_prompt import ChatPrompt
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.job import run_config
 
 __all__ = ["chat"]
 

@@ -7,7 +7,7 @@ from deltamem_cli.demo.table1 import demo_table
 from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.runs.requests import DemoRequest
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.job import run_config
 
 __all__ = ["demo"]
 

@@ -11,7 +11,7 @@ from deltamem_cli.errors import MISSING, OK, UsageError
 from deltamem_cli.options import Json, make_console
 from deltamem_cli.runs.needs import Findings, examine
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.job import run_config
 
 __all__ = ["KINDS", "doctor"]
 

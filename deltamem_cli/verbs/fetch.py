@@ -13,8 +13,8 @@ from deltamem_cli.options import Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.fetching import fetch_one
 from deltamem_cli.runs.requests import FetchRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.job import run_config
 
 if TYPE_CHECKING:
     from deltamem_evaluations.data.fetch import Source

@@ -9,7 +9,7 @@ from deltamem_cli.options import Cfg, Overrides, Quiet, make_console
 from deltamem_cli.runs.fitting import one_sentence_without_memory
 from deltamem_cli.runs.requests import PretrainingRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.job import run_config
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

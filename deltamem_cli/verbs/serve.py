@@ -14,8 +14,8 @@ from deltamem_cli.options import Cfg, Json, Overrides, Quiet, make_console
 from deltamem_cli.runs.build import load_with_memory
 from deltamem_cli.runs.requests import ServingRequest
 from deltamem_cli.screen.console import Console
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.composed import Composed
+from deltamem_cli.settings.job import run_config
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

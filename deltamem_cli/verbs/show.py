@@ -13,7 +13,7 @@ from deltamem_cli.runs.requests import EvaluationRequest
 from deltamem_cli.screen.console import Console
 from deltamem_cli.screen.prompt_preview import WITHHELD, first_prompt, print_prompt
 from deltamem_cli.screen.training_preview import show_training
-from deltamem_cli.settings.compose import run_config
+from deltamem_cli.settings.job import run_config
 
 __all__ = ["show"]
 

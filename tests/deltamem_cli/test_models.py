@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from deltamem.backbone import tiny_folder
-from deltamem_cli.settings.compose import run_config
 from deltamem_cli.settings.groups import options
+from deltamem_cli.settings.job import run_config
 
 ANY = ("model=hf", f"model.id={tiny_folder()}")
 FEW = ("method=frozen", "bench=recall", "bench.dialogues=1", "bench.facts=[1]")

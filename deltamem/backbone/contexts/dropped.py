@@ -9,9 +9,9 @@ from typing import Any
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.contexts.visible import ReadReport
+from deltamem.backbone.generation.answering import answer_prompts
 from deltamem.backbone.generation.decoding_loop import Start
 from deltamem.backbone.generation.generation import Generation
-from deltamem.backbone.generation.likelihood import answer_prompts
 from deltamem.backbone.generation.next_logits import NextLogits
 from deltamem.backbone.inputs import (
     DecodingLike,

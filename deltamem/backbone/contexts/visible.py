@@ -13,9 +13,9 @@ from torch import Tensor
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.contexts.truncation import fit_messages
+from deltamem.backbone.generation.answering import answer_prompts
 from deltamem.backbone.generation.decoding_loop import Start
 from deltamem.backbone.generation.generation import Generation
-from deltamem.backbone.generation.likelihood import answer_prompts
 from deltamem.backbone.generation.next_logits import NextLogits, left_pad
 from deltamem.backbone.inputs import (
     DecodingLike,

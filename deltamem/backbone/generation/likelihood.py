@@ -18,64 +18,50 @@ from torch import Tensor
 from deltamem.backbone.backbone import Backbone
 from deltamem.backbone.cache import MemoryCache
 from deltamem.backbone.generation.decoding_loop import Start
-from deltamem.backbone.generation.generation import Generation, answer_limit, generate
+from deltamem.backbone.generation.generation import Generation, answer_limit
 from deltamem.backbone.generation.next_logits import NextLogits, left_pad
 from deltamem.backbone.generation.thinking import opens_thinking
-from deltamem.backbone.inputs import DecodingLike, OnAnswer, PromptLike, unheard
+from deltamem.backbone.inputs import DecodingLike, OnAnswer
 from deltamem.backbone.rendering.answers import prompt_and_answer
 
-__all__ = ["answer_prompts"]
+__all__ = ["weigh"]
 
 LOGITS_AT_ONCE = 512
 """Positions of which the logits over all the vocabulary are held at once."""
 
 
-def answer_prompts(
+def weigh(
     backbone: Backbone,
-    prompts: Sequence[PromptLike],
-    ids: Sequence[Sequence[int]],
+    questions: Sequence[str],
+    prompts: Sequence[Sequence[int]],
+    given: Sequence[str],
     decoding: DecodingLike,
     *,
-    start: Start | None = None,
-    next_logits: NextLogits | None = None,
-    side_by_side: int | None = None,
-    rows_stay: bool = False,
-    on_answer: OnAnswer = unheard,
+    start: Start | None,
+    next_logits: NextLogits | None,
+    side_by_side: int,
+    on_answer: OnAnswer,
 ) -> list[Generation]:
-    """Generate an answer to each prompt, or weigh the answers where all of them are given.
+    """Given answers as if they had been generated, with what they weigh.
 
     Args:
         backbone: the model and its tokenizer.
-        prompts: with their seeds and, to be weighed, their answers.
-        ids: their tokens, without those that ``start`` holds.
-        decoding: how to choose tokens.
+        questions: what is asked, as text.
+        prompts: tokens that ask it, without those that ``start`` holds.
+        given: an answer to each.
+        decoding: how long an answer may be.
         start: keys, values and memory states to go on from.
         next_logits: another way to get the next token's logits than the model's own.
-        side_by_side: see :func:`generate`, likewise ``rows_stay`` and ``on_answer``.
-        rows_stay: of ``next_logits`` that know each row by its place.
+        side_by_side: prompts that are computed at once, at most.
         on_answer: told of each answer.
     """
-    given = [prompt.given for prompt in prompts if prompt.given is not None]
-    if not given:
-        return generate(
-            backbone,
-            ids,
-            decoding,
-            seeds=[prompt.seed for prompt in prompts],
-            start=start,
-            next_logits=next_logits,
-            side_by_side=side_by_side,
-            rows_stay=rows_stay,
-            on_answer=on_answer,
-        )
     start = Start.empty(backbone, len(prompts)) if start is None else start
     answers = [
-        prompt_and_answer(backbone, [{"role": "user", "content": prompt.question}], text)[1]
-        for prompt, text in zip(prompts, given, strict=True)
+        prompt_and_answer(backbone, [{"role": "user", "content": question}], text)[1]
+        for question, text in zip(questions, given, strict=True)
     ]
-    weigher = _Weigher(backbone, ids, answers, decoding, start=start, next_logits=next_logits)
-    size = len(prompts) if rows_stay or side_by_side is None else side_by_side
-    done = [answer for rows in weigher.parts(size) for answer in weigher.weighed(rows)]
+    weigher = _Weigher(backbone, prompts, answers, decoding, start=start, next_logits=next_logits)
+    done = [answer for rows in weigher.parts(side_by_side) for answer in weigher.weighed(rows)]
     for number, answer in enumerate(done):
         on_answer(number, answer)
     return done

@@ -213,9 +213,9 @@ def test_help_and_recipe(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_what_ships_is_small_and_made_by_the_recipe(tiny: Any) -> None:
-    from deltamem_cli.settings.compose import run_config
     from deltamem_cli.settings.identity import config_hash
     from deltamem_cli.settings.instantiate import build
+    from deltamem_cli.settings.job import run_config
 
     files = [path for path in tiny_folder().rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= 8_000_000

@@ -8,7 +8,8 @@ import pytest
 
 from deltamem_cli.errors import UsageError
 from deltamem_cli.runs.requests import EvaluationRequest, TrainingRequest
-from deltamem_cli.settings.compose import compose_each, run_config
+from deltamem_cli.settings.compose import compose_each
+from deltamem_cli.settings.job import run_config
 
 
 def evaluation(*words: str) -> EvaluationRequest:

@@ -14,12 +14,13 @@ import pytest
 import torch
 
 from deltamem_base.faults import InvalidData
-from deltamem_cli.settings.compose import compose_each, run_config
+from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import leaves
 from deltamem_cli.settings.from_record import choices_of, eval_words, rebuild
 from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.identity import recorded
 from deltamem_cli.settings.instantiate import TARGET, build, made_by
+from deltamem_cli.settings.job import run_config
 from deltamem_cli.settings.paths import config_folder
 from deltamem_evaluations.records.record import read_record
 

@@ -18,10 +18,11 @@ from child_environment import child_environment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltamem_cli.settings.compose import compose_each, run_config
+from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import Composed
 from deltamem_cli.settings.groups import options
 from deltamem_cli.settings.identity import public_words, recorded
+from deltamem_cli.settings.job import run_config
 from deltamem_cli.settings.paths import without_machine
 
 SMALL = ("bench.dialogues=1", "bench.facts=[1]", "method=frozen")
