@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from typing_extensions import TypeVar
 
 from deltamem_base.faults import InvalidData, InvalidInput
-from deltamem_evaluations.judging.rules import JudgeQuestion
+from deltamem_evaluations.judging.rules import Inquiry
 from deltamem_evaluations.metrics.statistics import Metric, ScoredQuestion, summarise
 from deltamem_evaluations.sample import Decoding, History, Sample
 from deltamem_evaluations.thinking import THINKING_RULE, final_answer
@@ -168,8 +168,8 @@ class Benchmark(ABC, Generic[Kind]):
             answer: without thinking; empty where there is no answer.
         """
 
-    def ask_judge(self, sample: Kind, answer: str) -> JudgeQuestion | None:
-        """The question to a judging model about one answer; None where answers have no judge.
+    def ask_judge(self, sample: Kind, answer: str) -> Inquiry | None:
+        """What a judging model is asked about one answer; None where answers have no judge.
 
         Args:
             sample: the question with its references.

@@ -36,8 +36,8 @@ GROUPS = ("model", "method", "writer", "bench", "context", "control")
 MADE_OF_PARTS = ("writer", "context", "control")
 """Groups whose name in a record may be put together from settings, which are stored beside it."""
 PUT_TOGETHER = re.compile(r"[a-z_]+([+-][a-z0-9_]+)*")
-MACHINE = ("runtime.device", "runtime.batch_size", "model.device")
-"""Settings of the machine that a run was made on."""
+MACHINE = ("runtime.device", "runtime.batch_size", "model.device", "bench.judge_path")
+"""Settings of the machine that a run was made on, and of whoever judges it later."""
 OPEN = ("model.template_kwargs", "model.adapters")
 """Mappings to which a user may add keys of any name."""
 ROOTLESS = (

@@ -25,7 +25,10 @@ __all__ = [
     "run_key",
 ]
 
-WHERE = ("runs_dir", "results_dir", "hydra", "tracker", "runtime.batch_size", "judge")
+WHERE = (
+    *("runs_dir", "results_dir", "hydra", "tracker", "runtime.batch_size"),
+    *("judge", "bench.judge_path"),
+)
 """Settings of places, of trackers, of whoever judges the answers later, and of how many samples are
 worked on side by side."""
 RESOLVED = (

@@ -37,7 +37,7 @@ from deltamem_evaluations.data.datafile import UrlSource, check_protocol, locate
 from deltamem_evaluations.data.rows.files import read_file
 from deltamem_evaluations.data.rows.locomo import Conversation, Session, Turn, read_conversation
 from deltamem_evaluations.judging.locomo import mem0_question
-from deltamem_evaluations.judging.rules import JudgeQuestion
+from deltamem_evaluations.judging.rules import Inquiry, asked_once
 from deltamem_evaluations.metrics.not_told import NOT_TOLD, NOT_TOLD_RULES, not_told
 from deltamem_evaluations.metrics.text import (
     best_part_f1,
@@ -197,11 +197,13 @@ class Locomo(Benchmark[LocomoSample]):
             reference = reference.split(";")[0]
         return {"f1": token_f1(tokens(line), tokens(reference))}
 
-    def ask_judge(self, sample: LocomoSample, answer: str) -> JudgeQuestion | None:
+    def ask_judge(self, sample: LocomoSample, answer: str) -> Inquiry | None:
         """The prompt of Mem0's judge, which is not LoCoMo's own; category 5 has none."""
         if sample.category == 5:
             return None
-        return mem0_question(question=sample.asked, reference=sample.references[0], answer=answer)
+        return asked_once(
+            mem0_question(question=sample.asked, reference=sample.references[0], answer=answer)
+        )
 
     def protocol(self) -> Mapping[str, object]:
         """Templates, category map with counts, order, cut, decoding and metrics."""

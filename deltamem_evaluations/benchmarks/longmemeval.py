@@ -52,7 +52,7 @@ from deltamem_evaluations.data.datafile import UrlSource, locate
 from deltamem_evaluations.data.rows.files import read_file
 from deltamem_evaluations.data.rows.longmemeval import LongMemEvalRow, read_question
 from deltamem_evaluations.judging.longmemeval import longmemeval_question
-from deltamem_evaluations.judging.rules import JUDGED, JudgeQuestion
+from deltamem_evaluations.judging.rules import JUDGED, Inquiry, asked_once
 from deltamem_evaluations.metrics.abstention import ABSTENTION_RULE, abstains
 from deltamem_evaluations.metrics.references import REFERENCE_METRICS
 from deltamem_evaluations.metrics.statistics import Metric, ScoredQuestion, mean_over_groups
@@ -216,14 +216,16 @@ class LongMemEval(Benchmark[LongMemEvalSample]):
             for name in WORDS
         }
 
-    def ask_judge(self, sample: LongMemEvalSample, answer: str) -> JudgeQuestion | None:
+    def ask_judge(self, sample: LongMemEvalSample, answer: str) -> Inquiry | None:
         """The prompt of the benchmark's own judge."""
-        return longmemeval_question(
-            sample.question_type,
-            question=sample.asked,
-            reference=sample.references[0],
-            answer=answer,
-            abstention=sample.abstention,
+        return asked_once(
+            longmemeval_question(
+                sample.question_type,
+                question=sample.asked,
+                reference=sample.references[0],
+                answer=answer,
+                abstention=sample.abstention,
+            )
         )
 
     def metrics(self, scored: Sequence[Scored[LongMemEvalSample]]) -> dict[str, Metric]:

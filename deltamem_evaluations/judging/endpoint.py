@@ -84,7 +84,7 @@ class Endpoint:
         if not (self.key.isascii() and (not self.key or self.key.isprintable())):
             raise InvalidInput(f"the key in {KEY} holds characters that a key cannot have")
 
-    def ask(self, question: JudgeQuestion) -> tuple[str, bool]:
+    def ask(self, question: JudgeQuestion) -> tuple[str, float]:
         """The reply of the judge, and its verdict.
 
         Raises:

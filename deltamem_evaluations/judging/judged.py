@@ -12,9 +12,10 @@ from typing import Any
 from deltamem_base.faults import CannotWrite, InvalidInput, Partial, Unavailable
 from deltamem_evaluations.benchmark import Benchmark
 from deltamem_evaluations.judging.endpoint import Endpoint, JudgeSilent
-from deltamem_evaluations.judging.rules import JudgeQuestion
+from deltamem_evaluations.judging.rules import Inquiry
 from deltamem_evaluations.judging.verdicts import (
     Verdict,
+    Verdicts,
     judge_name,
     read_verdicts,
     verdict_key,
@@ -31,7 +32,7 @@ class Judged:
     """Scores of a judge, and who it was."""
 
     scores: Mapping[str, float]
-    """1 or 0 by sample id, of those that are judged."""
+    """By sample id, of those that are judged; 1 is right and 0 wrong."""
     judge: str
     """The model, and whose prompts it was given."""
 
@@ -63,21 +64,22 @@ def judge_answers(
         Unavailable: the endpoint refuses to be asked.
         Partial: it gave no verdict, or there is no room for one; what was judged is kept.
     """
-    asked = dict(_questions(lines, benchmark))
+    asked = dict(_inquiries(lines, benchmark))
     if not asked:
         raise InvalidInput("no answer of this run has a judge: leave out judge.url and judge.model")
     known = read_verdicts(folder)
-    keys = {name: verdict_key(question, model=endpoint.model) for name, question in asked.items()}
-    done = sum(key in known.verdicts for key in keys.values())
-    tick(done, len(asked))
-    for name, question in asked.items():
-        if keys[name] in known.verdicts:
+    todo = [(name, question) for name, one in asked.items() for question in one.questions]
+    keys = [verdict_key(question, model=endpoint.model) for _, question in todo]
+    done = sum(key in known.verdicts for key in keys)
+    tick(done, len(todo))
+    for (name, question), key in zip(todo, keys, strict=True):
+        if key in known.verdicts:
             continue
-        kept = f"all answers and {done} of {len(asked)} judgements are kept"
+        kept = f"all answers and {done} of {len(todo)} judgements are kept"
         try:
-            said, right = endpoint.ask(question)
-            known.verdicts[keys[name]] = Verdict.of(
-                name, question, model=endpoint.model, said=said, right=right
+            said, value = endpoint.ask(question)
+            known.verdicts[key] = Verdict.of(
+                name, question, model=endpoint.model, said=said, value=value
             )
             known.write(folder)
         except JudgeSilent as fault:
@@ -90,21 +92,31 @@ def judge_answers(
         except CannotWrite as fault:
             raise Partial(f"{fault}; {kept}: {fault.remedy} and run it again") from fault
         done += 1
-        tick(done, len(asked))
-    rules = (question.rules.said for question in asked.values())
-    return Judged(
-        scores={name: float(known.verdicts[key].right) for name, key in keys.items()},
-        judge=judge_name(endpoint.model, rules),
-    )
+        tick(done, len(todo))
+    return _scored(asked, known, endpoint.model, folder)
 
 
-def _questions(
+def _scored(asked: Mapping[str, Inquiry], known: Verdicts, model: str, folder: Path) -> Judged:
+    """The scores that follow from the verdicts, which are kept beside them."""
+    scores = {
+        name: one.score(
+            [known.verdicts[verdict_key(question, model=model)].value for question in one.questions]
+        )
+        for name, one in asked.items()
+    }
+    judge = judge_name(model, (q.rules.said for one in asked.values() for q in one.questions))
+    known.scores[judge] = scores
+    known.write(folder)
+    return Judged(scores=scores, judge=judge)
+
+
+def _inquiries(
     lines: Mapping[str, SampleLine], benchmark: Benchmark[Any]
-) -> Iterator[tuple[str, JudgeQuestion]]:
-    """The questions to the judge by sample id, in the order of the benchmark."""
+) -> Iterator[tuple[str, Inquiry]]:
+    """What the judge is asked, by sample id, in the order of the benchmark."""
     for sample in benchmark.samples():
         if sample.id in lines:
             answer = final_answer(lines[sample.id].answer).text
-            question = benchmark.ask_judge(sample, answer)
-            if question is not None:
-                yield sample.id, question
+            inquiry = benchmark.ask_judge(sample, answer)
+            if inquiry is not None:
+                yield sample.id, inquiry

@@ -51,9 +51,9 @@ Just return the label CORRECT or WRONG in a json format with the key as "label".
 LABEL = re.compile(r'"label"\s*:\s*"([^"]*)"')
 
 
-def _label(reply: str) -> bool | None:
+def _label(reply: str) -> float | None:
     found = LABEL.search(reply)
-    return None if found is None else found[1] == "CORRECT"
+    return None if found is None else float(found[1] == "CORRECT")
 
 
 MEM0 = JudgeRules(

@@ -62,8 +62,8 @@ ABSTENTION = (
 )
 
 
-def _says_yes(reply: str) -> bool:
-    return "yes" in reply.lower()
+def _says_yes(reply: str) -> float:
+    return float("yes" in reply.lower())
 
 
 LONGMEMEVAL = JudgeRules(

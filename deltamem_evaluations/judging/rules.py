@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["JUDGED", "JudgeQuestion", "JudgeRules", "judged_by"]
+__all__ = ["JUDGED", "Inquiry", "JudgeQuestion", "JudgeRules", "asked_once", "judged_by"]
 
 JUDGED = "judged"
-"""Name of the metric: the share of answers that the judge calls right."""
+"""Name of the metric: the mean score of the answers that are judged, where right is 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class JudgeRules:
     """Number of our reading of it: other prompts or another reading have another one."""
     model: str
     """The model that its authors ask."""
-    read: Callable[[str], bool | None]
-    """From a reply to its verdict; None where the reply holds none."""
+    read: Callable[[str], float | None]
+    """From a reply to its verdict, from 0, which is wrong, to 1; None where it holds none."""
     max_tokens: int | None = None
     """Limit of a reply; None for none."""
     as_json: bool = False
@@ -36,10 +36,29 @@ class JudgeRules:
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeQuestion:
-    """The prompt about one answer."""
+    """A prompt about one answer."""
 
     rules: JudgeRules
     prompt: str
+
+
+def _only(verdicts: Sequence[float]) -> float:
+    (verdict,) = verdicts
+    return verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """All that a judge is asked about one answer, and the score that follows."""
+
+    questions: Sequence[JudgeQuestion]
+    score: Callable[[Sequence[float]], float] = _only
+    """From the verdicts, in the order of the questions, to the score of the answer, 0 to 1."""
+
+
+def asked_once(question: JudgeQuestion | None) -> Inquiry | None:
+    """The inquiry of a single question, whose verdict is the score."""
+    return None if question is None else Inquiry(questions=(question,))
 
 
 def judged_by(judge: str, metric: str = JUDGED) -> str:

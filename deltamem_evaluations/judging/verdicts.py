@@ -11,7 +11,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from annotated_types import Interval
 
 from deltamem_base.typed_json import read_typed
 from deltamem_base.whole_files import write_json
@@ -23,20 +25,19 @@ __all__ = [
     "Verdicts",
     "judge_name",
     "read_verdicts",
-    "scores_by",
     "verdict_key",
 ]
 
 VERDICTS = "verdicts.json"
 """The file of a run folder that holds them."""
-ASKED_AS, AND = ", asked as ", "; "
+Score = Annotated[float, Interval(ge=0, le=1)]
 SHOWN = 300
 """Characters of a reply that are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """One judgement."""
+    """What a judge said to one question."""
 
     id: str
     """Id of the question."""
@@ -46,23 +47,28 @@ class Verdict:
     """Name of the judge whose prompt it was, and the version of our reading."""
     said: str
     """The beginning of its reply."""
-    right: bool
+    value: Score
+    """1 is right and 0 wrong; of some judges also what lies between."""
 
     @classmethod
     def of(
-        cls, sample: str, question: JudgeQuestion, *, model: str, said: str, right: bool
+        cls, sample: str, question: JudgeQuestion, *, model: str, said: str, value: float
     ) -> Verdict:
-        """The judgement on a sample's answer."""
+        """What was said to a question about a sample's answer."""
         kept = said[:SHOWN].encode("utf-8", "replace").decode()
-        return cls(id=sample, model=model, rules=question.rules.said, said=kept, right=right)
+        return cls(id=sample, model=model, rules=question.rules.said, said=kept, value=value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdicts:
-    """All judgements of a run, by :func:`verdict_key`."""
+    """All judgements of a run, and the scores that follow from them."""
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
-    schema: Literal[1] = 1
+    """By :func:`verdict_key`."""
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)
+    """Scores of the answers by the id of the question, by judge: a name that :func:`judge_name`
+    makes."""
+    schema: Literal[2] = 2
 
     def write(self, folder: Path) -> None:
         """Keep them in the folder of the run.
@@ -85,23 +91,7 @@ def read_verdicts(folder: Path) -> Verdicts:
 
 def judge_name(model: str, rules: Iterable[str]) -> str:
     """Name of a judge, for records: the model, and whose prompts it was given."""
-    return f"{model}{ASKED_AS}{AND.join(dict.fromkeys(rules))}"
-
-
-def scores_by(judge: str, verdicts: Verdicts) -> dict[str, float]:
-    """Scores by one judge, 1 or 0 by the id of the question; its last word where it has several.
-
-    Args:
-        judge: a name that :func:`judge_name` made.
-        verdicts: of a run.
-    """
-    model, _, rules = judge.rpartition(ASKED_AS)
-    known = rules.split(AND)
-    return {
-        one.id: float(one.right)
-        for one in verdicts.verdicts.values()
-        if one.model == model and one.rules in known
-    }
+    return f"{model}, asked as {'; '.join(dict.fromkeys(rules))}"
 
 
 def verdict_key(question: JudgeQuestion, *, model: str) -> str:

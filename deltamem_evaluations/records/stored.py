@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deltamem_base.faults import InvalidData, Unavailable
 from deltamem_evaluations.judging.rules import judged_by
-from deltamem_evaluations.judging.verdicts import read_verdicts, scores_by
+from deltamem_evaluations.judging.verdicts import read_verdicts
 from deltamem_evaluations.records.publication import Publication, read_publication
 from deltamem_evaluations.records.record import RECORD, Record, read_record
 from deltamem_evaluations.records.sample_line import SampleLine
@@ -90,7 +90,7 @@ def _judged(record: Record, folder: Path) -> dict[str, dict[str, float]]:
         return {}
     kept = read_verdicts(folder)
     counts = {name: metric.n for name, metric in record.measured.items()}
-    found = {judge: scores_by(judge, kept) for judge in judges}
+    found = {judge: kept.scores.get(judge, {}) for judge in judges}
     return {j: scores for j, scores in found.items() if len(scores) == counts[judged_by(j)]}
 
 

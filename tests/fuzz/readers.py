@@ -152,8 +152,8 @@ def _logged(folder: Path) -> Any:
 def _judged(folder: Path) -> None:
     from deltamem_evaluations.judging.verdicts import Verdict, Verdicts
 
-    one = Verdict(id="q1", model="m", rules="a judge, version 1", said="yes", right=True)
-    Verdicts(verdicts={"k": one}).write(folder)
+    one = Verdict(id="q1", model="m", rules="a judge, version 1", said="yes", value=1.0)
+    Verdicts(verdicts={"k": one}, scores={"a judge": {"q1": 1.0}}).write(folder)
 
 
 def _verdicts(folder: Path) -> Any:

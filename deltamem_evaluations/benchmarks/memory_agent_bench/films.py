@@ -5,29 +5,35 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from deltamem_base.digests import sha256_of
 from deltamem_base.faults import InvalidData, Unavailable
 from deltamem_base.json_text import read_document
 from deltamem_evaluations.metrics.mab_films import Titles
 
-__all__ = ["ENTITIES", "find_entities", "read_titles", "titles_of"]
+__all__ = ["ENTITIES", "load_titles", "titles_of"]
 
 ENTITIES = "entity2id.json"
 """The data set's file of the films' ids."""
 
 
-def find_entities(*, given: str | None, folders: Sequence[Path], source: str, hub_id: str) -> Path:
-    """The file of ids that was given, or the first that lies in one of the folders.
+def load_titles(
+    *, given: str | None, data: Path, fetched: Path, source: str, hub_id: str
+) -> tuple[Titles, str]:
+    """The films of the file of ids that was given or lies beside the data, and its sha256.
 
     Args:
         given: a path of the user's.
-        folders: looked through in their order where none was given.
+        data: file or folder of the rows.
+        fetched: folder of what was fetched from the hub.
         source: scored by titles, for the message.
         hub_id: of the data set, for the message.
 
     Raises:
         Unavailable: there is no such file.
+        InvalidData: a file of another shape.
     """
-    places = [folder / ENTITIES for folder in folders]
+    beside = data.parent if data.is_file() else data
+    places = [folder / ENTITIES for folder in (beside, beside.parent, fetched)]
     if given is not None:
         places = [Path(given).expanduser()]
     path = next((place for place in places if place.is_file()), places[0])
@@ -37,10 +43,10 @@ def find_entities(*, given: str | None, folders: Sequence[Path], source: str, hu
             f"fetch`, give {hub_id}'s {ENTITIES} with bench.entities=FILE, or leave "
             "the source out with bench.sources"
         )
-    return path
+    return _read_titles(path), sha256_of(path)
 
 
-def read_titles(path: Path) -> Titles:
+def _read_titles(path: Path) -> Titles:
     """The films of an ``entity2id.json``: ids by name or address.
 
     Raises:

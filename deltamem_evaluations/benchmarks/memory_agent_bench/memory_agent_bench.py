@@ -18,8 +18,8 @@ window goes from the start; the score is the benchmark's own number, of which
 sources. Beside either stands ours, which reads whole words, labels and fields of JSON.
 
 LongMemEval and the summaries are judged by a language model in the benchmark. Here they have
-substitutes, named ``unjudged``; ``judge.url=`` has LongMemEval's source judged beside them by the
-benchmark's prompts, the summaries by nobody. Titles of films are in the set's ``entity2id.json``.
+substitutes, named ``unjudged``; beside them ``judge.url=`` judges by the benchmark's prompts, the
+summaries by those in ``judge_path``. Titles of films are in the set's ``entity2id.json``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ from typing import Annotated
 
 from annotated_types import Ge, MinLen
 
-from deltamem_base.digests import sha256_of
 from deltamem_base.faults import InvalidData, InvalidInput
 from deltamem_evaluations.benchmark import (
     Benchmark,
@@ -42,15 +41,11 @@ from deltamem_evaluations.benchmark import (
     check_new_tokens,
     digest_of,
 )
-from deltamem_evaluations.benchmarks.memory_agent_bench.families import CHATS, SPLITS
-from deltamem_evaluations.benchmarks.memory_agent_bench.films import (
-    ENTITIES,
-    find_entities,
-    read_titles,
-    titles_of,
-)
+from deltamem_evaluations.benchmarks.memory_agent_bench.families import CHATS, SUMMARIES
+from deltamem_evaluations.benchmarks.memory_agent_bench.films import load_titles, titles_of
 from deltamem_evaluations.benchmarks.memory_agent_bench.question import MabSample
 from deltamem_evaluations.benchmarks.memory_agent_bench.sources import (
+    HUB,
     SOURCES,
     Source,
     choose_sources,
@@ -70,7 +65,8 @@ from deltamem_evaluations.data.rows.files import Row
 from deltamem_evaluations.data.rows.memory_agent_bench import MabRow
 from deltamem_evaluations.data.rows.schema import check
 from deltamem_evaluations.data.sources import HubSource, fetched_folder, load_rows
-from deltamem_evaluations.judging.rules import JudgeQuestion
+from deltamem_evaluations.judging.rules import Inquiry
+from deltamem_evaluations.judging.summaries import read_summary_prompts
 from deltamem_evaluations.metrics.mab import SCORERS
 from deltamem_evaluations.metrics.mab_films import Titles
 from deltamem_evaluations.metrics.statistics import Metric, ScoredQuestion, mean_over_groups
@@ -78,21 +74,11 @@ from deltamem_evaluations.sample import Cut, Decoding, History, Message
 
 __all__ = ["MemoryAgentBench"]
 
-REVISION = "7ea066982b140a19337e17e60d45d4076e042faf"
-"""Commit of the data set whose counts are those of :data:`SOURCES`; it was edited several times."""
-
 AFTER_TEXT = "\n\n"
 """Ends the last piece: a question starts on a line of its own, and with a token of its own."""
 BETWEEN_MEMORISED = "\n"
 """Between pieces that the benchmark's own templates have wrapped."""
 PAPER_CHARS = 120_000
-HUB = HubSource(
-    id="ai-hyz/MemoryAgentBench",
-    splits=SPLITS,
-    files=("data/*.parquet",),
-    companions=(ENTITIES,),
-    licence="MIT",
-)
 
 
 class MemoryAgentBench(Benchmark[MabSample]):
@@ -105,10 +91,11 @@ class MemoryAgentBench(Benchmark[MabSample]):
         *,
         protocol: str = "benchmark",
         path: str | None = None,
-        revision: str | None = REVISION,
+        revision: str | None = HUB.revision,
         sources: Annotated[Sequence[str], MinLen(1)] | None = None,
         templates: str | None = None,
         entities: str | None = None,
+        judge_path: str | None = None,
         max_new_tokens: Annotated[int, Ge(1)] | None = None,
     ) -> None:
         """Settings of one evaluation.
@@ -121,6 +108,7 @@ class MemoryAgentBench(Benchmark[MabSample]):
             sources: which to ask, by name or pattern (``icl_*``); None is all.
             templates: a checkout of the benchmark, whose wording is taken in place of ours.
             entities: the film ids; None looks beside the data.
+            judge_path: a checkout of the benchmark, whose prompts summaries are judged by.
             max_new_tokens: of an answer; None takes what its source has.
 
         Raises:
@@ -137,6 +125,7 @@ class MemoryAgentBench(Benchmark[MabSample]):
         check_new_tokens(max_new_tokens)
         self._max_new_tokens = max_new_tokens
         self._path, self._templates, self._entities = path, templates, entities
+        self._judge_path = judge_path
         self.chosen = choose_sources(sources)
         self.source = replace(HUB, revision=revision)
 
@@ -149,6 +138,8 @@ class MemoryAgentBench(Benchmark[MabSample]):
         self._wording = OWN if self._templates is None else read_templates(self._templates)
         self._texts: dict[str, tuple[Source, str]] = {}
         self._questions: Counter[str] = Counter()
+        self._key_points: dict[str, Sequence[str]] = {}
+        self._prompts = None if self._judge_path is None else read_summary_prompts(self._judge_path)
         self._titles: Titles | None = None
         self._titles_digest: str | None = None
         located, data = load_rows(self.source, given=self._path)
@@ -163,10 +154,6 @@ class MemoryAgentBench(Benchmark[MabSample]):
         )
         return replace(data, deviations=(*data.deviations, *found)), entries
 
-    def _root(self) -> Path:
-        given = self._path
-        return Path(given).expanduser() if given is not None else fetched_folder(self.source)
-
     def _entries(self, at: Row) -> Iterator[Entry[MabSample]]:
         """The entry of a row, or none where its source is not asked."""
         row = check(MabRow, at)
@@ -174,24 +161,24 @@ class MemoryAgentBench(Benchmark[MabSample]):
         if source.name not in self.chosen:
             return
         if source.family.by_title and self._titles is None:
-            self._titles = self._load_titles(source)
+            self._titles, self._titles_digest = self._load_titles(source)
         number = sum(other is source for other, _ in self._texts.values())
         history_id = f"{source.family.split}/{source.name}/{number}"
         self._texts[history_id] = (source, row.context)
+        self._key_points[history_id] = row.metadata.keypoints or ()
         samples = list(self._samples_of(row, source, history_id, at.where))
         self._questions[source.name] += len(samples)
         yield Entry(where=at.where, history_id=history_id, samples=samples, content=digest_of(row))
 
-    def _load_titles(self, source: Source) -> Titles:
-        folder = self._root().parent if self._root().is_file() else self._root()
-        path = find_entities(
+    def _load_titles(self, source: Source) -> tuple[Titles, str]:
+        fetched = fetched_folder(self.source)
+        return load_titles(
             given=self._entities,
-            folders=(folder, folder.parent, fetched_folder(self.source)),
+            data=fetched if self._path is None else Path(self._path).expanduser(),
+            fetched=fetched,
             source=source.name,
             hub_id=self.source.id,
         )
-        self._titles_digest = sha256_of(path)
-        return read_titles(path)
 
     def _samples_of(
         self, row: MabRow, source: Source, history_id: str, where: str
@@ -262,9 +249,16 @@ class MemoryAgentBench(Benchmark[MabSample]):
         scores = {name: self._scorers[name](answer, sample.references) for name in names}
         return {"score": scores[names[0]], **scores}
 
-    def ask_judge(self, sample: MabSample, answer: str) -> JudgeQuestion | None:
-        """The prompt of the judge of LongMemEval's source; other sources have none here."""
-        return sample.judge_question(answer) if SOURCES[sample.source].family is CHATS else None
+    def ask_judge(self, sample: MabSample, answer: str) -> Inquiry | None:
+        """The prompts of the judge of LongMemEval's source or of summaries; others have none."""
+        family = SOURCES[sample.source].family
+        if family is SUMMARIES and self._prompts is not None:
+            return self._prompts.inquiry(
+                summary=answer,
+                reference=sample.references[0],
+                key_points=self._key_points[sample.history_id],
+            )
+        return sample.judged_as_chat(answer) if family is CHATS else None
 
     def metrics(self, scored: Sequence[Scored[MabSample]]) -> dict[str, Metric]:
         """All means, and ``score_by_competency``: the mean of the competencies that were asked."""

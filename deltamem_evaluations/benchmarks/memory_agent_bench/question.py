@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deltamem_evaluations.judging.longmemeval import longmemeval_question
-from deltamem_evaluations.judging.rules import JudgeQuestion
+from deltamem_evaluations.judging.rules import Inquiry, asked_once
 from deltamem_evaluations.sample import Sample
 
 __all__ = ["MabSample"]
@@ -24,15 +24,17 @@ class MabSample(Sample):
     question_id: str | None = None
     """Id that the question has in the benchmark that it comes from."""
 
-    def judge_question(self, answer: str) -> JudgeQuestion | None:
+    def judged_as_chat(self, answer: str) -> Inquiry | None:
         """The prompt of LongMemEval's judge; None where the row does not say the question's type.
 
         References stand in it as the list that the benchmark's own script puts there.
         """
-        return longmemeval_question(
-            self.question_type,
-            question=self.asked,
-            reference=str(list(self.references)),
-            answer=answer,
-            abstention="_abs" in (self.question_id or self.qa_pair_id or ""),
+        return asked_once(
+            longmemeval_question(
+                self.question_type,
+                question=self.asked,
+                reference=str(list(self.references)),
+                answer=answer,
+                abstention="_abs" in (self.question_id or self.qa_pair_id or ""),
+            )
         )

@@ -17,7 +17,6 @@ and one table; it is parsed and never run:
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from string import Formatter
 
 from deltamem_base.faults import InvalidData, Unavailable
 from deltamem_base.sentences import sentence_ends
+from deltamem_evaluations.data.python_text import plain_constants
 
 __all__ = [
     "CHUNK_CHARS",
@@ -159,48 +159,13 @@ def read_templates(given: str) -> dict[str, Wording]:
             f"bench.templates={given}: there is no {path}; give a checkout of MemoryAgentBench or "
             f"its {INSIDE}"
         )
-    table = _table(path)
+    table = plain_constants(path).get(TABLE)
+    if not isinstance(table, dict):
+        raise InvalidData(f"{path} has no table {TABLE} of plain text")
     missing = [family for family in OWN if family not in table]
     if missing:
         raise InvalidData(f"{path}: {TABLE} has no templates for {', '.join(missing)}")
     return {family: _wording(table[family], f"{path}, {family}") for family in OWN}
-
-
-def _table(path: Path) -> dict[str, object]:
-    """The table of templates, without running the file."""
-    try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as fault:
-        raise InvalidData(f"{path} cannot be read as Python: {fault}") from fault
-    constants: dict[str, str] = {}
-    for node in tree.body:
-        if not (isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)):
-            continue
-        try:
-            value = _plain(node.value, constants)
-        except ValueError:
-            continue
-        if node.targets[0].id == TABLE and isinstance(value, dict):
-            return value
-        if isinstance(value, str):
-            constants[node.targets[0].id] = value
-    raise InvalidData(f"{path} has no table {TABLE} of plain text")
-
-
-def _plain(node: ast.expr | None, constants: Mapping[str, str]) -> object:
-    """The value of a literal that may name the file's text constants.
-
-    Raises:
-        ValueError: anything that would have to be run.
-    """
-    if isinstance(node, ast.Dict):
-        pairs = zip(node.keys, node.values, strict=True)
-        return {_plain(key, constants): _plain(value, constants) for key, value in pairs}
-    if isinstance(node, ast.Name) and node.id in constants:
-        return constants[node.id]
-    if node is None:
-        raise ValueError("an unpacked table")
-    return ast.literal_eval(node)
 
 
 def _wording(row: object, where: str) -> Wording:

@@ -33,6 +33,8 @@ class MabMetadata(RowModel):
     question_types: list[Scalar | None] | None = None
     question_ids: list[Scalar | None] | None = Field(default=None, exclude=True)
     """Ids of LongMemEval's questions; no prompt and no score without a judge is made of them."""
+    keypoints: list[Scalar] | None = Field(default=None, exclude=True)
+    """Facts that a complete summary has, for its judge alone."""
 
 
 class MabRow(RowModel):

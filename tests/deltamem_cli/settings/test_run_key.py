@@ -45,7 +45,7 @@ SILENT = {
     ],
     "eval": [
         *("adapter", "bench.path", "bench.templates", "bench.entities"),
-        *("bench.excluding", "judge.*"),
+        *("bench.excluding", "bench.judge_path", "judge.*"),
         *("method.compressor", "method.embedder", "method.learner.*", "writer.*"),
     ],
     "train": ["adapter", "training.data.path", "writer.*", "steer.*"],

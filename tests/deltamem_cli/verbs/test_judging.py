@@ -11,6 +11,7 @@ import pytest
 import test_locomo
 import test_longmemeval
 from judge_server import JudgeServer, said, serving
+from summary_prompts import checkout
 
 KEY = "sk-very-secret"
 PACE = ("judge.tries=2", "judge.wait=0.01")
@@ -86,7 +87,7 @@ def test_eval_then_score(judge: JudgeServer, cli: Callable[..., Any]) -> None:
         assert KEY not in path.read_text()
         assert judge.url not in path.read_text()
     # a damaged file of judgements
-    (folder / "verdicts.json").write_text('{"verdicts": {"a": 1}, "schema": 1}')
+    (folder / "verdicts.json").write_text('{"verdicts": {"a": 1}, "schema": 2}')
     done = cli("score", str(folder), asked[1], *words(judge))
     assert (done.code, len(done.err.splitlines())) == (2, 1)
     assert "verdicts.json" in done.err
@@ -165,6 +166,50 @@ def test_benchmarks_that_others_judge(
     if bench == "memory_agent_bench":
         assert "Correct Answer: ['2', 'two']" in prompts[0]
         assert "unanswerable" in prompts[1]
+
+
+def judged_summary(content: dict[str, Any]) -> Any:
+    """Fluent, one of two points, two of three sentences."""
+    prompt = content["messages"][0]["content"]
+    if "fluent" in prompt:
+        return said('{"fluency": 1}')
+    recall, precision = '{"recall": 1}', '{"precision": 2, "sentence_count": 3}'
+    return said(recall if "points" in prompt else precision)
+
+
+def test_summaries_are_judged_by_three_questions(
+    judge: JudgeServer, cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    """One of the three fails: the others are kept, and score goes on with the same checkout."""
+    row = {
+        "context": "They meet. They part.",
+        "questions": ["Write a summary."],
+        "answers": [["Two meet and part."]],
+        "metadata": {"source": "infbench_sum_eng_shots2", "keypoints": ["They meet.", "It rains."]},
+    }
+    Path("data.json").write_text(json.dumps([row]))
+    data = ("bench.path=data.json", f"bench.judge_path={checkout(tmp_path / 'mab')}")
+    asked = ("bench=memory_agent_bench", "bench.sources=[infbench*]", "bench.max_new_tokens=4")
+    judge.first = [said('{"fluency": 1}'), said("?"), said("?")]
+    judge.reply = judged_summary
+    done = cli("eval", *asked, *data, "method=frozen", *words(judge))
+    assert done.code == 5
+    assert "1 of 3 judgements are kept" in done.err
+    (folder,) = Path("runs").iterdir()
+    done = cli("score", str(folder), *data, *words(judge), "--json")
+    assert done.code == 0, done.err
+    assert len(judge.requests) == 5
+    entry = json.loads(done.out)["rescored"][-1]
+    recall, precision = 1 / 2, 2 / 3
+    expected = 2 * recall * precision / (recall + precision)
+    assert entry["metrics"]["judged"]["mean"] == pytest.approx(expected)
+    assert entry["judge"].startswith(
+        "judge-7b, asked as MemoryAgentBench's judge of summaries (prompts "
+    )
+    # without the checkout nobody judges them
+    done = cli("score", str(folder), data[0], *words(judge))
+    assert done.code == 2
+    assert "no answer of this run has a judge" in done.err
 
 
 @pytest.mark.parametrize(

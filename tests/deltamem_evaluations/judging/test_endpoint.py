@@ -35,7 +35,7 @@ def endpoint(judge: JudgeServer, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
 
 
 def test_what_is_sent(judge: JudgeServer, endpoint: Endpoint) -> None:
-    assert endpoint.ask(QUESTION) == ("Yes.", True)
+    assert endpoint.ask(QUESTION) == ("Yes.", 1.0)
     assert judge.paths == ["/v1/chat/completions"]
     assert judge.keys == [f"Bearer {SECRET}"]
     assert judge.requests == [
@@ -69,7 +69,7 @@ PASSING: list[Reply] = [
 @pytest.mark.parametrize("reply", PASSING, ids=lambda reply: str(reply)[:40])
 def test_what_may_pass_is_tried_again(reply: Reply, judge: JudgeServer, endpoint: Endpoint) -> None:
     judge.first = [reply, reply]
-    assert endpoint.ask(QUESTION) == ("Yes.", True)
+    assert endpoint.ask(QUESTION) == ("Yes.", 1.0)
     assert len(judge.requests) == 3
     judge.first = [reply] * 3
     with pytest.raises(JudgeSilent, match="3 tries, the last of which ended with ") as fault:
@@ -80,7 +80,7 @@ def test_what_may_pass_is_tried_again(reply: Reply, judge: JudgeServer, endpoint
 
 def test_a_reply_without_a_verdict_is_none(judge: JudgeServer, endpoint: Endpoint) -> None:
     judge.first = [said("I think so."), said('```json\n{"label": "CORRECT"}\n```')]
-    assert endpoint.ask(FREE)[1] is True
+    assert endpoint.ask(FREE)[1] == 1.0
     judge.reply = lambda content: said("no idea")
     with pytest.raises(JudgeSilent, match="ended with a reply without a verdict"):
         endpoint.ask(FREE)
@@ -89,7 +89,7 @@ def test_a_reply_without_a_verdict_is_none(judge: JudgeServer, endpoint: Endpoin
 def test_silence_and_nobody_there(judge: JudgeServer, endpoint: Endpoint) -> None:
     judge.first = [0.6]
     impatient = replace(endpoint, seconds=0.2)
-    assert impatient.ask(QUESTION) == ("Yes.", True)
+    assert impatient.ask(QUESTION) == ("Yes.", 1.0)
     assert len(judge.requests) == 2
     nobody = replace(endpoint, url="http://127.0.0.1:9/v1", tries=2)
     with pytest.raises(JudgeSilent, match=r"no answer \(.*refused"):
@@ -163,4 +163,4 @@ def test_each_kind_of_question_has_its_prompt() -> None:
     ("reply", "right"), [("Yes", True), ("no", False), ("Well, yes.", True), ("", False)]
 )
 def test_longmemeval_counts_a_yes(reply: str, right: Any) -> None:
-    assert LONGMEMEVAL.read(reply) is right
+    assert LONGMEMEVAL.read(reply) == right
