@@ -13,6 +13,7 @@ from deltamem.backbone import (
     DecodingLike,
     Generation,
     MemoryCache,
+    Rendered,
     Start,
     StopTexts,
     TextStream,
@@ -21,6 +22,8 @@ from deltamem.backbone import (
     system_turn,
 )
 from deltamem.conversation.snapshot import Snapshot
+from deltamem.memory.writing import write_windows
+from deltamem.state import MemoryState
 from deltamem_base.seeds import seed_of
 
 __all__ = ["Answering", "answer_of"]
@@ -64,14 +67,15 @@ def answer_of(
         on_token: called after each token; what it raises ends the answer.
     """
     shown = now.shown if in_view else system_turn(now.messages)
-    ids = backbone.render([*shown, said], add_generation_prompt=True).ids
+    rendered = backbone.render([*shown, said], add_generation_prompt=True)
+    ids = rendered.ids
     past = len(now.ids)
     if now.cache is not None and past and tuple(ids[:past]) == now.ids:
         cache, mask = now.cache.forked(), torch.ones(1, past, dtype=torch.bool)
     else:
         # nothing is in view, or the template shows it differently before this message
         cache, mask, past = MemoryCache(config=backbone.model.config), None, 0
-    cache.memory = now.state
+    cache.memory = _found(now, rendered, backbone=backbone, memory=memory)
     until = StopTexts(answering.stop, on_text)
     stream = TextStream(backbone, until.push)
 
@@ -92,3 +96,22 @@ def answer_of(
     stream.close()
     until.close()
     return replace(generation, text=until.passed, finish="stop") if until.met else generation
+
+
+def _found(
+    now: Snapshot, rendered: Rendered, *, backbone: Backbone, memory: DeltaMemory
+) -> MemoryState:
+    """The state that an answer finds: the one that earlier turns left.
+
+    Before the first turn it is that of the instructions, the user's or the chat template's own,
+    which are written with the turn later: nothing can be read from an empty state, so that the
+    first answer would be the bare backbone's.
+    """
+    if any(bool(layer.any()) for layer in now.state.layers.values()):
+        return now.state
+    opening = rendered.first(rendered.message_ids.index(0))
+    with memory.attach(backbone.model) as attached:
+        state, _ = write_windows(
+            attached, backbone, [opening], state=now.state, window=backbone.window
+        )
+    return state

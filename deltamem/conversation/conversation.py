@@ -1,10 +1,10 @@
 """A conversation with a backbone and its δ-mem: every turn is answered, then written.
 
-An answer is read off with writes off, as in training: from the state that all earlier turns left
-and, with ``context=visible``, from their keys and values. When it is whole, the user's message and
-the answer are rendered as the chat template shows them from now on, and written. Everything a turn
-changes is put into a new value, which takes the place of the old one at the very end; a turn that
-fails leaves the conversation as it was.
+An answer is read off with writes off, as in training: from the state that all earlier turns left,
+before the first one from that of the instructions, and with ``context=visible`` from their keys and
+values. When it is whole, the user's message and the answer are rendered as the chat template shows
+them from now on, and written. Everything a turn changes is put into a new value, which takes the
+place of the old one at the very end; a turn that fails leaves the conversation as it was.
 """
 
 from __future__ import annotations

@@ -65,9 +65,6 @@ class FactsData:
     acknowledged: Share
     """Which part of the questions is replaced by a new statement, whose answer is a short
     acknowledgement; 0 to 1. A person who tells something in a chat is then not given a value."""
-    first_statements: Share
-    """Which part of the chats after the easy ones has nothing written, and in place of questions
-    the first statement of a chat, whose answer is a short acknowledgement too; 0 to 1."""
     held_out: Annotated[int, Ge(0)]
     """Chats of every kind and number of facts, without new statements, for evaluation only."""
 
@@ -96,17 +93,8 @@ class FactsData:
     def load(self) -> TrainingData:
         """The endless supply, as a sequence of ``size``."""
         facts = {name: value for name, value in asdict(self).items() if name not in UNTOLD}
-        questions_alone = replace(
-            self,
-            seed=self.seed + HELD_OUT_SEED,
-            easy_shares=(),
-            easy_facts=(),
-            easy_attributes=(),
-            easy_values=(),
-            acknowledged=0.0,
-            first_statements=0.0,
-        )
-        held = FactsEpisodes(questions_alone)
+        no_stages = replace(self, easy_shares=(), easy_facts=(), easy_attributes=(), easy_values=())
+        held = FactsEpisodes(replace(no_stages, seed=self.seed + HELD_OUT_SEED, acknowledged=0.0))
         return TrainingData(
             episodes=FactsEpisodes(self),
             held_out=[held[i] for i in range(self.held_out)],
@@ -134,15 +122,14 @@ class FactsEpisodes:
 
     def __getitem__(self, index: int) -> Episode:
         rng = random.Random(f"facts train {self.data.seed} {index}")
-        name = f"facts-{self.data.seed}-{index}"
         stage = bisect_right(self.ends, index)
         easy = stage < len(self.ends)
-        if not easy and rng.random() < self.data.first_statements:
-            return Episode(id=name, written=(), asks=(_told(new_statement(rng)),))
         made, kind = self._easy(rng, stage) if easy else self._full(rng)
         acknowledged = 0.0 if easy else self.data.acknowledged
         return Episode(
-            id=name, written=made.messages, asks=self._asks(rng, made, kind, acknowledged)
+            id=f"facts-{self.data.seed}-{index}",
+            written=made.messages,
+            asks=self._asks(rng, made, kind, acknowledged),
         )
 
     def _easy(self, rng: random.Random, stage: int) -> tuple[Dialogue, str]:
@@ -176,16 +163,8 @@ class FactsEpisodes:
         count = min(self.data.questions - 1, len(others))
         asks = []
         for question in [first, *rng.sample(others, count)]:
-            new = rng.random() < acknowledged
-            asks.append(
-                _told(new_statement(rng)) if new else _ask(question.text, answer=question.answer)
-            )
+            text, answer = question.text, question.answer
+            if rng.random() < acknowledged:
+                text, answer = new_statement(rng), ACKNOWLEDGEMENTS[0]
+            asks.append(Ask(visible=[{"role": "user", "content": text}], answer=answer))
         return tuple(asks)
-
-
-def _told(statement: str) -> Ask:
-    return _ask(statement, answer=ACKNOWLEDGEMENTS[0])
-
-
-def _ask(text: str, *, answer: str) -> Ask:
-    return Ask(visible=[{"role": "user", "content": text}], answer=answer)

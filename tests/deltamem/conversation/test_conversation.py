@@ -32,6 +32,7 @@ WRITERS = {"tsw": TokenWriter(), "ssw": SegmentWriter(), "msw": MultiStateWriter
 GREEDY = Decoding(max_new_tokens=6)
 CLOSE = 2e-5
 """States computed in another order of sums, float32 (the parity tolerance)."""
+GREETING = ("Hello.", "Hello!")
 LINES = ("Today Ada is in Oslo.", "Where is Ada today?", "I had some tea.")
 
 STRIPS_THINKING = (
@@ -88,6 +89,10 @@ def same(got: Any, wanted: Any) -> None:
 def agrees_with_the_method(backbone: Any, memory: DeltaMemory, context: str) -> None:
     conversation = talk(backbone, memory, context=context)
     method = DeltaMemMethod(backbone, memory, context=context)
+    conversation.tell(*GREETING)
+    hello, hi = GREETING
+    told_first = ({"role": "user", "content": hello}, {"role": "assistant", "content": hi})
+    method.write([History(messages=told_first)])
     for line in LINES:
         wanted = method.answer([Prompt(question=line, history=0, seed=0)], GREEDY)[0]
         told: list[str] = []
@@ -105,6 +110,45 @@ def agrees_with_the_method(backbone: Any, memory: DeltaMemory, context: str) -> 
 @pytest.mark.parametrize("context", ["none", "visible"])
 def test_turns_are_pieces_of_a_history(tiny: Any, memory: DeltaMemory, context: str) -> None:
     agrees_with_the_method(tiny, memory, context)
+
+
+def greedy(backbone: Any, memory: DeltaMemory, ids: list[int], state: Any) -> str:
+    """The answer to a prompt that finds this state, every token by the whole prompt."""
+    new = list(ids)
+    with memory.attach(backbone.model) as attached, torch.no_grad():
+        while len(new) < len(ids) + GREEDY.max_new_tokens and new[-1] not in backbone.stop_ids:
+            whole = torch.tensor([new])
+            output, _ = attached.forward(whole, state=state, write=False, use_cache=False)
+            new.append(int(output.logits[0, -1].argmax()))
+    return str(backbone.decode(new[len(ids) :]))
+
+
+@pytest.mark.parametrize("context", ["none", "visible"])
+def test_the_first_answer_finds_the_instructions_written(tiny: Any, context: str) -> None:
+    """They are written for it alone: the state after the turn is that of one history."""
+    memory = adapter(tiny.model)
+    told = {"role": "system", "content": "Answer in one sentence."}
+    said = {"role": "user", "content": LINES[0]}
+    prompt = tiny.render([told, said], add_generation_prompt=True)
+    instructions = prompt.text[: prompt.text.index("<|im_start|>user")]
+    ids = tiny.tokenizer(instructions, return_tensors="pt", add_special_tokens=False)["input_ids"]
+    with memory.attach(tiny.model) as attached, torch.no_grad():
+        _, written = attached.forward(ids, use_cache=False)
+    answer = greedy(tiny, memory, prompt.ids, written)
+    assert answer != greedy(tiny, memory, prompt.ids, memory.zeros(1))
+    conversation = talk(tiny, memory, context=context, system=told["content"])
+    assert conversation.say(LINES[0]).text == answer
+    method = DeltaMemMethod(tiny, memory, context="none")
+    turn = (told, said, {"role": "assistant", "content": answer})
+    method.write([History(messages=turn)])
+    same(conversation.snapshot.state, method.state)
+
+
+def test_without_instructions_the_first_answer_is_the_bare_backbones(tiny: Any) -> None:
+    memory = adapter(tiny.model)
+    prompt = tiny.render([{"role": "user", "content": LINES[0]}], add_generation_prompt=True)
+    answer = greedy(tiny, memory, prompt.ids, memory.zeros(1))
+    assert talk(tiny, memory).say(LINES[0]).text == answer
 
 
 def test_sliding_windows(tiny: Any) -> None:
