@@ -109,10 +109,14 @@ def loading_call(
 def _switches(switches: Mapping[str, object]) -> str:
     """Switches of a chat template as Python, with the quotation marks that a formatter leaves."""
     told = (
-        f"{json.dumps(name)}: {json.dumps(value) if isinstance(value, str) else repr(value)}"
+        f"{_quoted(name)}: {_quoted(value) if isinstance(value, str) else repr(value)}"
         for name, value in switches.items()
     )
     return f"{{{', '.join(told)}}}"
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def how_to_load(

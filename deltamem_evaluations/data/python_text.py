@@ -22,14 +22,14 @@ def plain_constants(path: Path) -> dict[str, object]:
     """
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as fault:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as fault:
         raise InvalidData(f"{path} cannot be read as Python: {fault}") from fault
     found: dict[str, object] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             try:
                 found[node.targets[0].id] = _plain(node.value, found)
-            except (ValueError, TypeError):  # TypeError: a key that no table can have
+            except (ValueError, TypeError, RecursionError):  # TypeError: a key that cannot be one
                 continue
     return found
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from deltamem_base.faults import Fault, InvalidInput, Unavailable, first_line
 from deltamem_evaluations.judging.rules import JudgeQuestion
 
-__all__ = ["KEY", "Endpoint", "JudgeSilent"]
+__all__ = ["KEY", "Endpoint", "JudgeSilent", "NoVerdict"]
 
 KEY = "DELTAMEM_JUDGE_KEY"
 """Environment variable that holds the key; none is sent where it is not set."""
@@ -34,6 +34,10 @@ PASSING = (408, 409, 425, 429)
 
 class JudgeSilent(Fault):
     """An endpoint that gave no verdict, however often it was asked; says what came last."""
+
+
+class NoVerdict(JudgeSilent):
+    """An endpoint that answers, but whose last reply held no verdict."""
 
 
 class _Passing(Exception):
@@ -90,20 +94,22 @@ class Endpoint:
         Raises:
             Unavailable: the endpoint refuses the key, or cannot be asked in this way.
             JudgeSilent: no verdict came, in as many tries as there may be.
+            NoVerdict: likewise, and the last reply was one without a verdict.
         """
         last = ""
+        silent: type[JudgeSilent] = JudgeSilent
         for number in range(self.tries):
             try:
                 reply = self._once(question)
                 verdict = question.rules.read(reply)
                 if verdict is not None:
                     return reply, verdict
-                last, pause = "a reply without a verdict", 0.0
+                last, pause, silent = "a reply without a verdict", 0.0, NoVerdict
             except _Passing as fault:
-                last, pause = str(fault), fault.pause
+                last, pause, silent = str(fault), fault.pause, JudgeSilent
             if number + 1 < self.tries:
                 time.sleep(min(max(self.wait * 2**number, pause), LONGEST_WAIT))
-        raise JudgeSilent(f"{self.tries} tries, the last of which ended with {last}")
+        raise silent(f"{self.tries} tries, the last of which ended with {last}")
 
     def _once(self, question: JudgeQuestion) -> str:
         request = urllib.request.Request(
@@ -132,7 +138,7 @@ class Endpoint:
         return {
             "model": self.model,
             "messages": [{"role": "user", "content": question.prompt}],
-            "temperature": 0,
+            "temperature": rules.temperature,
             **({} if rules.max_tokens is None else {"max_tokens": rules.max_tokens}),
             **({"response_format": {"type": "json_object"}} if rules.as_json else {}),
         }

@@ -11,11 +11,10 @@ from typing import Any
 
 from deltamem_base.faults import CannotWrite, InvalidInput, Partial, Unavailable
 from deltamem_evaluations.benchmark import Benchmark
-from deltamem_evaluations.judging.endpoint import Endpoint, JudgeSilent
-from deltamem_evaluations.judging.rules import Inquiry
+from deltamem_evaluations.judging.endpoint import Endpoint, JudgeSilent, NoVerdict
+from deltamem_evaluations.judging.rules import Inquiry, JudgeQuestion
 from deltamem_evaluations.judging.verdicts import (
     Verdict,
-    Verdicts,
     judge_name,
     read_verdicts,
     verdict_key,
@@ -66,48 +65,98 @@ def judge_answers(
     """
     asked = dict(_inquiries(lines, benchmark))
     if not asked:
-        raise InvalidInput("no answer of this run has a judge: leave out judge.url and judge.model")
-    known = read_verdicts(folder)
-    todo = [(name, question) for name, one in asked.items() for question in one.questions]
-    keys = [verdict_key(question, model=endpoint.model) for _, question in todo]
-    done = sum(key in known.verdicts for key in keys)
-    tick(done, len(todo))
-    for (name, question), key in zip(todo, keys, strict=True):
-        if key in known.verdicts:
-            continue
-        kept = f"all answers and {done} of {len(todo)} judgements are kept"
-        try:
-            said, value = endpoint.ask(question)
-            known.verdicts[key] = Verdict.of(
-                name, question, model=endpoint.model, said=said, value=value
-            )
-            known.write(folder)
-        except JudgeSilent as fault:
-            raise Partial(
-                f"the judge at {endpoint.url} gave no verdict on {name}: {fault}; {kept}: run the "
-                "same command again"
-            ) from fault
-        except Unavailable as fault:
-            raise Unavailable(f"{fault}; {kept}") from fault
-        except CannotWrite as fault:
-            raise Partial(f"{fault}; {kept}: {fault.remedy} and run it again") from fault
-        done += 1
-        tick(done, len(todo))
-    return _scored(asked, known, endpoint.model, folder)
-
-
-def _scored(asked: Mapping[str, Inquiry], known: Verdicts, model: str, folder: Path) -> Judged:
-    """The scores that follow from the verdicts, which are kept beside them."""
-    scores = {
-        name: one.score(
-            [known.verdicts[verdict_key(question, model=model)].value for question in one.questions]
+        raise InvalidInput(
+            "no answer of this run has a judge: leave out judge.url and judge.model (summaries of "
+            "MemoryAgentBench have one with bench.judge_path=FOLDER)"
         )
+    todo = {
+        verdict_key(question, model=endpoint.model): (name, question)
+        for name, one in asked.items()
+        for question in one.questions
+    }
+    judging = _Judging(folder, endpoint, todo, tick)
+    judging.ask_all()
+    scores = {
+        name: one.score([judging.verdict(question).value for question in one.questions])
         for name, one in asked.items()
     }
-    judge = judge_name(model, (q.rules.said for one in asked.values() for q in one.questions))
-    known.scores[judge] = scores
-    known.write(folder)
-    return Judged(scores=scores, judge=judge)
+    rules = (question.rules.said for one in asked.values() for question in one.questions)
+    judged = Judged(scores=scores, judge=judge_name(endpoint.model, rules))
+    judging.keep(judged)
+    return judged
+
+
+class _Judging:
+    """Questions to a judge by the keys of their verdicts, and the verdicts of a run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        endpoint: Endpoint,
+        todo: Mapping[str, tuple[str, JudgeQuestion]],
+        tick: Progress,
+    ) -> None:
+        self.folder, self.endpoint, self.todo, self.tick = folder, endpoint, todo, tick
+        self.known = read_verdicts(folder)
+
+    def verdict(self, question: JudgeQuestion) -> Verdict:
+        """What was said to a question that was asked."""
+        return self.known.verdicts[verdict_key(question, model=self.endpoint.model)]
+
+    def ask_all(self) -> None:
+        """Ask what was not asked yet; a reply without a verdict does not keep others from theirs.
+
+        Raises:
+            Unavailable: the endpoint refuses to be asked.
+            Partial: it does not answer, some replies hold no verdict, or there is no room for one.
+        """
+        without: list[str] = []
+        self.tick(self._done, len(self.todo))
+        for key, (name, question) in self.todo.items():
+            if key in self.known.verdicts:
+                continue
+            try:
+                said, value = self.endpoint.ask(question)
+            except NoVerdict as fault:
+                without.append(f"{name}: {fault}")
+                continue
+            except JudgeSilent as fault:
+                raise self._partial(f"{name}: {fault}") from fault
+            except Unavailable as fault:
+                raise Unavailable(f"{fault}; {self._kept}") from fault
+            self.known.verdicts[key] = Verdict.of(
+                name, question, model=self.endpoint.model, said=said, value=value
+            )
+            self._write()
+            self.tick(self._done, len(self.todo))
+        if without:
+            more = f" (and on {len(without) - 1} more)" if len(without) > 1 else ""
+            raise self._partial(f"{without[0]}{more}")
+
+    def keep(self, judged: Judged) -> None:
+        """Keep the scores beside the verdicts that they follow from."""
+        self.known.scores[judged.judge] = dict(judged.scores)
+        self._write()
+
+    @property
+    def _done(self) -> int:
+        return sum(key in self.known.verdicts for key in self.todo)
+
+    @property
+    def _kept(self) -> str:
+        return f"all answers and {self._done} of {len(self.todo)} judgements are kept"
+
+    def _partial(self, missed: str) -> Partial:
+        return Partial(
+            f"the judge at {self.endpoint.url} gave no verdict on {missed}; {self._kept}: run the "
+            "same command again"
+        )
+
+    def _write(self) -> None:
+        try:
+            self.known.write(self.folder)
+        except CannotWrite as fault:
+            raise Partial(f"{fault}; {self._kept}: {fault.remedy} and run it again") from fault
 
 
 def _inquiries(

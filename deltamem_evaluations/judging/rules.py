@@ -25,6 +25,7 @@ class JudgeRules:
     """From a reply to its verdict, from 0, which is wrong, to 1; None where it holds none."""
     max_tokens: int | None = None
     """Limit of a reply; None for none."""
+    temperature: float = 0.0
     as_json: bool = False
     """Whether the endpoint is asked for a JSON object."""
 

@@ -6,7 +6,7 @@ Fluency is 0 or 1, recall the share of the row's key points that the summary has
 share of its sentences that the reference summary supports. Each is asked for on its own. The
 prompts hold whole summaries of novels and are not a part of this project: they are read from a
 checkout of HUST-AI-HYZ/MemoryAgentBench, whose ``llm_based_eval/summarization_evaluate.py`` is
-parsed and never run. Replies are asked for at temperature 0, there at 0.1.
+parsed and never run. Replies are asked for at its temperature, 0.1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FIELDS: Mapping[str, frozenset[str]] = {
     "precision_prompt_book": frozenset({"expert_summary", "summary"}),
 }
 """Names of the three prompts, and the fields that are filled in each."""
-OBJECT = re.compile(r"\{.*?\}", re.DOTALL)
+OBJECT = re.compile(r"\{[^{}]*\}")
 SHOWN = 12
 """Characters of the prompts' hash in the judge's name."""
 
@@ -78,6 +78,7 @@ class SummaryPrompts:
             version=1,
             model="gpt-4o",
             read=read,
+            temperature=0.1,
         )
         return JudgeQuestion(rules=rules, prompt=prompt)
 
@@ -125,12 +126,22 @@ def _share(name: str, *, of: int | str) -> Callable[[str], float | None]:
 
     def read(reply: str) -> float | None:
         found = _last_object(reply)
-        counted, all_ = found.get(name), of if isinstance(of, int) else found.get(of)
-        if not (type(counted) is int and type(all_) is int and 0 <= counted <= all_):
+        counted, all_ = (
+            _count(found.get(name)),
+            of if isinstance(of, int) else _count(found.get(of)),
+        )
+        if counted is None or all_ is None or not 0 <= counted <= all_:
             return None
         return counted / all_ if all_ else 0.0
 
     return read
+
+
+def _count(value: object) -> int | None:
+    """A whole number, also one that is written as 2.0."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if type(value) is int else None
 
 
 def _last_object(reply: str) -> Mapping[str, object]:

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval
 
+from deltamem_base.faults import InvalidData
 from deltamem_base.typed_json import read_typed
 from deltamem_base.whole_files import write_json
 from deltamem_evaluations.judging.rules import JudgeQuestion
@@ -83,10 +84,13 @@ def read_verdicts(folder: Path) -> Verdicts:
     """The judgements of a run; none where nothing was judged.
 
     Raises:
-        InvalidData: a damaged file.
+        InvalidData: a damaged file, or one of an earlier version.
     """
     path = folder / VERDICTS
-    return read_typed(path, Verdicts) if path.is_file() else Verdicts()
+    try:
+        return read_typed(path, Verdicts) if path.is_file() else Verdicts()
+    except InvalidData as fault:
+        raise InvalidData(f"{fault}: remove this file to have the answers judged anew") from fault
 
 
 def judge_name(model: str, rules: Iterable[str]) -> str:

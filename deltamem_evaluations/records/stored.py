@@ -56,7 +56,7 @@ class Run:
     lines: Mapping[str, SampleLine]
     """Sample id -> stored line."""
     judged: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Each judge of the record -> sample id -> 1 or 0."""
+    """Each judge of the record -> sample id -> score."""
 
     @staticmethod
     def of(stored: StoredRecord) -> Run:

@@ -166,6 +166,8 @@ class MemoryAgentBench(Benchmark[MabSample]):
         history_id = f"{source.family.split}/{source.name}/{number}"
         self._texts[history_id] = (source, row.context)
         self._key_points[history_id] = row.metadata.keypoints or ()
+        if source.family is SUMMARIES and self._prompts and not row.metadata.keypoints:
+            raise InvalidData(f"{at.where} has no key points, which bench.judge_path judges by")
         samples = list(self._samples_of(row, source, history_id, at.where))
         self._questions[source.name] += len(samples)
         yield Entry(where=at.where, history_id=history_id, samples=samples, content=digest_of(row))

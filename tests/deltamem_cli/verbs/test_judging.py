@@ -180,7 +180,7 @@ def judged_summary(content: dict[str, Any]) -> Any:
 def test_summaries_are_judged_by_three_questions(
     judge: JudgeServer, cli: Callable[..., Any], tmp_path: Path
 ) -> None:
-    """One of the three fails: the others are kept, and score goes on with the same checkout."""
+    """One of the three fails: the others are asked and kept, and score asks that one again."""
     row = {
         "context": "They meet. They part.",
         "questions": ["Write a summary."],
@@ -190,11 +190,11 @@ def test_summaries_are_judged_by_three_questions(
     Path("data.json").write_text(json.dumps([row]))
     data = ("bench.path=data.json", f"bench.judge_path={checkout(tmp_path / 'mab')}")
     asked = ("bench=memory_agent_bench", "bench.sources=[infbench*]", "bench.max_new_tokens=4")
-    judge.first = [said('{"fluency": 1}'), said("?"), said("?")]
+    judge.first = [said('{"fluency": 1}'), said('{"recall": 3}'), said("?")]
     judge.reply = judged_summary
     done = cli("eval", *asked, *data, "method=frozen", *words(judge))
     assert done.code == 5
-    assert "1 of 3 judgements are kept" in done.err
+    assert "2 of 3 judgements are kept" in done.err
     (folder,) = Path("runs").iterdir()
     done = cli("score", str(folder), *data, *words(judge), "--json")
     assert done.code == 0, done.err

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from summary_prompts import checkout
 
 from deltamem.backbone.contexts.truncation import fit_messages
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
@@ -656,6 +657,26 @@ def test_templates_of_the_wrong_shape(
     benchmark = MemoryAgentBench(templates=str(official(tmp_path, **settings)))
     with pytest.raises(InvalidData, match=sentence):
         benchmark.load()
+
+
+def test_summaries_are_judged_by_key_points(
+    tmp_path: Path, made: Callable[..., MemoryAgentBench]
+) -> None:
+    """With the prompts of a checkout; other sources stay unjudged, and no score changes."""
+    prompts = str(checkout(tmp_path))
+    benchmark = made(judge_path=prompts)
+    asked = {s.source: benchmark.ask_judge(s, "It ends.") for s in benchmark.samples()}
+    assert [source for source, inquiry in asked.items() if inquiry] == [
+        *("longmemeval_s*", "infbench_sum_eng_shots2"),
+    ]
+    summaries = asked["infbench_sum_eng_shots2"]
+    assert summaries is not None
+    assert "\n1. ends well\n<It ends.>" in summaries.questions[1].prompt
+    assert benchmark.fingerprint() == made().fingerprint()
+    row = row_of("infbench_sum_eng_shots2", metadata={"keypoints": []})
+    assert made(row, sources=["infbench*"]).data()
+    with pytest.raises(InvalidData, match=r"row 1 has no key points, which bench\.judge_path"):
+        made(row, sources=["infbench*"], judge_path=prompts)
 
 
 def test_templates_that_are_not_there(tmp_path: Path) -> None:

@@ -81,7 +81,11 @@ def test_scores_by_hand(
 
 @pytest.mark.parametrize(
     "reply",
-    ["", "fluency: 1", '{"fluency": "1"}', '{"fluency": true}', '{"fluency": 1.0}', "{fluency: 1}"],
+    [
+        *("", "fluency: 1", "{fluency: 1}", "{" * 100_000),
+        *('{"fluency": "1"}', '{"fluency": true}', '{"fluency": 0.5}', '{"fluency": NaN}'),
+    ],
+    ids=lambda reply: str(reply)[:30],
 )
 def test_replies_without_a_verdict(reply: str, tmp_path: Path) -> None:
     assert inquiry(checkout(tmp_path)).questions[0].rules.read(reply) is None
@@ -113,6 +117,9 @@ def test_prompts_that_are_not_there(tmp_path: Path) -> None:
     path = tmp_path / "prompts.py"
     path.write_text("fluency_prompt_book = nowhere.text\n")
     with pytest.raises(InvalidData, match="fluency_prompt_book: there is no text"):
+        read_summary_prompts(str(path))
+    path.write_text("x = " + "-" * 100_000 + "1")
+    with pytest.raises(InvalidData, match=r"cannot be read as Python|there is no text"):
         read_summary_prompts(str(path))
     path.write_text("fluency_prompt_book = '")
     with pytest.raises(InvalidData, match="cannot be read as Python"):
