@@ -51,7 +51,7 @@ def _origins(folder: PublishedFolder) -> Table:
         title="Who measured, where, when, at which commit",
         columns=["run", "by", "date", "commit", "machine", "weights", "texts", "command"],
         rows=[_origin(stored) for stored in folder.runs.values()],
-        notes=["the command makes one run again; trained weights come by the experiment's command"],
+        notes=["the command repeats one run; the experiment's command makes the trained weights"],
         folded=True,
     )
 

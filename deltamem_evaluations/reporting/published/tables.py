@@ -22,9 +22,8 @@ SCORES = (
     "whole histories are resampled; a row that was trained with several seeds shows their mean"
 )
 GAINS = (
-    "in percentage points, with 95 % intervals: the difference from the bare backbone that sees "
-    "the history where the row does (all or part of it) and does not where the row does not; "
-    "paired by question, whole histories resampled"
+    "in percentage points, with 95 % intervals: the difference from the bare backbone, which sees "
+    "the history if the row sees all or part of it; paired by question, whole histories resampled"
 )
 
 
@@ -196,8 +195,8 @@ def commands_table(folder: PublishedFolder, experiment: ExperimentResults) -> Ta
         labels=3,
         rows=rows,
         notes=[
-            "a row that is not trained is the same run for all seeds; the command makes the cell "
-            "with all seeds of its experiment, and does nothing for what is there"
+            "an untrained row is one run for all seeds; the command runs a cell with all its seeds "
+            "and skips what exists"
         ],
         folded=True,
     )
