@@ -43,7 +43,9 @@ def rendered(folder: PublishedFolder) -> dict[str, str]:
     files = {f"{FOLDER}/{picture.name}.svg": picture.svg for picture in pictures}
     shown = "\n".join(f"![{p.title}]({FOLDER}/{p.name}.svg)" for p in pictures)
     below = f"\n## Pictures\n\n{shown}\n" if shown else ""
-    how = f"\nMade by `deltamem report results/{folder.path.name}` from the records in this folder.\n"
+    how = (
+        f"\nMade by `deltamem report results/{folder.path.name}` from the records in this folder.\n"
+    )
     files[TABLES] = markdown_report(report) + below + how
     files[PAGE] = published_page(report, pictures)
     return files
