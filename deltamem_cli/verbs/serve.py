@@ -36,7 +36,7 @@ def serve(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Serve OpenAI-compatible clients, with a memory per session: deltamem serve model=tiny writer=msw."""
+    """Serve OpenAI-compatible clients, a memory for each: deltamem serve model=tiny writer=msw."""
     console = make_console(quiet=quiet, as_json=as_json)
 
     def run(composed: Composed) -> int:
