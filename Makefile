@@ -24,7 +24,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 demo: install ## Train, evaluate and tabulate δ-mem on the embedded backbone
 	$(BIN)/deltamem demo
 
-laptop: install ## Fetch a language model of 98 MB and see it answer from memory, in about ten minutes
+laptop: install ## Fetch a language model of 98 MB and see it answer from memory, in a quarter of an hour
 	$(BIN)/deltamem fetch model=smollm2-135m
 	$(BIN)/deltamem demo model=smollm2-135m
 
