@@ -169,7 +169,7 @@ class Benchmark(ABC, Generic[Kind]):
         """
 
     def ask_judge(self, sample: Kind, answer: str) -> Inquiry | None:
-        """What a judging model is asked about one answer; None where answers have no judge.
+        """Questions to a judging model about one answer; None where answers have no judge.
 
         Args:
             sample: the question with its references.

@@ -100,7 +100,7 @@ class _Judging:
         self.known = read_verdicts(folder)
 
     def verdict(self, question: JudgeQuestion) -> Verdict:
-        """What was said to a question that was asked."""
+        """Verdict on a question that was asked."""
         return self.known.verdicts[verdict_key(question, model=self.endpoint.model)]
 
     def ask_all(self) -> None:
@@ -162,7 +162,7 @@ class _Judging:
 def _inquiries(
     lines: Mapping[str, SampleLine], benchmark: Benchmark[Any]
 ) -> Iterator[tuple[str, Inquiry]]:
-    """What the judge is asked, by sample id, in the order of the benchmark."""
+    """Questions to the judge by sample id, in the order of the benchmark."""
     for sample in benchmark.samples():
         if sample.id in lines:
             answer = final_answer(lines[sample.id].answer).text

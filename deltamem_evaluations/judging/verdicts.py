@@ -38,7 +38,7 @@ SHOWN = 300
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a judge said to one question."""
+    """One judgement."""
 
     id: str
     """Id of the question."""
@@ -55,7 +55,7 @@ class Verdict:
     def of(
         cls, sample: str, question: JudgeQuestion, *, model: str, said: str, value: float
     ) -> Verdict:
-        """What was said to a question about a sample's answer."""
+        """The judgement of a reply to a question about a sample's answer."""
         kept = said[:SHOWN].encode("utf-8", "replace").decode()
         return cls(id=sample, model=model, rules=question.rules.said, said=kept, value=value)
 
