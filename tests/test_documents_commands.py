@@ -34,12 +34,22 @@ def parsed(words: Sequence[str]) -> Mapping[str, Any]:
     return dict(command.make_context(words[0], list(words[1:])).params)
 
 
+def configs_of(words: Sequence[str], settings: list[str]) -> tuple[Sequence[str], list[str]]:
+    """Configs that a command's settings may be of, and the settings."""
+    if words[0] == "doctor":
+        named = [one for one in settings[:1] if "=" not in one]
+        return named or ["eval"], settings[len(named) :]
+    return [words[0]] if words[0] in WITH_A_CONFIG else OF_OTHERS, settings
+
+
 def check_without_running(words: Sequence[str]) -> None:
     """Parse a command, and compose its settings where its verb has any."""
     said = parsed(words)
-    settings = [one for one in said.get("overrides") or [] if not one.startswith(OF_NO_CONFIG)]
+    given = said.get("overrides") or (said.get("words") if words[0] == "doctor" else None) or []
+    configs, told = configs_of(words, list(given))
+    settings = [one for one in told if not one.startswith(OF_NO_CONFIG)]
     faults = []
-    for primary in [words[0]] if words[0] in WITH_A_CONFIG else OF_OTHERS:
+    for primary in configs:
         try:
             (composed,) = compose_each(primary, [settings])
             if not any("_target_=" in one for one in settings):  # of a package that is not here
