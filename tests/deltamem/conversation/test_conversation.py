@@ -32,7 +32,6 @@ WRITERS = {"tsw": TokenWriter(), "ssw": SegmentWriter(), "msw": MultiStateWriter
 GREEDY = Decoding(max_new_tokens=6)
 CLOSE = 2e-5
 """States computed in another order of sums, float32 (the parity tolerance)."""
-GREETING = ("Hello.", "Hello!")
 LINES = ("Today Ada is in Oslo.", "Where is Ada today?", "I had some tea.")
 
 STRIPS_THINKING = (
@@ -89,10 +88,6 @@ def same(got: Any, wanted: Any) -> None:
 def agrees_with_the_method(backbone: Any, memory: DeltaMemory, context: str) -> None:
     conversation = talk(backbone, memory, context=context)
     method = DeltaMemMethod(backbone, memory, context=context)
-    conversation.tell(*GREETING)
-    hello, hi = GREETING
-    told_first = ({"role": "user", "content": hello}, {"role": "assistant", "content": hi})
-    method.write([History(messages=told_first)])
     for line in LINES:
         wanted = method.answer([Prompt(question=line, history=0, seed=0)], GREEDY)[0]
         told: list[str] = []
