@@ -35,6 +35,11 @@ class MemoryState:
         """Size of one sequence's state in bytes."""
         return sum(s[:1].numel() * s.element_size() for s in self.layers.values())
 
+    @property
+    def is_zero(self) -> bool:
+        """Whether nothing can be read from it, as before the first write."""
+        return not any(bool(layer.any()) for layer in self.layers.values())
+
     def map(self, change: Callable[[Tensor], Tensor]) -> MemoryState:
         """Apply ``change`` to each layer's tensor."""
         return replace(self, layers={i: change(s) for i, s in self.layers.items()})

@@ -107,7 +107,7 @@ def _found(
     which are written with the turn later: nothing can be read from an empty state, so that the
     first answer would be the bare backbone's.
     """
-    if any(bool(layer.any()) for layer in now.state.layers.values()):
+    if not now.state.is_zero:
         return now.state
     opening = rendered.first(rendered.message_ids.index(0))
     with memory.attach(backbone.model) as attached:

@@ -208,7 +208,7 @@ class Conversation:
             whole=told.whole and told.messages is not None,
             shown_from=told.shown_from,
         )
-        written = bool(now.turns) or any(bool(s.any()) for s in now.state.layers.values())
+        written = bool(now.turns) or not now.state.is_zero
         self._now = rendered_again(now, self.backbone) if written else now
 
     def _room_for(
