@@ -6,9 +6,30 @@ import ast
 from collections.abc import Mapping
 from pathlib import Path
 
-from deltamem_base.faults import InvalidData
+from deltamem_base.faults import InvalidData, Unavailable
 
-__all__ = ["plain_constants"]
+__all__ = ["file_of_checkout", "plain_constants"]
+
+
+def file_of_checkout(given: str, *, inside: str, setting: str) -> Path:
+    """A file of MemoryAgentBench's repository.
+
+    Args:
+        given: a checkout of the user's, or the file itself.
+        inside: its place in a checkout.
+        setting: that it was given by, for the message.
+
+    Raises:
+        Unavailable: there is no such file.
+    """
+    path = Path(given).expanduser()
+    path = path / inside if path.is_dir() else path
+    if not path.is_file():
+        raise Unavailable(
+            f"{setting}={given}: there is no {path}; give a checkout of MemoryAgentBench or its "
+            f"{inside}"
+        )
+    return path
 
 
 def plain_constants(path: Path) -> dict[str, object]:

@@ -16,11 +16,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 from string import Formatter
 
-from deltamem_base.faults import InvalidData, Unavailable
-from deltamem_evaluations.data.python_text import plain_constants
+from deltamem_base.faults import InvalidData
+from deltamem_evaluations.data.python_text import file_of_checkout, plain_constants
 from deltamem_evaluations.judging.rules import Inquiry, JudgeQuestion, JudgeRules
 
 __all__ = ["SummaryPrompts", "read_summary_prompts"]
@@ -71,16 +71,14 @@ class SummaryPrompts:
         )
 
     def _question(self, prompt: str, read: Callable[[str], float | None]) -> JudgeQuestion:
+        rules = JudgeRules(name=self._name, version=1, model="gpt-4o", read=read, temperature=0.1)
+        return JudgeQuestion(rules=rules, prompt=prompt)
+
+    @cached_property
+    def _name(self) -> str:
         content = json.dumps([self.fluency, self.recall, self.precision])
         sha = hashlib.sha256(content.encode()).hexdigest()[:SHOWN]
-        rules = JudgeRules(
-            name=f"MemoryAgentBench's judge of summaries (prompts {sha})",
-            version=1,
-            model="gpt-4o",
-            read=read,
-            temperature=0.1,
-        )
-        return JudgeQuestion(rules=rules, prompt=prompt)
+        return f"MemoryAgentBench's judge of summaries (prompts {sha})"
 
 
 def read_summary_prompts(given: str) -> SummaryPrompts:
@@ -93,13 +91,7 @@ def read_summary_prompts(given: str) -> SummaryPrompts:
         Unavailable: there is no such file.
         InvalidData: a file without the prompts, or with one that cannot be filled.
     """
-    path = Path(given).expanduser()
-    path = path / INSIDE if path.is_dir() else path
-    if not path.is_file():
-        raise Unavailable(
-            f"bench.judge_path={given}: there is no {path}; give a checkout of MemoryAgentBench or "
-            f"its {INSIDE}"
-        )
+    path = file_of_checkout(given, inside=INSIDE, setting="bench.judge_path")
     constants = plain_constants(path)
     fluency, recall, precision = (
         _prompt(constants.get(name), fields, f"{path}, {name}") for name, fields in FIELDS.items()

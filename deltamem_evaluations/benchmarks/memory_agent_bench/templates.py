@@ -19,12 +19,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from string import Formatter
 
-from deltamem_base.faults import InvalidData, Unavailable
+from deltamem_base.faults import InvalidData
 from deltamem_base.sentences import sentence_ends
-from deltamem_evaluations.data.python_text import plain_constants
+from deltamem_evaluations.data.python_text import file_of_checkout, plain_constants
 
 __all__ = [
     "CHUNK_CHARS",
@@ -152,13 +151,7 @@ def read_templates(given: str) -> dict[str, Wording]:
         Unavailable: there is no such file.
         InvalidData: a file without the table, or with a template that cannot be filled.
     """
-    path = Path(given).expanduser()
-    path = path / INSIDE if path.is_dir() else path
-    if not path.is_file():
-        raise Unavailable(
-            f"bench.templates={given}: there is no {path}; give a checkout of MemoryAgentBench or "
-            f"its {INSIDE}"
-        )
+    path = file_of_checkout(given, inside=INSIDE, setting="bench.templates")
     table = plain_constants(path).get(TABLE)
     if not isinstance(table, dict):
         raise InvalidData(f"{path} has no table {TABLE} of plain text")
