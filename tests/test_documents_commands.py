@@ -34,19 +34,19 @@ def parsed(words: Sequence[str]) -> Mapping[str, Any]:
     return dict(command.make_context(words[0], list(words[1:])).params)
 
 
-def configs_of(words: Sequence[str], settings: list[str]) -> tuple[Sequence[str], list[str]]:
+def configs_of(verb: str, said: Mapping[str, Any]) -> tuple[Sequence[str], Sequence[str]]:
     """Configs that a command's settings may be of, and the settings."""
-    if words[0] == "doctor":
-        named = [one for one in settings[:1] if "=" not in one]
-        return named or ["eval"], settings[len(named) :]
-    return [words[0]] if words[0] in WITH_A_CONFIG else OF_OTHERS, settings
+    if verb == "doctor":
+        examined = said["words"] or []
+        named = [one for one in examined[:1] if "=" not in one]
+        return named or ["eval"], examined[len(named) :]
+    return [verb] if verb in WITH_A_CONFIG else OF_OTHERS, said.get("overrides") or []
 
 
 def check_without_running(words: Sequence[str]) -> None:
     """Parse a command, and compose its settings where its verb has any."""
     said = parsed(words)
-    given = said.get("overrides") or (said.get("words") if words[0] == "doctor" else None) or []
-    configs, told = configs_of(words, list(given))
+    configs, told = configs_of(words[0], said)
     settings = [one for one in told if not one.startswith(OF_NO_CONFIG)]
     faults = []
     for primary in configs:
