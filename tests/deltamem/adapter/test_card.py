@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_the_lines_in_python_are_left_alone_by_a_formatter(
     lines = how_to_load("FOLDER", model=(), evaluations=(), call=call)
     (tmp_path / "card.md").write_text(lines, encoding="utf-8")
     pyproject = Path(__file__).parents[3] / "pyproject.toml"
-    ruff = ["ruff", "format", "--check", "--config", str(pyproject)]
+    ruff = [sys.executable, "-m", "ruff", "format", "--check", "--config", str(pyproject)]
     done = subprocess.run([*ruff, str(tmp_path / "card.md")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
