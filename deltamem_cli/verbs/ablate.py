@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from deltamem_cli.errors import OK, PARTIAL
+from deltamem_cli.errors import OK, PARTIAL, UsageError
 from deltamem_cli.experiments import Outcome, Plan, run_missing
 from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.dry_run import show_forecast
-from deltamem_cli.experiments.jobs import jobs_of
+from deltamem_cli.experiments.jobs import finished, jobs_of
 from deltamem_cli.experiments.stored import results_of
 from deltamem_cli.experiments.table import draw, experiment_table, records_of
 from deltamem_cli.experiments.words import as_overrides
@@ -20,19 +21,27 @@ from deltamem_cli.screen.console import Console
 
 __all__ = ["ablate"]
 
+Finished = Annotated[
+    bool,
+    typer.Option("--finished", help="Show and store the cells that have ended, and run nothing."),
+]
+
 
 def ablate(
     overrides: Overrides = None,
     dry_run: DryRun = False,
+    only_finished: Finished = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Run the missing cells of an experiment: deltamem ablate experiment=heads scale=tiny."""
     console = make_console(quiet=quiet, as_json=as_json)
-    raise typer.Exit(_ablate(overrides or [], console, dry_run=dry_run))
+    raise typer.Exit(
+        _ablate(overrides or [], console, dry_run=dry_run, only_finished=only_finished)
+    )
 
 
-def _ablate(given: Sequence[str], console: Console, *, dry_run: bool) -> int:
+def _ablate(given: Sequence[str], console: Console, *, dry_run: bool, only_finished: bool) -> int:
     """Print, store and draw the whole experiment; 0, or 5 where cells could not be run.
 
     Args:
@@ -40,14 +49,23 @@ def _ablate(given: Sequence[str], console: Console, *, dry_run: bool) -> int:
             ``eval:WORD`` go to every training and evaluation.
         console: prints.
         dry_run: list the cells with tokens and time, and stop.
+        only_finished: run nothing, and leave the cells without a record empty.
+
+    Raises:
+        UsageError: both of these.
     """
+    if dry_run and only_finished:
+        raise UsageError("--dry-run says what would run, --finished what has: give one of them")
     words = as_overrides(given)
     plan, runs, results = plan_of(words)
     jobs = jobs_of(plan.cells)
     if dry_run:
         show_forecast(plan, jobs, runs=runs, console=console)
         return OK
-    outcomes = run_missing(jobs, words, runs=runs, results=results, console=console)
+    if only_finished:
+        outcomes = {job.key: finished(job, runs) or Outcome(key=job.key) for job in jobs}
+    else:
+        outcomes = run_missing(jobs, words, runs=runs, results=results, console=console)
     _show(plan, outcomes, words, runs, console)
     failed = [cell for cell in plan.cells if outcomes[cell.key].fault]
     if failed:

@@ -16,6 +16,7 @@ __all__ = ["NOT_SIGNIFICANT", "commands_table", "gains_table", "scores_table"]
 NOT_SIGNIFICANT = "not significant"
 IN_VIEW, OUT_OF_VIEW = "in view", "out of view"
 NOT_RUN = "not run"
+NOT_YET = "not yet; the command above runs what is missing"
 FAILED = "could not be run"
 SCORES = (
     "in %: the mean ± the longer arm of its 95 % interval, over n questions about k histories; "
@@ -112,8 +113,8 @@ def _missing(experiment: ExperimentResults, row: str, column: str, footnotes: Fo
         return _unrun(experiment, row, column, footnotes)
     fault = next((cell.fault for cell in cells if cell.fault), None)
     if fault is not None:
-        return Cell(words=FAILED, marks=(footnotes.mark(f"{fault}; {cells[0].command}"),))
-    return Cell(words=NOT_RUN, marks=(footnotes.mark(f"to run it: {cells[0].command}"),))
+        return Cell(words=FAILED, marks=(footnotes.mark(fault),))
+    return Cell(words=NOT_RUN, marks=(footnotes.mark(NOT_YET),))
 
 
 def _unrun(experiment: ExperimentResults, row: str, column: str, footnotes: Footnotes) -> Cell:

@@ -79,6 +79,35 @@ def test_a_dry_run_counts_and_runs_nothing(cli: Callable[..., Any], tmp_path: Pa
     assert "1 finished runs here" in content["basis"]
 
 
+def test_what_has_ended_is_shown_without_running_more(
+    cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    asked = words(tmp_path, "experiment=heads")
+    cli(*asked, "only=[q]", "-q")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/record.json")}
+    done = cli(*asked, "--finished", "--json")
+    assert done.code == 0
+    scored = {row["row"]: row["record"] is not None for row in json.loads(done.out)["rows"]}
+    assert [row for row, has_score in scored.items() if has_score] == ["q"]
+    assert len(scored) == 6
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("*/record.json")} == before
+
+    results = tmp_path / "results"
+    stored = tmp_path / "experiments" / "heads.json"
+    assert cli("publish", str(stored), str(results), "--by", "us").code == 0
+    assert cli("report", str(results)).code == 0
+    text = (results / "README.md").read_text(encoding="utf-8")
+    assert text.count("not run [1]") == 5
+    assert "[1] not yet; the command above runs what is missing" in text
+    assert "only=" not in text.partition("to run all of it: ")[2].partition("\n")[0]
+
+
+def test_what_would_run_and_what_has_are_asked_one_at_a_time(cli: Callable[..., Any]) -> None:
+    done = cli("ablate", "experiment=heads", "scale=smoke", "--dry-run", "--finished")
+    assert done.code == 2
+    assert "give one of them" in done.err
+
+
 def test_a_dry_run_says_what_data_is_missing(cli: Callable[..., Any], tmp_path: Path) -> None:
     done = cli("ablate", "experiment=table1", "train:training=recall", f"runs_dir={tmp_path}",
                "only=[frozen/locomo]", "eval:bench.path=nowhere.json", "--dry-run")  # fmt: skip
