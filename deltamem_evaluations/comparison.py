@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -159,7 +159,7 @@ def _lines(shared: Lines, metric: str, a: Scores, b: Scores) -> list[Line]:
     ids = [name for name in _both(a, b) if name in shared]
     if not ids:
         return []
-    groups = dict.fromkeys(group for n in ids for group in shared[n].groups)
+    groups = _ordered(group for n in ids for group in shared[n].groups)
     members = {group: [n for n in ids if group in shared[n].groups] for group in groups}
     whole = _paired(shared, a, b, ids)
     parts = {group: _paired(shared, a, b, inside) for group, inside in members.items()}
@@ -171,6 +171,18 @@ def _lines(shared: Lines, metric: str, a: Scores, b: Scores) -> list[Line]:
             for (group, paired), p in zip(parts.items(), adjusted, strict=True)
         ),
     ]
+
+
+def _ordered(groups: Iterable[str]) -> list[str]:
+    """Kinds as they come, each followed by its own groups: ``single_hop/2`` before ``…/16``."""
+    found = list(dict.fromkeys(groups))
+    kinds = list(dict.fromkeys(group.partition("/")[0] for group in found))
+
+    def place(group: str) -> tuple[int, int, str]:
+        kind, _, part = group.partition("/")
+        return kinds.index(kind), int(part) if part.isdecimal() else -1, part
+
+    return sorted(found, key=place)
 
 
 def _paired(shared: Lines, a: Scores, b: Scores, ids: Sequence[str]) -> Paired:

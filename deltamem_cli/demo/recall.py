@@ -145,7 +145,7 @@ def _show(
     from deltamem_evaluations.reporting import markdown
 
     scene = request.scene
-    text = markdown(_table(rows, records, scene))
+    table = _table(rows, records, scene)
     lines = [(r.label, record, r.style) for r, record in zip(rows, records, strict=True) if r.style]
     figures = draw_by_number(
         lines,
@@ -154,8 +154,9 @@ def _show(
         path=request.runs / scene.bench,
     )
     console.json({"rows": [record.to_json() for record in records]})
-    console.result(text)
-    console.wrote(write_text(request.runs / f"{scene.page}.md", text), *figures)
+    console.table(table)
+    page = write_text(request.runs / f"{scene.page}.md", markdown(table))
+    console.wrote(page, *figures)
 
 
 def _table(rows: Sequence[Row], records: Sequence[Record], scene: Scene) -> Table:

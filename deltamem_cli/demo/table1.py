@@ -180,7 +180,6 @@ def _print(
     from deltamem_evaluations.reporting import Table, markdown
 
     table: Table = Table(columns=COLUMNS, rows=lines, notes=notes)
-    text = markdown(table)
     console.json({"rows": [record.to_json() for record in records], "notes": list(notes)})
-    console.result(text)
-    console.wrote(write_text(folder / "table1.md", text))
+    console.table(table)
+    console.wrote(write_text(folder / "table1.md", markdown(table)))

@@ -117,7 +117,7 @@ def _took(outcome: Any, job: Job) -> float | None:
     return record.n.scored * each
 
 
-def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Table:
+def forecast_table(rows: Sequence[Forecast], basis: str) -> Table:
     """The forecast as a table with its totals."""
     from deltamem_evaluations.reporting import Table
 
@@ -143,8 +143,8 @@ def forecast_table(rows: Sequence[Forecast], basis: str, *, title: str) -> Table
         *_writing(rows),
         *dict.fromkeys(f"{row.job.label}: {row.missing}" for row in left if row.missing),
     ]
-    columns = ["job", title, "key", "state", "tokens to read", "new tokens at most", "time"]
-    return Table(columns=columns, rows=lines, notes=notes)
+    columns = ["job", "row", "key", "state", "tokens to read", "new tokens at most", "time"]
+    return Table(columns=columns, rows=lines, notes=notes, labels=2)
 
 
 def _writing(rows: Sequence[Forecast]) -> list[str]:
@@ -153,17 +153,18 @@ def _writing(rows: Sequence[Forecast]) -> list[str]:
         True: "the tokens of history, question and answer",
         False: "only the tokens of the history",
     }
-    return [
-        f"written to the memory are {what}: {', '.join(labels)}"
+    labels = {
+        what: [row.job.label for row in rows if row.write_answers is writes]
         for writes, what in told.items()
-        if (labels := [row.job.label for row in rows if row.write_answers is writes])
-    ]
+    }
+    found = {what: names for what, names in labels.items() if names}
+    if len(found) == 1:
+        return [f"written to the memory are {what}" for what in found]
+    return [f"written to the memory are {what}: {', '.join(n)}" for what, n in found.items()]
 
 
 def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Console) -> None:
     """Print what would run, with tokens and an estimate of the time."""
-    from deltamem_evaluations.reporting import markdown
-
     rows, basis = forecast(jobs, runs=runs)
     console.json(
         {
@@ -186,4 +187,4 @@ def show_forecast(plan: Plan, jobs: Sequence[Job], *, runs: Path, console: Conso
             "basis": basis,
         }
     )
-    console.result(markdown(forecast_table(rows, basis, title=plan.title)))
+    console.table(forecast_table(rows, basis), title=plan.title)

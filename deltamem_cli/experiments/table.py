@@ -47,7 +47,7 @@ def experiment_table(plan: Plan, outcomes: Mapping[str, Outcome]) -> Table:
         ]
         for row in plan.rows
     ]
-    return Table(columns=[plan.title, *columns], rows=rows, notes=_notes(plan, records, outcomes))
+    return Table(columns=["row", *columns], rows=rows, notes=_notes(plan, records, outcomes))
 
 
 def _cell(

@@ -131,12 +131,14 @@ class ChatPrompt:
         now = self.conversation.snapshot
         self.console.result(
             f"{now.state.nbytes:,} bytes, {counted(len(now.turns), 'turn')}, "
-            f"{sum(turn.tokens for turn in now.turns)} tokens written\n\n"
-            + state_table(state_numbers(now.state))
+            f"{sum(turn.tokens for turn in now.turns)} tokens written"
         )
+        self.console.result("")
+        self.console.table(state_table(state_numbers(now.state)))
         if now.turns:
-            last = turn_table(now.turns[-1:], before=len(now.turns) - 1)
-            self.console.result(f"\nthe last turn:\n\n{last}")
+            self.console.result("\nthe last turn:")
+            self.console.result("")
+            self.console.table(turn_table(now.turns[-1:], before=len(now.turns) - 1))
 
     def _save(self, rest: str) -> None:
         words = rest.split()

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from deltamem_base.excerpts import without_middle
 from deltamem_base.printable import printable
+
+if TYPE_CHECKING:
+    from deltamem_evaluations.reporting import Table
 
 __all__ = ["Console", "Ticker"]
 
@@ -45,6 +49,18 @@ class Console:
         if not self.as_json:
             sys.stdout.write(printable(text.rstrip("\n")) + "\n")
             sys.stdout.flush()
+
+    def table(self, table: Table, *, title: str | None = None) -> None:
+        """A table of results, for a person: in parts where the terminal is too narrow for it."""
+        from deltamem_evaluations.reporting import markdown
+
+        if not self.as_json:
+            self.result(markdown(table, title=title, width=self.width))
+
+    @property
+    def width(self) -> int | None:
+        """Characters of a line of the terminal; None where results go to a file or a program."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
     def stream(self, text: str) -> None:
         """A piece of a result that is still growing, for a person."""

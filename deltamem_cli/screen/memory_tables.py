@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from deltamem.memory.inspection import StateDifference, StateNumbers, TurnNumbers
     from deltamem.state import MemoryState
     from deltamem_evaluations.figures.heatmaps import Heatmap
+    from deltamem_evaluations.reporting import Table
 
 __all__ = ["difference_table", "state_map", "state_table", "turn_maps", "turn_table"]
 
@@ -54,16 +55,16 @@ def state_map(state: MemoryState) -> Heatmap:
     return matrix_mosaic(matrices, [str(i) for i in layers], title="S")
 
 
-def state_table(numbers: StateNumbers) -> str:
+def state_table(numbers: StateNumbers) -> Table:
     """A row per layer."""
     rows = zip(numbers.layers, numbers.norm, numbers.effective_rank, numbers.largest, strict=True)
-    return _markdown(
+    return _table(
         ("layer", "norm", "effective rank", "largest singular value"),
         [[str(layer), *map(_number, values)] for layer, *values in rows],
     )
 
 
-def turn_table(turns: Sequence[TurnNumbers], *, before: int = 0) -> str:
+def turn_table(turns: Sequence[TurnNumbers], *, before: int = 0) -> Table:
     """A row per turn and layer; of a long history its first and last turns.
 
     Args:
@@ -85,13 +86,13 @@ def turn_table(turns: Sequence[TurnNumbers], *, before: int = 0) -> str:
     notes = [MEANINGS]
     if left_out > 0:
         notes.append(f"{left_out} turns are left out here; --json and the figure have them all")
-    return _markdown(("turn", "tokens", "layer", *QUANTITIES), rows, notes)
+    return _table(("turn", "tokens", "layer", *QUANTITIES), rows, notes)
 
 
-def difference_table(apart: StateDifference) -> str:
+def difference_table(apart: StateDifference) -> Table:
     """A row per layer."""
     rows = zip(apart.layers, apart.norm, apart.relative, apart.cosine, strict=True)
-    return _markdown(
+    return _table(
         ("layer", "‖A − B‖", "relative to the larger", "cosine"),
         [
             [str(layer), _number(gap), _number(share), "–" if cosine is None else _number(cosine)]
@@ -104,9 +105,9 @@ def _number(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _markdown(
+def _table(
     columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
-) -> str:
-    from deltamem_evaluations.reporting import Table, markdown
+) -> Table:
+    from deltamem_evaluations.reporting import Table
 
-    return markdown(Table(columns=columns, rows=rows, notes=notes))
+    return Table(columns=columns, rows=rows, notes=notes)

@@ -87,7 +87,7 @@ def _show(
     from deltamem_evaluations.records.experiment import write_experiment
     from deltamem_evaluations.reporting import markdown
 
-    text = markdown(experiment_table(plan, outcomes))
+    table = experiment_table(plan, outcomes)
     records = records_of(plan, outcomes)
     rows = [
         {
@@ -102,11 +102,11 @@ def _show(
         for cell in plan.cells
     ]
     console.json({"experiment": plan.name, "rows": rows})
-    console.result(text)
+    console.table(table, title=plan.title)
     base = runs / "experiments" / plan.name
     figures = draw(plan, outcomes, base)
     written = [
-        write_text(base.with_suffix(".md"), text),
+        write_text(base.with_suffix(".md"), markdown(table, title=plan.title)),
         write_experiment(runs, results_of(plan, records, outcomes, words)),
     ]
     console.wrote(*written, *figures)

@@ -46,7 +46,6 @@ def compare(
     """Say whether B is better than A, question by question: deltamem compare runs/A runs/B."""
     from deltamem_evaluations.comparison import compare_runs, flips, verdict
     from deltamem_evaluations.records.stored import read_run
-    from deltamem_evaluations.reporting import markdown
 
     console = make_console(as_json=as_json)
     one, other = read_run(find_run(a)), read_run(find_run(b))
@@ -62,8 +61,9 @@ def compare(
             **({"flips": [asdict(flip) for flip in flipped]} if with_flips else {}),
         }
     )
-    console.result(f"{verdict(done)}\n\nA  {done.a}\nB  {done.b}\n")
-    console.result(markdown(_table(done)))
+    console.result(f"{verdict(done)}\n\nA  {done.a}\nB  {done.b}")
+    console.result("")
+    console.table(_table(done))
     for flip in flipped:
         console.result(_flip(flip))
     for note in done.notes:
@@ -102,7 +102,8 @@ def _table(done: Comparison) -> Table:
         )
     if any(line.metric == REFERENCE_NLL for line in done.lines):
         notes.append(MEANING)
-    return Table(columns=columns, rows=[_row(line) for line in done.lines], notes=notes)
+    rows = [_row(line) for line in done.lines]
+    return Table(columns=columns, rows=rows, notes=notes, labels=2)
 
 
 def _row(line: Line) -> Sequence[str]:

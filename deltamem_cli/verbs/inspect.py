@@ -125,8 +125,9 @@ def _inspect_run(
             "files": [str(file) for file in files],
         }
     )
-    console.result(f"{record.cell}, history {name}: {counted(len(turns), 'turn')}\n")
-    console.result(turn_table(turns))
+    console.result(f"{record.cell}, history {name}: {counted(len(turns), 'turn')}")
+    console.result("")
+    console.table(turn_table(turns))
     console.wrote(*files)
 
 
@@ -155,9 +156,11 @@ def _inspect_state(what: Path, console: Console, *, out: Path | None) -> None:
     )
     for name, value in told.items():
         console.result(f"{name:11} {value}")
-    console.result(f"\n{state_table(numbers)}")
+    console.result("")
+    console.table(state_table(numbers))
     if turns:
-        console.result(f"\n{turn_table(turns)}")
+        console.result("")
+        console.table(turn_table(turns))
     console.wrote(*files)
 
 
@@ -199,5 +202,7 @@ def _compare_states(a: Path, b: Path, console: Console, *, out: Path | None) -> 
             "files": [str(file) for file in files],
         }
     )
-    console.result(f"A  {a}\nB  {b}\n\n{difference_table(apart)}")
+    console.result(f"A  {a}\nB  {b}")
+    console.result("")
+    console.table(difference_table(apart))
     console.wrote(*files)

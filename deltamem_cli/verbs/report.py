@@ -90,7 +90,7 @@ def _published(folders: Sequence[Path], console: Console, *, check: bool) -> int
     """
     from deltamem_base.whole_files import write_text
     from deltamem_cli.publishing.rendering import faults_of_folder, is_published, rendered
-    from deltamem_evaluations.reporting.published import read_folder
+    from deltamem_evaluations.reporting.published import published_report, read_folder
 
     for path in folders:
         if not is_published(path):
@@ -105,7 +105,9 @@ def _published(folders: Sequence[Path], console: Console, *, check: bool) -> int
         if check:
             found += faults_of_folder(folder, files)
             continue
-        console.result(files["README.md"])
+        narrow = console.width is not None
+        shown = _markdown(published_report(folder), width=console.width) if narrow else None
+        console.result(shown or files["README.md"])
         console.wrote(*(write_text(path / name, text) for name, text in files.items()))
     console.json({"folders": [str(path) for path in folders], "faults": found})
     for sentence in found:
@@ -170,7 +172,8 @@ def _report(
         text = html_page(made, attributions=attributions, reader=reader)
     else:
         text = RENDERERS[chosen](made)
-        console.result(text)
+        narrow = RENDERERS[chosen] is _markdown and console.width is not None
+        console.result(_markdown(made, width=console.width) if narrow else text)
     console.json(json_content(made))
     console.wrote(write_text(out or searched[0] / FORMATS[chosen], text))
 
@@ -210,10 +213,10 @@ def _format(kind: str | None, out: Path | None) -> str:
     return told
 
 
-def _markdown(report: Report) -> str:
+def _markdown(report: Report, width: int | None = None) -> str:
     from deltamem_evaluations.reporting.as_markdown import markdown_report
 
-    return markdown_report(report)
+    return markdown_report(report, width=width)
 
 
 def _latex(report: Report) -> str:

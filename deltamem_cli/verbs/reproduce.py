@@ -155,6 +155,7 @@ def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, consol
     met = sum(j.judgement.verdict.met for j in judged)
     rendered = Rendered(
         columns=["row", "column", "paper", "ours", "verdict", "why"],
+        labels=2,
         rows=[_line(j) for j in judged],
         notes=[
             f"{met} of {len(judged)} printed numbers reproduced (MATCH or WITHIN-NOISE)",
@@ -162,11 +163,11 @@ def _show(table: Table, plan: Plan, judged: Sequence[Judged], runs: Path, consol
             *(f"{', '.join(where)}: {note}" for note, where in notes.items()),
         ],
     )
-    text = markdown(rendered, title=table.title)
     content = {"table": table.name, "met": met == len(judged), "rows": [_plain(j) for j in judged]}
     console.json(content)
-    console.result(text)
+    console.table(rendered, title=table.title)
     base = runs / "reproduce" / table.name
+    text = markdown(rendered, title=table.title)
     console.wrote(
         write_text(base.with_suffix(".md"), text), write_json(base.with_suffix(".json"), content)
     )

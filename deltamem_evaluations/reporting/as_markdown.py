@@ -21,29 +21,61 @@ LINK = re.compile(r"(?<=\w)(:)(?=//)|(?<=www)(\.)", re.IGNORECASE)
 """The place of an address at which a backslash keeps it from becoming a link."""
 
 
-def markdown(table: Table, *, title: str | None = None) -> str:
-    """One table, with its notes below."""
+def markdown(table: Table, *, title: str | None = None, width: int | None = None) -> str:
+    """One table, with its notes below.
+
+    Args:
+        table: what is shown.
+        title: heading above it.
+        width: characters of a terminal; a wider table comes in parts, one below the other, each
+            with the columns that say what a row is. None leaves it in one piece.
+    """
     lines = [[_plain(column) for column in table.columns]]
     lines += [[_cell(cell) for cell in row] for row in table.rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(table.columns))]
+    parts = [
+        "\n".join(_aligned([[line[i] for i in part] for line in lines], [widths[i] for i in part]))
+        for part in _parts(widths, labels=table.labels, width=width)
+    ]
+    head = [f"# {title}\n"] if title else []
+    notes = ["", *(f"- {_note(note)}" for note in table.notes)] if table.notes else []
+    return "\n".join([*head, "\n\n".join(parts), *notes]) + "\n"
 
+
+def _parts(widths: Sequence[int], *, labels: int, width: int | None) -> list[list[int]]:
+    """The columns of each part: its labels, and as many others as there is room for."""
+    labelling, others = list(range(labels)), range(labels, len(widths))
+    if width is None or not others:
+        return [list(range(len(widths)))]
+    parts: list[list[int]] = []
+    for i in others:
+        if parts and _length([widths[j] for j in [*parts[-1], i]]) <= width:
+            parts[-1].append(i)
+        else:
+            parts.append([*labelling, i])
+    return parts
+
+
+def _length(widths: Sequence[int]) -> int:
+    """Characters of a line whose cells have these widths."""
+    return sum(widths) + 3 * len(widths) + 1
+
+
+def _aligned(lines: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
     def line(cells: Sequence[str]) -> str:
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         return "| " + " | ".join(padded) + " |"
 
-    head = [f"# {title}", ""] if title else []
     rule = line(["-" * width for width in widths])
-    body = [line(lines[0]), rule, *(line(row) for row in lines[1:])]
-    notes = ["", *(f"- {_note(note)}" for note in table.notes)] if table.notes else []
-    return "\n".join([*head, *body, *notes]) + "\n"
+    return [line(lines[0]), rule, *(line(row) for row in lines[1:])]
 
 
-def markdown_report(report: Report) -> str:
-    """All tables under their titles."""
+def markdown_report(report: Report, *, width: int | None = None) -> str:
+    """All tables under their titles; see :func:`markdown` for ``width``."""
     parts = [f"# {_plain(report.title)}\n"]
     for table in report.tables:
         heading = f"## {_plain(table.title or table.name)}\n"
-        parts.append(f"{heading}\n{markdown(table)}")
+        parts.append(f"{heading}\n{markdown(table, width=width)}")
     if report.notes:
         parts.append("\n".join(f"- {_plain(note)}" for note in report.notes) + "\n")
     return "\n".join(parts)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deltamem_cli.screen.memory_tables import turn_table
+from deltamem_evaluations.reporting import markdown
 
 SMALL = ("bench.dialogues=1", "bench.facts=[2,4]")
 
@@ -71,6 +72,22 @@ def test_a_run_is_written_again_with_its_own_settings(
     assert all(Path(file).parent == folder for file in content["files"])
 
 
+def test_the_newest_run_needs_no_name(run: Callable[..., Path], cli: Callable[..., Any]) -> None:
+    older, newest = (run("writer=msw", "context=none", f"seed={seed}") for seed in (1, 2))
+    age(older / "record.json")
+    done = cli("inspect", "@last", "--json")
+    assert done.code == 0, done.err
+    assert {Path(file).parent for file in json.loads(done.out)["files"]} == {newest}
+    assert done.out == cli("inspect", str(newest), "--json").out
+
+
+def age(record: Path) -> None:
+    """Date a record back, for two that are made within a second count as equally old."""
+    content = json.loads(record.read_text(encoding="utf-8"))
+    content["date"] = "2026-01-01T00:00:00+00:00"
+    record.write_text(json.dumps(content), encoding="utf-8")
+
+
 def test_a_long_history_is_printed_in_part(tiny: Any) -> None:
     from deltamem import DeltaMemConfig, DeltaMemory
     from deltamem.memory.observation import write_observed
@@ -78,7 +95,7 @@ def test_a_long_history_is_printed_in_part(tiny: Any) -> None:
     memory = DeltaMemory(DeltaMemConfig(), tiny.model).initialise(tiny.model, seed=0)
     talk = [{"role": "user", "content": f"I had {n} cups of tea."} for n in range(11)]
     _, turns = write_observed(memory, tiny, talk, window=tiny.window, join=None)
-    whole, part = turn_table(turns[:8]), turn_table(turns)
+    whole, part = (markdown(turn_table(shown)) for shown in (turns[:8], turns))
     assert "left out" not in whole
     assert "3 turns are left out here; --json and the figure have them all" in part
     assert part.count("\n|") == whole.count("\n|") + 1

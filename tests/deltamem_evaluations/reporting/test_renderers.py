@@ -241,3 +241,25 @@ def test_text_of_a_record_is_shown_and_steers_nothing(report: Report) -> None:
     line = next(csv.DictReader(io.StringIO(texts["csv"], newline="")))
     assert line["model"].startswith("'=HYPERLINK")
     assert "\\|[a\\](http\\://x.y) www\\.x.y" in texts["markdown"]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=9),
+    labels=st.integers(1, 3),
+    width=st.integers(20, 120),
+)
+def test_a_table_wider_than_the_terminal_comes_in_parts(
+    lengths: list[int], labels: int, width: int
+) -> None:
+    labels = min(labels, len(lengths))
+    columns = [f"{i}" * length for i, length in enumerate(lengths)]
+    table = Table(columns=columns, rows=[columns], notes=["a note"], labels=labels)
+    text = markdown(table, width=width)
+    heads = [part.splitlines()[0] for part in text.split("\n\n")[:-1]]
+    parts = [[word for word in head.split() if word != "|"] for head in heads]
+    assert all(part[:labels] == columns[:labels] for part in parts)
+    assert [word for part in parts for word in part[labels:]] == columns[labels:]
+    whole = zip(heads, parts, strict=True)
+    assert all(len(head) <= width or len(part) <= labels + 1 for head, part in whole)
+    assert text.endswith("\n\n- a note\n")
+    assert markdown(table).count("a note") == text.count("a note") == 1
