@@ -22,6 +22,7 @@ from annotated_types import Ge, Gt, Interval
 
 from deltamem.backbone import Backbone, Messages
 from deltamem_base.faults import InvalidInput, check_choice
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.retrieval.ranking import Ranking
 from deltamem_baselines.retrieval.textual import Recollection, TextualMemory
 from deltamem_baselines.retrieval.units import UNITS, Unit, shown, split_units, text_kind
@@ -82,22 +83,22 @@ class BM25RAG(TextualMemory):
         self._tokeniser, self._drop_unmatched = tokeniser, drop_unmatched
         super().__init__(backbone, context=context)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """Nothing is trained; text and index grow with the history."""
-        return {
-            "family": "textual",
-            "trained_parameters": 0,
-            "state_bytes": None,
-            "k": self._k or {kind: k for kind, (_, k) in NATURAL.items()},
-            "unit": self._unit,
-            "chunk_tokens": self._chunk_tokens,
-            "order": self._order,
-            "k1": self._k1,
-            "b": self._b,
-            "idf": self._idf,
-            "tokeniser": self._tokeniser,
-            "drop_unmatched": self._drop_unmatched,
-        }
+        return MethodDescription(
+            state_bytes=None,
+            settings={
+                "k": self._k or {kind: k for kind, (_, k) in NATURAL.items()},
+                "unit": self._unit,
+                "chunk_tokens": self._chunk_tokens,
+                "order": self._order,
+                "k1": self._k1,
+                "b": self._b,
+                "idf": self._idf,
+                "tokeniser": self._tokeniser,
+                "drop_unmatched": self._drop_unmatched,
+            },
+        )
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""

@@ -19,6 +19,7 @@ from deltamem.backbone import (
 )
 from deltamem.backbone.contexts.visible import ReadReport
 from deltamem_base.faults import check_choice
+from deltamem_base.identities import MethodDescription
 
 __all__ = ["Frozen", "Shown"]
 
@@ -47,9 +48,9 @@ class Frozen:
         self.backbone, self.context = backbone, context
         self.reset()
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """Nothing is trained and nothing kept."""
-        return {"family": "reference", "trained_parameters": 0, "state_bytes": 0}
+        return MethodDescription()
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""

@@ -32,6 +32,7 @@ from deltamem.backbone import (
     split_windows,
     unheard,
 )
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.frozen import Frozen, Shown
 from deltamem_baselines.next_token.hidden_states import mlp_inputs
 from deltamem_baselines.next_token.interpolation import check_interpolation, look, mix
@@ -105,18 +106,18 @@ class KnnLm(Frozen):
         }
         super().__init__(backbone, context=context)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """Settings; the state grows with the history, by so many bytes for each token."""
         width = self.backbone.model.config.get_text_config().hidden_size
         size = embedding_weight(self.backbone.model).element_size()
-        return {
-            "family": "outside-channel",
-            "interpolation": self.interpolation,
-            **self._settings,
-            "trained_parameters": 0,
-            "state_bytes": None,
-            "state_bytes_per_token": width * size + VALUE_BYTES,
-        }
+        return MethodDescription(
+            state_bytes=None,
+            settings={
+                "interpolation": self.interpolation,
+                **self._settings,
+                "state_bytes_per_token": width * size + VALUE_BYTES,
+            },
+        )
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
@@ -209,9 +210,8 @@ def store(backbone: Backbone, messages: Messages, *, join: str | None = None) ->
     if len(ids) < 2:
         return None
     tokens = torch.tensor(ids, device=backbone.device)
-    slices, _ = split_windows(len(ids), backbone.window)
     keys = []
-    for window in slices:
+    for window in split_windows(len(ids), backbone.window):
         with mlp_inputs(backbone.model, [LAYER]) as seen:
             backbone.model.get_decoder()(input_ids=tokens[None, window], use_cache=False)
         keys.append(seen[LAYER][0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from deltamem_base.identities import MethodDescription
 from deltamem_evaluations.sample import Decoding, History, Prompt
 
 __all__ = [
@@ -141,13 +142,8 @@ class MemoryMethod(Protocol):
     ``write`` never sees a question; ``answer`` leaves the memory as it found it.
     """
 
-    def describe(self) -> Mapping[str, object]:
-        """Identity and size: whatever, if it changed, would make the answers others.
-
-        ``state_bytes`` is the size of what a history leaves behind: 0 for a method that keeps
-        nothing, None where it depends on the history. ``write_answers`` is there for a method
-        whose questions and answers may write, and says whether they do.
-        """
+    def describe(self) -> MethodDescription:
+        """Identity and size: whatever, if it changed, would make the answers others."""
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""

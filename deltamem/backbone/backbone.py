@@ -18,6 +18,7 @@ from deltamem.backbone.loading.architecture import embedding_weight
 from deltamem.backbone.rendering.chat_template import ChatTemplate, chat_template
 from deltamem.backbone.rendering.rendering import Rendered, render, render_history
 from deltamem.backbone.rendering.template_date import TEMPLATE_DATE
+from deltamem_base.identities import BackboneIdentity
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -74,18 +75,17 @@ class Backbone:
     """The GGUF file that the weights were dequantised from; None where they are as they were."""
 
     @property
-    def identity(self) -> dict[str, str | None]:
+    def identity(self) -> BackboneIdentity:
         """All that decides the answers of this backbone: weights, settings, tokens of prompts."""
-        of_a_file = {} if self.file is None else {"model_file_sha256": self.file.sha256}
-        return {
-            "model": self.origin["name"],
-            "model_revision": self.revision,
-            "model_fingerprint": self.fingerprint,
-            "model_architecture": self.architecture,
-            "model_prompts": self.prompt_format,
-            "model_quantization": self.quantization,
-            **of_a_file,
-        }
+        return BackboneIdentity(
+            model=self.origin["name"],
+            model_revision=self.revision,
+            model_fingerprint=self.fingerprint,
+            model_architecture=self.architecture,
+            model_prompts=self.prompt_format,
+            model_quantization=self.quantization,
+            model_file_sha256=None if self.file is None else self.file.sha256,
+        )
 
     @cached_property
     def architecture(self) -> str:

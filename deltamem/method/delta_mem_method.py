@@ -36,6 +36,7 @@ from deltamem.method.contexts import Asked, Context, InView, Taken, WrittenOnly
 from deltamem.state import MemoryState
 from deltamem.writers.stored import stored_writer
 from deltamem_base.faults import InvalidInput, check_choice
+from deltamem_base.identities import MethodDescription
 
 __all__ = ["DeltaMemMethod", "WriteReport"]
 
@@ -93,22 +94,24 @@ class DeltaMemMethod:
         self._window = min(window or backbone.window, backbone.window)
         self.reset()
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """Provenance: whose weights, how many were trained, how large the state is."""
         config = self.memory.config
-        return {
-            "adapter_sha": self.memory.sha,
-            "adapter_config_sha": _sha(config_keys(config)),
-            "writes_by": json.dumps(stored_writer(config.writer)),
-            "granularity": config.writer.granularity,
-            "num_states": config.writer.num_states,
-            "rank": config.rank,
-            **self.memory.placement,
-            "trained_parameters": self.memory.trained_parameters,
-            "state_bytes": self.memory.zeros(1).nbytes,
-            "write_window": self._window,
-            "write_answers": self._write_answers,
-        }
+        return MethodDescription(
+            adapter_sha=self.memory.sha,
+            trained_parameters=self.memory.trained_parameters,
+            state_bytes=self.memory.zeros(1).nbytes,
+            write_answers=self._write_answers,
+            settings={
+                "adapter_config_sha": _sha(config_keys(config)),
+                "writes_by": json.dumps(stored_writer(config.writer)),
+                "granularity": config.writer.granularity,
+                "num_states": config.writer.num_states,
+                "rank": config.rank,
+                **self.memory.placement,
+                "write_window": self._window,
+            },
+        )
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""

@@ -29,6 +29,7 @@ from deltamem.backbone import (
 )
 from deltamem.training import Episode, Learner
 from deltamem.training.objective import Objective, answer_objective, learnt_positions
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.frozen import Frozen, Shown
 from deltamem_baselines.trained.lora import ATTENTION, Lora
 from deltamem_baselines.trained.supervised import SupervisedBatch, supervise
@@ -62,16 +63,15 @@ class Context2Lora(Frozen):
         super().__init__(backbone, context=context)
         loaded = load_weights(weights, method=NAME, backbone=backbone)
         self.lora = loaded.make(Lora, backbone.model)
-        self._identity = {**loaded.settings, "weights_sha": loaded.sha}
+        self._settings, self._weights_sha = loaded.settings, loaded.sha
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """The origin of the weights and their number; no history leaves a state."""
-        return {
-            "family": "parametric",
-            **self._identity,
-            "trained_parameters": self.lora.parameter_count,
-            "state_bytes": 0,
-        }
+        return MethodDescription(
+            weights_sha=self._weights_sha,
+            trained_parameters=self.lora.parameter_count,
+            settings=self._settings,
+        )
 
     def write(self, histories: Sequence[HistoryLike]) -> list[Shown]:
         """Read one piece more of each history into the KV cache, or drop it."""

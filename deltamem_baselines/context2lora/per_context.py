@@ -37,6 +37,7 @@ from deltamem.backbone import (
 )
 from deltamem.backbone.contexts.visible import ReadReport
 from deltamem_base.faults import check_choice
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.context2lora.synthesis import Examples, ExampleSource
 from deltamem_baselines.context2lora.write_time import WriteTimeTraining
 from deltamem_baselines.frozen import CONTEXTS
@@ -144,17 +145,18 @@ class Context2LoraPerContext:
         """How many numbers each history trains beside ``model``, maybe on the meta device."""
         return Lora(model, rank=rank, alpha=alpha, targets=targets).parameter_count
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """The recipe: it and the history decide the weights, which are the state."""
-        return {
-            "family": "parametric",
-            **self._shape,
-            "training": asdict(self.training),
-            "examples": self.examples.describe(),
-            "write_seed": self.seed,
-            "trained_parameters": self.lora.parameter_count,
-            "state_bytes": self._adapter_bytes,
-        }
+        return MethodDescription(
+            trained_parameters=self.lora.parameter_count,
+            state_bytes=self._adapter_bytes,
+            settings={
+                **self._shape,
+                "training": asdict(self.training),
+                "examples": self.examples.describe(),
+                "write_seed": self.seed,
+            },
+        )
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories, which have no adapter."""

@@ -33,6 +33,7 @@ from deltamem.backbone import (
 )
 from deltamem.backbone.inputs import CutLike
 from deltamem_base.faults import InvalidInput
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.llmlingua2.compressor import (
     Compression,
     Compressor,
@@ -144,18 +145,21 @@ class LLMLingua2:
         """A sentence where the compressor of these settings is not on this machine, else None."""
         return None if rate == 1 else absent_compressor(compressor or RELEASED, revision=revision)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """The compressor by its weights, its settings, and how it was trained if it was here."""
         trained = self._trained
-        return {
-            "family": "textual",
-            "trained_parameters": 0 if trained is None else trained.parameters,
-            "state_bytes": None,
-            "compressor_sha": None if self._compressor is None else self._compressor.sha,
-            **asdict(self._settings),
-            "counter": "tokenizer of the backbone",
-            **({} if trained is None else _told(trained)),
-        }
+        return MethodDescription(
+            variant=None if trained is None else SAID[trained.learnt.start],
+            weights_sha=None if trained is None else trained.sha,
+            trained_parameters=0 if trained is None else trained.parameters,
+            state_bytes=None,
+            settings={
+                "compressor_sha": None if self._compressor is None else self._compressor.sha,
+                **asdict(self._settings),
+                "counter": "tokenizer of the backbone",
+                **({} if trained is None else _told(trained)),
+            },
+        )
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
@@ -258,12 +262,7 @@ class LLMLingua2:
 
 def _told(trained: TrainedCompressor) -> dict[str, object]:
     """Facts that tell a compressor that was trained here from a released one."""
-    return {
-        "variant": SAID[trained.learnt.start],
-        "weights_sha": trained.sha,
-        "pieces_sha": trained.pieces_sha,
-        **asdict(trained.learnt),
-    }
+    return {"pieces_sha": trained.pieces_sha, **asdict(trained.learnt)}
 
 
 def _filled(text: str, compressed: str) -> str:

@@ -51,7 +51,7 @@ class Surprisal:
         parts = [
             (i, window)
             for i, one in enumerate(encoded)
-            for window in split_windows(len(one["input_ids"]), room)[0]
+            for window in split_windows(len(one["input_ids"]), room)
         ]
         rows = [encoded[i]["input_ids"][window] for i, window in parts]
         found: list[list[float]] = [[] for _ in texts]

@@ -32,6 +32,7 @@ from deltamem.backbone import (
 )
 from deltamem.backbone.contexts.visible import ReadPass
 from deltamem_base.faults import InvalidInput, check_choice
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.frozen import Frozen, Shown
 from deltamem_baselines.memgen.decoding import Readings, WovenLogits
 from deltamem_baselines.memgen.places import Places
@@ -89,19 +90,16 @@ class MemGen(Frozen):
             max_insertions=0 if trigger == "never" else max_insertions,
             every_delimiter=every_delimiter,
         )
-        self._identity = {**loaded.settings, "weights_sha": loaded.sha}
+        self._settings, self._weights_sha = loaded.settings, loaded.sha
         super().__init__(backbone, context=context)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """Origin and number of the weights, and where latents go; no history leaves a state."""
-        return {
-            "family": "parametric",
-            **self._identity,
-            "trigger": self._trigger,
-            **asdict(self.places),
-            "trained_parameters": self.weights.parameter_count,
-            "state_bytes": 0,
-        }
+        return MethodDescription(
+            weights_sha=self._weights_sha,
+            trained_parameters=self.weights.parameter_count,
+            settings={**self._settings, "trigger": self._trigger, **asdict(self.places)},
+        )
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from deltamem.backbone import Backbone, DecodingLike, Messages, OnAnswer, PromptLike, unheard
 from deltamem_base.faults import InvalidInput
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.memorybank.days import (
     Day,
     Document,
@@ -118,22 +119,22 @@ class MemoryBank(TextualMemory):
         """A sentence where the embedder of these settings is not on this machine, else None."""
         return absent_embedder(embedder)
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """The embedder by its weights, and every setting. Nothing is trained."""
         forgets = self._forgets
-        return {
-            "family": "textual",
-            "trained_parameters": 0,
-            "state_bytes": None,
-            "embedder_sha": self._embedder.sha,
-            "k": self._k,
-            "neighbour_chars": self._neighbour_chars,
-            **asdict(self._segments),
-            "summary_tokens": self._summariser.max_tokens if self._summariser else 0,
-            "forgetting": None if forgets is None else vars(forgets),
-            "reinforce": self._reinforce,
-            **({"variant": "vectors of the backbone"} if self._own_vectors else {}),
-        }
+        return MethodDescription(
+            variant="vectors of the backbone" if self._own_vectors else None,
+            state_bytes=None,
+            settings={
+                "embedder_sha": self._embedder.sha,
+                "k": self._k,
+                "neighbour_chars": self._neighbour_chars,
+                **asdict(self._segments),
+                "summary_tokens": self._summariser.max_tokens if self._summariser else 0,
+                "forgetting": None if forgets is None else vars(forgets),
+                "reinforce": self._reinforce,
+            },
+        )
 
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""

@@ -26,6 +26,7 @@ from deltamem.backbone import (
     PromptLike,
     unheard,
 )
+from deltamem_base.identities import MethodDescription
 from deltamem_baselines.frozen import Frozen
 from deltamem_baselines.mlp_memory.student import Student
 from deltamem_baselines.mlp_memory.training import NAME, MLPMemoryLearner
@@ -63,17 +64,15 @@ class MLPMemory(Frozen):
         loaded = load_weights(weights, method=NAME, backbone=backbone)
         self.student = loaded.make(Student, backbone.model)
         self.interpolation = interpolation
-        self._identity = {**loaded.settings, "weights_sha": loaded.sha}
+        self._settings, self._weights_sha = loaded.settings, loaded.sha
 
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """The origin of the weights, their number and share; no history leaves a state."""
-        return {
-            "family": "outside-channel",
-            **self._identity,
-            "interpolation": self.interpolation,
-            "trained_parameters": self.student.parameter_count,
-            "state_bytes": 0,
-        }
+        return MethodDescription(
+            weights_sha=self._weights_sha,
+            trained_parameters=self.student.parameter_count,
+            settings={**self._settings, "interpolation": self.interpolation},
+        )
 
     def answer(
         self,

@@ -28,6 +28,7 @@ from deltamem.backbone import (
     unheard,
 )
 from deltamem_base.faults import InvalidInput
+from deltamem_base.identities import MethodDescription
 
 __all__ = [
     "Recalled",
@@ -118,7 +119,7 @@ class TextualMemory(ABC):
         self.reset()
 
     @abstractmethod
-    def describe(self) -> dict[str, object]:
+    def describe(self) -> MethodDescription:
         """Identity: every setting that decides what is recalled."""
 
     @abstractmethod

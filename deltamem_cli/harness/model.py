@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -100,7 +100,7 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
     def get_model_info(self) -> dict[str, object]:
         """Weights of the backbone and of the adapter, for lm-eval's file of results."""
         return {
-            **self.backbone.identity,
+            **asdict(self.backbone.identity),
             **self.backbone.numerics,
             "adapter": self.chosen.recorded(self.memory.sha).source,
             "adapter_sha": self.memory.sha,
@@ -187,10 +187,9 @@ class DeltaMemLM(HFLM):  # type: ignore[misc]  # the package has no types
         if history is None:
             return state
         with self.memory.attach(self.model) as attached:
-            after, _ = write_windows(
+            return write_windows(
                 attached, self.backbone, [history], state=state, window=self.backbone.window
             )
-        return after
 
     def _rolled(self, ids: list[int]) -> float:
         """Log-probability of a text whose earlier windows are its history."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +23,7 @@ from deltamem_cli.settings.instantiate import build
 if TYPE_CHECKING:
     from deltamem import DeltaMemConfig, DeltaMemory
     from deltamem.backbone import Backbone
+    from deltamem_base.identities import MethodDescription
 
 __all__ = [
     "assemble_learner",
@@ -192,14 +192,14 @@ def load_with_memory(
     return loaded, load_memory(weights, loaded, chosen=chosen), chosen
 
 
-def writer_name(described: Mapping[str, Any]) -> str:
+def writer_name(described: MethodDescription) -> str:
     """The option of ``writer=`` that an adapter writes by, from what its method says of itself.
 
     A named adapter brings its own writer, whatever ``writer=`` is by default.
     """
     from deltamem.writers.stored import stored_writer
 
-    wanted = json.loads(described["writes_by"])
+    wanted = json.loads(str(described.settings["writes_by"]))
     for name in options("writer"):
         made = build(option("writer", name))
         if stored_writer(made) == wanted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from deltamem_base.downloads import told_of_downloads
 from deltamem_cli.runs.build import assemble_method, load_backbone, writer_name
 from deltamem_cli.runs.chosen_weights import Chosen, choose_weights
 from deltamem_cli.runs.flush_to_zero import flush_to_zero
-from deltamem_cli.runs.headline import announce_evaluation, sha_of
+from deltamem_cli.runs.headline import announce_evaluation
 from deltamem_cli.runs.judging import judged_too
 from deltamem_cli.runs.launching import check_alone, check_shared
 from deltamem_cli.runs.meeting import ALONE, Meeting, ending_together
@@ -25,9 +25,10 @@ from deltamem_cli.settings.run_key import run_key
 
 if TYPE_CHECKING:
     from deltamem.backbone import Backbone
+    from deltamem_base.identities import MethodDescription
     from deltamem_cli.runs.shared_answers import Part, SharedAnswers
     from deltamem_evaluations.method import MemoryMethod
-    from deltamem_evaluations.records.record import Record
+    from deltamem_evaluations.records.record import CellIdentity, Record
     from deltamem_evaluations.records.store import SampleStore
     from deltamem_evaluations.sample import Sample
 
@@ -91,12 +92,12 @@ class _Prepared:
     chosen: Chosen | None
     method: MemoryMethod
     key: str
-    identity: Mapping[str, object]
+    cell: CellIdentity
 
     @property
     def folder(self) -> Path:
         """The run's own folder."""
-        return self.request.runs / str(self.identity["cell"])
+        return self.request.runs / self.cell.cell
 
 
 def evaluate(request: EvaluationRequest, console: Console, meeting: Meeting) -> Record | None:
@@ -140,11 +141,12 @@ def _prepare(request: EvaluationRequest, console: Console) -> _Prepared:
         backbone = load_backbone(request.backbone, console)
         chosen = choose_weights(request.weights, fingerprint=backbone.fingerprint)
     method = assemble_method(request, backbone, chosen=chosen)
-    described = {**backbone.identity, **method.describe()}
+    described = method.describe()
     announce_evaluation(
         console, request, backbone, described=described, chosen=chosen, samples=len(samples)
     )
-    key = run_key(request.deciding, benchmark.fingerprint(), described, backbone.numerics)
+    decide = backbone.identity.deciding | described.deciding, backbone.numerics
+    key = run_key(request.deciding, benchmark.fingerprint(), *decide)
     return _Prepared(
         request=request,
         samples=samples,
@@ -152,7 +154,7 @@ def _prepare(request: EvaluationRequest, console: Console) -> _Prepared:
         chosen=chosen,
         method=method,
         key=key,
-        identity=_identity(request, described, key),
+        cell=_cell(request, described, key),
     )
 
 
@@ -172,7 +174,7 @@ def _answer(ready: _Prepared, answers: SharedAnswers, console: Console) -> Part:
     )
     asked = answers.share(request.benchmark, ready.samples, on_note=console.note)
     notes: list[str] = []
-    label = str(ready.identity["cell"]).rpartition("__")[0]
+    label = ready.cell.cell.rpartition("__")[0]
     with flush_to_zero(), console.progress(label + answers.meeting.named) as tick:
         run(
             *(request.benchmark, ready.method, answers.store),
@@ -191,7 +193,7 @@ def _record(
     from deltamem_evaluations.benchmark import Scored
     from deltamem_evaluations.records.losses import unweighed_notes
     from deltamem_evaluations.records.making import Made, make_record
-    from deltamem_evaluations.records.provenance import BackboneIdentity, MethodIdentity
+    from deltamem_evaluations.records.provenance import MethodIdentity
     from deltamem_evaluations.records.record import RECORD
 
     request, said = ready.request, ready.method.describe()
@@ -202,8 +204,8 @@ def _record(
         method=MethodIdentity.of(
             said, family=request.method.family, natural_context=request.method.natural_context
         ),
-        backbone=BackboneIdentity(**ready.backbone.identity),
-        weights=None if ready.chosen is None else ready.chosen.recorded(sha_of(said)),
+        backbone=ready.backbone.identity,
+        weights=None if ready.chosen is None else ready.chosen.recorded(said.sha),
         deviations=list(dict.fromkeys(notes)),
         seconds=seconds,
         peak_memory_mb=max(part.peak_memory_mb for part in parts),
@@ -213,7 +215,8 @@ def _record(
         [Scored(sample=s, scores=store.lines[s.id].scores) for s in ready.samples],
         store.lines,
         expected=len(ready.samples),
-        identity={**ready.identity, "path": str(ready.folder / RECORD)},
+        cell=ready.cell,
+        path=str(ready.folder / RECORD),
         made=made,
     )
 
@@ -239,27 +242,27 @@ def _write(record: Record, places: Sequence[Path]) -> None:
         ) from fault
 
 
-def _identity(
-    request: EvaluationRequest, described: Mapping[str, object], key: str
-) -> dict[str, object]:
+def _cell(request: EvaluationRequest, described: MethodDescription, key: str) -> CellIdentity:
     """The names of a cell, and the first letters of the hash of all that decides its answers."""
-    named = request.options
-    names = {
-        "model": named["model"],
-        "method": named["method"],
-        "writer": writer_name(described) if request.method.needs_adapter else None,
-        "bench": named["bench"],
-        "protocol": request.protocol or "benchmark",
-        "context": request.context,
-        "control": request.control.name,
-        "seed": request.seed,
-    }
-    shown = ("bench", "model", "method", "writer", "context", "control")
-    parts = [str(names[part]) for part in shown if names[part] is not None]
-    cell = "__".join([*parts, key[:8]])
-    limited = request.limit is not None
-    config = dict(request.recorded)
-    return {"cell": cell, "key": key, **names, "config": config, "limited": limited}
+    from deltamem_evaluations.records.record import CellIdentity
+
+    named, control = request.options, request.control.name
+    writer = writer_name(described) if request.method.needs_adapter else None
+    parts = (named["bench"], named["model"], named["method"], writer, request.context, control)
+    return CellIdentity(
+        cell="__".join([*(part for part in parts if part is not None), key[:8]]),
+        key=key,
+        model=named["model"],
+        method=named["method"],
+        writer=writer,
+        bench=named["bench"],
+        protocol=request.protocol or "benchmark",
+        context=request.context,
+        control=control,
+        seed=request.seed,
+        limited=request.limit is not None,
+        config=dict(request.recorded),
+    )
 
 
 def _deviations(request: EvaluationRequest, backbone: Backbone) -> list[str]:

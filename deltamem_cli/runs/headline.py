@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from deltamem_base.counts import counted
@@ -12,9 +11,10 @@ from deltamem_cli.screen.console import Console
 
 if TYPE_CHECKING:
     from deltamem.backbone import Backbone
+    from deltamem_base.identities import MethodDescription
     from deltamem_cli.training_data import TrainingData
 
-__all__ = ["announce_evaluation", "announce_training", "sha_of"]
+__all__ = ["announce_evaluation", "announce_training"]
 
 UNITS = ((1e9, "B"), (1e6, "M"), (1e3, "k"))
 
@@ -24,7 +24,7 @@ def announce_evaluation(
     request: EvaluationRequest,
     backbone: Backbone,
     *,
-    described: Mapping[str, object],
+    described: MethodDescription,
     chosen: Chosen | None,
     samples: int,
 ) -> None:
@@ -39,7 +39,7 @@ def announce_evaluation(
         samples: how many are to be answered.
     """
     named, control = request.options, request.control.name
-    adapter = None if chosen is None else f"adapter {chosen.shown(sha_of(described))}"
+    adapter = None if chosen is None else f"adapter {chosen.shown(described.sha)}"
     protocol = "" if request.protocol is None else f" ({request.protocol} protocol)"
     words = [
         _model(named["model"], backbone),
@@ -77,12 +77,6 @@ def announce_training(
         f"data {data.source.get('data', 'unnamed')} ({counted(len(data.episodes), 'episode')})",
     ]
     console.note(", ".join(words))
-
-
-def sha_of(described: Mapping[str, object]) -> str | None:
-    """The sha of a method's trained weights; None where it has none."""
-    sha = described.get("adapter_sha") or described.get("weights_sha")
-    return None if sha is None else str(sha)
 
 
 def _model(name: str, backbone: Backbone) -> str:

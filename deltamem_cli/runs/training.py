@@ -76,7 +76,7 @@ def train(request: TrainingRequest, console: Console) -> dict[str, object]:
         backbone = load_backbone(request.backbone, console)
         learner = assemble_learner(request, backbone, start=start)
         announce_training(console, request, backbone, data=data)
-        decide = request.deciding, backbone.identity, backbone.numerics, data.source
+        decide = request.deciding, backbone.identity.deciding, backbone.numerics, data.source
         begun = None if start is None else _Begun.of(start)
         key = run_key(*decide, *([] if begun is None else [f"from {begun.sha}"]))
         folder = _folder(request, key)

@@ -216,7 +216,7 @@ def _check_restore(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding
 
 def _check_writes(asked: _Asker, samples: Sequence[Sample]) -> Iterator[Finding]:
     """A method whose questions and answers may write says so with ``write_answers``."""
-    if "write_answers" not in asked.method.describe():
+    if asked.method.describe().write_answers is None:
         return
     for sample in samples:
         (report,) = asked.write(sample)

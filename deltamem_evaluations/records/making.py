@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from deltamem_base.identities import BackboneIdentity
 from deltamem_evaluations.benchmark import Benchmark, Scored
 from deltamem_evaluations.metrics.likelihood import Weighed, likelihood_metrics
 from deltamem_evaluations.metrics.statistics import Metric
@@ -13,13 +13,12 @@ from deltamem_evaluations.records.environment import timestamp
 from deltamem_evaluations.records.losses import loss_notes
 from deltamem_evaluations.records.origins import Environments, NumericsUsed, differing
 from deltamem_evaluations.records.provenance import (
-    BackboneIdentity,
     BackboneUsed,
     MethodIdentity,
     Provenance,
     Weights,
 )
-from deltamem_evaluations.records.record import Cost, Counts, Record, Thinking
+from deltamem_evaluations.records.record import CellIdentity, Cost, Counts, Record, Thinking
 from deltamem_evaluations.records.sample_line import SampleLine
 from deltamem_evaluations.thinking import count_thinking
 
@@ -48,7 +47,8 @@ def make_record(
     lines: Mapping[str, SampleLine],
     *,
     expected: int,
-    identity: Mapping[str, Any],
+    cell: CellIdentity,
+    path: str,
     made: Made,
 ) -> Record:
     """Aggregate a run.
@@ -58,7 +58,8 @@ def make_record(
         scored: the samples with their scores.
         lines: the stored lines by sample id; each says what it was made with.
         expected: number of samples that the run was to answer.
-        identity: fields of :class:`Record` that name the cell, with ``config`` and ``path``.
+        cell: names of the run, and its settings.
+        path: where the record is to be written.
         made: what the run was made with.
     """
     stored = [lines[s.sample.id] for s in scored]
@@ -68,7 +69,19 @@ def make_record(
     environments = Environments.of(o.environment for o in origins)
     thinking = Thinking(**count_thinking(line.answer for line in stored))
     return Record(
-        **identity,
+        cell=cell.cell,
+        key=cell.key,
+        model=cell.model,
+        method=cell.method,
+        writer=cell.writer,
+        bench=cell.bench,
+        protocol=cell.protocol,
+        context=cell.context,
+        control=cell.control,
+        seed=cell.seed,
+        limited=cell.limited,
+        config=cell.config,
+        path=path,
         fingerprint=benchmark.fingerprint(),
         complete=len(scored) == expected,
         n=Counts(expected=expected, scored=len(scored)),

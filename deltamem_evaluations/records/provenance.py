@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import Literal
 
+from deltamem_base.identities import BackboneIdentity, MethodDescription
 from deltamem_evaluations.benchmark import Data
 from deltamem_evaluations.quantities import Count, Tree
 from deltamem_evaluations.records.origins import Environments, NumericsUsed
 
-__all__ = ["BackboneIdentity", "BackboneUsed", "MethodIdentity", "Provenance", "Weights"]
+__all__ = ["BackboneUsed", "MethodIdentity", "Provenance", "Weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class MethodIdentity:
 
     @staticmethod
     def of(
-        described: Mapping[str, Any],
+        described: MethodDescription,
         *,
         family: str | None = None,
         natural_context: str | None = None,
@@ -45,41 +45,26 @@ class MethodIdentity:
         """The identity of a method.
 
         Args:
-            described: all that its ``describe()`` gives.
+            described: what it says of itself.
             family: the kind of memory that its settings name.
             natural_context: the context that its settings name.
         """
-        named = {f.name for f in fields(MethodIdentity)} - {"settings"}
-        given = {"family": family, "natural_context": natural_context, **described}
         return MethodIdentity(
-            **{name: value for name, value in given.items() if name in named},
-            settings={name: value for name, value in given.items() if name not in named},
+            family=family,
+            natural_context=natural_context,
+            variant=described.variant,
+            adapter_sha=described.adapter_sha,
+            weights_sha=described.weights_sha,
+            trained_parameters=described.trained_parameters,
+            state_bytes=described.state_bytes,
+            write_answers=described.write_answers,
+            settings=described.settings,
         )
 
     @property
     def sha(self) -> str | None:
         """sha256 of the trained weights; None where there are none."""
         return self.adapter_sha or self.weights_sha
-
-
-@dataclass(frozen=True, kw_only=True)
-class BackboneIdentity:
-    """The frozen language model."""
-
-    model: str | None = None
-    """Hub id, or the last part of a folder's name."""
-    model_revision: str | None = None
-    """Commit on the hub."""
-    model_fingerprint: str | None = None
-    """Hash of the weights."""
-    model_architecture: str | None = None
-    """sha256 of the settings of the architecture."""
-    model_prompts: str | None = None
-    """Hash of tokenizer and chat template."""
-    model_quantization: str | None = None
-    """Format that the weights are quantised to; None where they are not."""
-    model_file_sha256: str | None = None
-    """sha256 of the GGUF file that the weights were dequantised from."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,16 @@ from deltamem_evaluations.quantities import Amount, Count, Tree
 from deltamem_evaluations.records.environment import Commit
 from deltamem_evaluations.records.provenance import Provenance
 
-__all__ = ["RECORD", "Cost", "Counts", "Record", "Rescoring", "Thinking", "read_record"]
+__all__ = [
+    "RECORD",
+    "CellIdentity",
+    "Cost",
+    "Counts",
+    "Record",
+    "Rescoring",
+    "Thinking",
+    "read_record",
+]
 
 RECORD = "record.json"
 """The file of a run folder that holds it."""
@@ -104,8 +113,8 @@ class Rescoring(Commit):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
-    """One (model, method, benchmark, context, control, seed) with what came out."""
+class CellIdentity:
+    """One (model, method, benchmark, context, control, seed), before anything came out."""
 
     cell: str
     """Name of the run: what it is, and the beginning of its key."""
@@ -122,12 +131,20 @@ class Record:
     """``visible``, ``part`` or ``none``: how much of the history the backbone still saw."""
     control: str
     seed: int
+    limited: bool
+    """Whether only the first samples were asked: not comparable with a full run."""
+    config: Tree
+    """The whole composed configuration of the run, places left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(CellIdentity):
+    """A cell with what came out."""
+
     fingerprint: str
     """Hash of the benchmark's protocol and data; numbers compare only where it is equal."""
     complete: bool
     """Whether all questions are answered and scored."""
-    limited: bool
-    """Whether only the first samples were asked: not comparable with a full run."""
     n: Counts
     metrics: Mapping[str, Metric]
     """Mean with its interval by name of the metric."""
@@ -137,8 +154,6 @@ class Record:
     deviations: tuple[str, ...]
     """Sentences on what differs from the benchmark, for footnotes."""
     provenance: Provenance
-    config: Tree
-    """The whole composed configuration of the run, places left out."""
     date: str
     """Time in ISO 8601, UTC."""
     path: str

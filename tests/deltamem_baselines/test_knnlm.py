@@ -255,7 +255,7 @@ def test_batches_pieces_and_round_trips(tiny: Any, context: str) -> None:
 
 
 def test_what_it_says_of_itself_and_refuses(tiny: Any) -> None:
-    said = KnnLm(tiny).describe()
+    said = KnnLm(tiny).describe().deciding
     assert json.loads(json.dumps(said)) == said
     assert (said["trained_parameters"], said["state_bytes_per_token"]) == (0, 128 * 4 + 8)
     stored = store(tiny, TALK)

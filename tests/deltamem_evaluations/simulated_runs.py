@@ -11,7 +11,7 @@ from toys import Parrot, Said, made_with
 from deltamem_base.whole_files import write_json
 from deltamem_evaluations.benchmark import Benchmark, Data, Entry
 from deltamem_evaluations.records.making import make_record
-from deltamem_evaluations.records.record import RECORD, Record
+from deltamem_evaluations.records.record import RECORD, CellIdentity, Record
 from deltamem_evaluations.records.store import SampleStore
 from deltamem_evaluations.reporting import StoredRecord
 from deltamem_evaluations.runner import Plan, run
@@ -114,7 +114,10 @@ def simulate(
     kind = type("Kind", (Secret if secret else Drawn,), {"primary_metric": metrics[0]})
     benchmark = kind(scores, metrics=metrics, groups=groups)
     method = str(identity.get("method", "delta_mem"))
-    names = {
+    names: dict[str, Any] = {
+        "limited": False,
+        "key": "k",
+        "config": {},
         "model": "tiny",
         "method": method,
         "writer": "tsw" if method == "delta_mem" else None,
@@ -136,14 +139,8 @@ def simulate(
             scored,
             store.lines,
             expected=len(scored),
-            identity={
-                "limited": False,
-                "key": "k",
-                "config": {},
-                **names,
-                "cell": cell,
-                "path": str(place / RECORD),
-            },
+            cell=CellIdentity(cell=cell, **names),
+            path=str(place / RECORD),
             made=made_with(
                 described or (OWN if method == "delta_mem" else {"model_fingerprint": "m"}),
                 family=family,

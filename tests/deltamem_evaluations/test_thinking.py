@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from toys import IDENTITY, Letters, Parrot, Said, made_with
+from toys import IDENTITY, PATH, Letters, Parrot, Said, made_with
 
 import deltamem_evaluations
 from deltamem_baselines.frozen import Frozen
@@ -108,7 +108,8 @@ def thinking_run(folder: Path) -> Run:
             scored,
             store.lines,
             expected=6,
-            identity=IDENTITY,
+            cell=IDENTITY,
+            path=PATH,
             made=made_with(),
         )
         return Run(record=record, lines=dict(store.lines))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import IDENTITY, Letters, Parrot, Said, made_with
+from toys import IDENTITY, PATH, Letters, Parrot, Said, made_with
 
 from deltamem_base.faults import InvalidData
 from deltamem_cli.settings.compose import compose_each
@@ -26,8 +26,8 @@ from deltamem_evaluations.records.store import SampleStore, read_samples
 from deltamem_evaluations.records.stored import Run, StoredRecord
 from deltamem_evaluations.reporting import SampleReader, Table, attribute, results_table
 from deltamem_evaluations.reporting.attribution import attribution_table, outlined_command
-from deltamem_evaluations.reporting.published.folder import PublishedFolder
-from deltamem_evaluations.reporting.published.tables import gains_table, scores_table
+from deltamem_evaluations.reporting.results_pages.folder import PublishedFolder
+from deltamem_evaluations.reporting.results_pages.tables import gains_table, scores_table
 from deltamem_evaluations.runner import Plan, run
 from deltamem_evaluations.sample import Decoding, Prompt, Sample
 
@@ -66,7 +66,8 @@ def evaluate(folder: Path, method: Any, *, limit: int | None = None, on: bool = 
             scored,
             store.lines,
             expected=len(scored),
-            identity=IDENTITY,
+            cell=IDENTITY,
+            path=PATH,
             made=made_with({"trained_parameters": 0, "state_bytes": 0}),
         )
 
@@ -153,7 +154,8 @@ def weighed_run(folder: Path, cell: str, more: float, control: str = "none") -> 
             scored,
             store.lines,
             expected=len(scored),
-            identity={**IDENTITY, "cell": cell, "control": control, "path": str(path)},
+            cell=replace(IDENTITY, cell=cell, control=control),
+            path=str(path),
             made=made_with(made, family="reference" if cell == "bare" else "delta-mem"),
         )
     return StoredRecord(record=record, file=path)

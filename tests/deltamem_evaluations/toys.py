@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from deltamem_base.identities import BackboneIdentity, MethodDescription
 from deltamem_evaluations.benchmark import Benchmark, Data, Entry
 from deltamem_evaluations.method import Finish, OnAnswer, Side
 from deltamem_evaluations.records.environment import peak_memory_mb
 from deltamem_evaluations.records.making import Made
-from deltamem_evaluations.records.provenance import BackboneIdentity, MethodIdentity
+from deltamem_evaluations.records.provenance import MethodIdentity
+from deltamem_evaluations.records.record import CellIdentity
 from deltamem_evaluations.sample import Decoding, History, Prompt, Sample
 
-IDENTITY: dict[str, Any] = {
-    "cell": "letters__parrot__1",
-    "key": "k",
-    "model": "none",
-    "method": "parrot",
-    "writer": None,
-    "bench": "letters",
-    "protocol": "benchmark",
-    "context": "none",
-    "control": "none",
-    "seed": 0,
-    "limited": False,
-    "config": {"a": 1},
-    "path": "runs/letters/record.json",
-}
-"""Fields of a record that name a run of these."""
+IDENTITY = CellIdentity(
+    cell="letters__parrot__1",
+    key="k",
+    model="none",
+    method="parrot",
+    writer=None,
+    bench="letters",
+    protocol="benchmark",
+    context="none",
+    control="none",
+    seed=0,
+    limited=False,
+    config={"a": 1},
+)
+"""The names of a run of these."""
+PATH = "runs/letters/record.json"
+"""The place of its record."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ class Parrot:
         self.log: list[str] = []
         self.reset()
 
-    def describe(self) -> Mapping[str, Any]:
-        return {"trained_parameters": 0, "state_bytes": 0}
+    def describe(self) -> MethodDescription:
+        return MethodDescription()
 
     def reset(self, batch: int = 1) -> None:
         self.log.append(f"reset {batch}")
@@ -150,8 +153,11 @@ def made_with(
     """A method and a backbone, whose own fields begin with ``model_``."""
     given = dict(described or {})
     ours = {name: given.pop(name) for name in list(given) if name.startswith("model_")}
+    named = {f.name for f in fields(MethodDescription)}
+    own = {name: given.pop(name) for name in list(given) if name in named}
+    said = MethodDescription(**own, settings=given)
     return Made(
-        method=MethodIdentity.of(given, family=family, natural_context="visible"),
+        method=MethodIdentity.of(said, family=family, natural_context="visible"),
         backbone=BackboneIdentity(**ours),
         deviations=deviations,
         seconds=seconds,

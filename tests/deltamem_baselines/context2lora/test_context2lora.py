@@ -209,7 +209,7 @@ def test_static_state_and_reset(tiny: Any, folder: Path, context: str) -> None:
 
 
 def test_what_the_static_row_says_of_itself(tiny: Any, folder: Path) -> None:
-    said = Context2Lora(tiny, weights=str(folder)).describe()
+    said = Context2Lora(tiny, weights=str(folder)).describe().deciding
     assert json.loads(json.dumps(said)) == said
     assert said["trained_parameters"] == 4 * 4 * 8 * (128 + 128)
     assert (said["state_bytes"], said["rank"], said["alpha"]) == (0, 8, 16.0)
@@ -382,11 +382,11 @@ def test_the_history_can_stay_in_view_too(tiny: Any) -> None:
 
 def test_what_an_adapter_per_history_says_of_itself(tiny: Any) -> None:
     method = per_context(tiny)
-    said = method.describe()
+    said = method.describe().deciding
     assert json.loads(json.dumps(said)) == said
     assert said["state_bytes"] == 4 * said["trained_parameters"]
     assert said["examples"] == {"form": "facts"}
-    assert said != per_context(tiny, training=replace(FAST, steps=41)).describe()
+    assert said != per_context(tiny, training=replace(FAST, steps=41)).describe().deciding
     with pytest.raises(InvalidInput, match="context is 'part'"):
         per_context(tiny, context="part")
 

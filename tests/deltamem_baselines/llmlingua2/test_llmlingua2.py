@@ -172,7 +172,7 @@ def test_rate_one_needs_no_compressor(tiny: Any) -> None:
     assert contents(method) == ["", *TEXTS]
     assert report.realised_rate == 1
     assert report.shown_tokens == report.original_tokens
-    assert method.describe()["compressor_sha"] is None
+    assert method.describe().settings["compressor_sha"] is None
 
 
 def test_what_does_not_fit_is_cut_on_the_side_of_the_benchmark(tiny: Any, compressor: str) -> None:
@@ -236,7 +236,9 @@ def test_the_description_tells_compressors_apart(
 ) -> None:
     names = ("tiny-bert-base-multilingual-cased", "tiny-xlm-roberta-large")
     shas = {
-        LLMLingua2(tiny, compressor=str(compressor_folder(name))).describe()["compressor_sha"]
+        LLMLingua2(tiny, compressor=str(compressor_folder(name)))
+        .describe()
+        .deciding["compressor_sha"]
         for name in (*names, *names)
     }
     assert len(shas) == len(names)

@@ -158,7 +158,7 @@ def test_what_was_trained_loads_and_says_what_it_is(tiny: Any, trained: Path) ->
     same = {name for name, weight in stored.items() if torch.equal(weight, loaded[name])}
     resized = "bert.embeddings.word_embeddings.weight"  # the package adds words of its own
     assert same == stored.keys() - {resized}
-    said = method.describe()
+    said = method.describe().deciding
     card = (trained / "README.md").read_text()
     assert said["variant"] == "small compressor trained here from scratch"
     assert (said["start"], said["kept"]) == ("scratch", 0.5)
@@ -309,7 +309,7 @@ def test_it_starts_from_the_layers_of_an_encoder(
             str(i) for i in range(count)
         }
         folder = made.save(tmp_path / str(layers), card={})
-        said = LLMLingua2(tiny, weights=str(folder), rate=RATE).describe()
+        said = LLMLingua2(tiny, weights=str(folder), rate=RATE).describe().deciding
         assert said["variant"] == "compressor trained here"
         assert said["retention"] is None
 

@@ -404,13 +404,13 @@ def test_settings_and_weights_that_do_not_fit(tiny: Any, folder: Path, tmp_path:
     untrained = learner_for(tiny).save(tmp_path, card={})
     with pytest.raises(InvalidInput, match="the trigger in .* was never trained"):
         MemGen(tiny, weights=str(untrained), trigger="learnt")
-    said = MemGen(tiny, weights=str(folder)).describe()
+    said = MemGen(tiny, weights=str(folder)).describe().deciding
     assert json.loads(json.dumps(said)) == said
     assert said["trained_parameters"] == sum(
         p.numel()
         for p in MemGenWeights(tiny.model, prompt_latents=3, inference_latents=2).parameters()
     )
-    assert said != MemGen(tiny, weights=str(folder), max_insertions=0).describe()
+    assert said != MemGen(tiny, weights=str(folder), max_insertions=0).describe().deciding
 
 
 def test_prompts_of_different_lengths_side_by_side(tiny: Any, weights: MemGenWeights) -> None:

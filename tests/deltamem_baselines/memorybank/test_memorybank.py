@@ -325,7 +325,7 @@ def test_summaries_that_a_day_and_a_history_have(tiny: Any, encoder_folder: Path
     assert not bank(tiny, encoder_folder, passages).state_dict()["summaries"]
     off = bank(tiny, encoder_folder, summaries=False)
     assert not off.state_dict()["summaries"]
-    assert off.describe()["summary_tokens"] == 0
+    assert off.describe().settings["summary_tokens"] == 0
 
 
 def test_only_days_that_changed_are_summarised_again(tiny: Any, encoder_folder: Path) -> None:

@@ -274,10 +274,10 @@ def test_the_input_may_come_from_another_layer(tiny: Any, tmp_path: Path) -> Non
 
 
 def test_what_it_says_of_itself_and_refuses(tiny: Any, folder: Path, tmp_path: Path) -> None:
-    said = MLPMemory(tiny, weights=str(folder)).describe()
+    said = MLPMemory(tiny, weights=str(folder)).describe().deciding
     assert json.loads(json.dumps(said)) == said
     assert said["trained_parameters"] == 2 * (3 * 128 * 256 + 128) + 128 + 940 * 128
-    assert said != MLPMemory(tiny, weights=str(folder), interpolation=0.5).describe()
+    assert said != MLPMemory(tiny, weights=str(folder), interpolation=0.5).describe().deciding
     assert "| temperature | " in (folder / "README.md").read_text(encoding="utf-8")
     with pytest.raises(Unavailable, match="`deltamem train method=mlp_memory`"):
         MLPMemory(tiny, weights=str(tmp_path))

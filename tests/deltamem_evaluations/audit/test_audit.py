@@ -10,6 +10,7 @@ import pytest
 import torch
 from toys import Letters, Parrot, Report, Said
 
+from deltamem_base.identities import MethodDescription
 from deltamem_evaluations.audit.audit import CHECKS, audit
 from deltamem_evaluations.benchmarks.recall import Recall
 from deltamem_evaluations.sample import Decoding, History, Prompt
@@ -76,8 +77,8 @@ class LosesWhatIsLoaded(Counted):
 
 
 class WritesNothing(Counted):
-    def describe(self) -> Mapping[str, Any]:
-        return {**super().describe(), "write_answers": False}
+    def describe(self) -> MethodDescription:
+        return replace(super().describe(), write_answers=False)
 
     def write(self, histories: Sequence[History]) -> list[Report]:
         return [replace(r, written_tokens=0) for r in super().write(histories)]

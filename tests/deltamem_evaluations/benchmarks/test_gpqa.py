@@ -10,13 +10,14 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from toys import made_with
+from toys import IDENTITY, made_with
 
 from deltamem_base.faults import InvalidData, InvalidInput, Unavailable
 from deltamem_baselines.frozen import Frozen
@@ -279,15 +280,13 @@ def test_a_run_from_end_to_end(
     assert [s.sample.id for s in scored] == list(rows) == ["rec0", "rec1", "rec2"]
     for sample in benchmark.samples()[:3]:
         check_row(benchmark, sample, rows[sample.id], tiny)
-    names = dict.fromkeys(
-        "cell key model method writer bench protocol context control".split(), "x"
-    )
     made_record = make_record(
         benchmark,
         scored,
         rows,
         expected=3,
-        identity={**names, "seed": 0, "limited": True, "path": "x", "config": {}},
+        cell=replace(IDENTITY, limited=True),
+        path="x",
         made=made_with(),
     )
     assert made_record.metrics["parsed"].n == 3

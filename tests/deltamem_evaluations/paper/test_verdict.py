@@ -32,6 +32,7 @@ from deltamem_evaluations.paper.verdict import (
     measure,
 )
 from deltamem_evaluations.records.making import make_record
+from deltamem_evaluations.records.record import CellIdentity
 from deltamem_evaluations.records.store import SampleStore
 from deltamem_evaluations.records.stored import read_run
 from deltamem_evaluations.runner import Plan, run
@@ -97,27 +98,27 @@ def make(folder: Path, benchmark: Marked, *, limit: int | None = None, sha: str 
     expected = FULL if limit is None else limit
     with SampleStore(folder, key="k") as store:
         scored = run(benchmark, Parrot(), store, plan=Plan(limit=limit, batch_size=64))
-        identity = {
-            "cell": "c",
-            "key": "k",
-            "model": "qwen3-4b",
-            "method": "delta_mem",
-            "writer": "tsw",
-            "bench": "letters",
-            "protocol": "paper",
-            "context": "visible",
-            "control": "none",
-            "seed": 0,
-            "config": {"seed": 0, "adapter": "somewhere"},
-            "limited": limit is not None,
-            "path": str(folder / "record.json"),
-        }
+        cell = CellIdentity(
+            cell="c",
+            key="k",
+            model="qwen3-4b",
+            method="delta_mem",
+            writer="tsw",
+            bench="letters",
+            protocol="paper",
+            context="visible",
+            control="none",
+            seed=0,
+            config={"seed": 0, "adapter": "somewhere"},
+            limited=limit is not None,
+        )
         record = make_record(
             benchmark,
             scored,
             store.lines,
             expected=min(expected, len(benchmark.samples())),
-            identity=identity,
+            cell=cell,
+            path=str(folder / "record.json"),
             made=made_with({"adapter_sha": sha, "heads": "qo", "layers": "all"}),
         )
     write_json(folder / "record.json", record.to_json())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toys import IDENTITY, Letters, Parrot, made_with
+from toys import IDENTITY, PATH, Letters, Parrot, made_with
 
 from deltamem_base.faults import Fault, InvalidData
 from deltamem_base.whole_files import write_json
@@ -32,7 +32,8 @@ def record_of(tmp_path: Path, *, expected: int = 15, **identity: Any) -> Record:
             scored,
             store.lines,
             expected=expected,
-            identity={**IDENTITY, **identity},
+            cell=replace(IDENTITY, **identity),
+            path=PATH,
             made=made_with({"trained_parameters": 7, "state_bytes": 8}, deviations=["by hand"]),
         )
 
@@ -184,7 +185,8 @@ def test_a_record_says_what_its_lines_were_made_with(tmp_path: Path) -> None:
                 scored,
                 store.lines,
                 expected=15,
-                identity=IDENTITY,
+                cell=IDENTITY,
+                path=PATH,
                 made=made_with({"adapter_sha": "a"}),
             )
         mixed = "not all answers were made alike: model_dtype float32 and bfloat16"

@@ -89,8 +89,8 @@ def test_records_of_one_method_never_hide_each_other(
 ) -> None:
     records = []
     for i, change in enumerate(changes):
-        method = MethodIdentity.of(
-            {"adapter_sha": change.get("sha", "same"), "k": change.get("k", 0)}
+        method = MethodIdentity(
+            adapter_sha=change.get("sha", "same"), settings={"k": change.get("k", 0)}
         )
         records.append(
             replace(

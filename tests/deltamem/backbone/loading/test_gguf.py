@@ -53,9 +53,9 @@ def test_a_model_comes_back_to_the_bit(settings: dict[str, Any], tmp_path: Path,
     path = written(tmp_path, model, tiny)
     got = loaded(path)
     assert got.fingerprint == fingerprint(model)
-    assert got.identity["model_file_sha256"] == got.file.sha256 == sha256_of(path)
+    assert got.identity.model_file_sha256 == got.file.sha256 == sha256_of(path)
     assert (got.file.id, got.file.name) == (str(tmp_path), NAME)
-    assert "model_file_sha256" not in tiny.identity
+    assert tiny.identity.model_file_sha256 is None
     assert got.tokenizer.chat_template == tiny.tokenizer.chat_template
     assert (got.stop_ids, got.window, got.revision) == (tiny.stop_ids, 512, None)
     for text in TEXTS:

@@ -90,7 +90,7 @@ def test_layers_that_come_and_go_are_refused() -> None:
 def test_quantised(bits: str, tiny: Any) -> None:
     backbone = load_backbone(FOLDER, quantization=bits, device="cpu", name="tiny")
     assert backbone.fingerprint == tiny.fingerprint
-    assert backbone.identity == {**tiny.identity, "model_quantization": bits}
+    assert backbone.identity == replace(tiny.identity, model_quantization=bits)
     layers = [b.model.model.layers[0].self_attn.q_proj for b in (backbone, tiny)]
     assert not layers[0].weight.is_floating_point()
     got, exact = (dense_weight(layer) for layer in layers)
