@@ -83,11 +83,14 @@ def find_run(named: Path) -> Path:
     return aliases[wanted]
 
 
-def _date(path: Path) -> str | None:
-    """The date that a record says; None where there is no record, or a damaged one."""
+def _date(path: Path) -> tuple[str, int] | None:
+    """The second that a record names, and when its file was written, for two of one second.
+
+    None where there is no record, or a damaged one.
+    """
     from deltamem_base.json_text import read_document
 
     try:
-        return str(read_document(path, dict)["date"])
-    except (Fault, KeyError):
+        return str(read_document(path, dict)["date"]), path.stat().st_mtime_ns
+    except (Fault, KeyError, OSError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def test_evaluations_are_numbered_by_age_and_keep_their_numbers(runs: Path) -> N
     assert {name: then[name] for name in first} == {
         name: alias for name, (alias, _) in first.items()
     }
+
+
+def test_of_one_second_the_file_written_last_is_the_newest(runs: Path) -> None:
+    for number, name in enumerate(("z__5", "a__6", "k__7")):
+        record = evaluation(f"runs/gpqa__{name}", "2026-01-03T00:00:00+00:00") / "record.json"
+        os.utime(record, ns=(number, number))
+    aliases = {run.path.name: run.alias for run in runs_in(runs)}
+    assert [aliases[f"gpqa__{name}"] for name in ("z__5", "a__6", "k__7")] == [
+        "eval-3",
+        "eval-4",
+        "eval-5",
+    ]
+    assert find_run(Path("@last")) == runs / "gpqa__k__7"
 
 
 @pytest.mark.parametrize(
