@@ -19,7 +19,9 @@ OURS = {"deltamem_baselines", "deltamem", "deltamem_base", "deltamem_cli", "delt
 """Names that the wheel puts on the top level of an environment."""
 BORROWED = "dependencies.pth"
 """Names the packages of the environment that runs the tests, so that nothing is downloaded."""
-WHERE = "import importlib, sys; [print(importlib.import_module(n).__file__) for n in sys.argv[1:]]"
+WHERE = (
+    "import importlib.util, sys; [print(importlib.util.find_spec(n).origin) for n in sys.argv[1:]]"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +58,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     # a .pth within a folder that a .pth names is not read: so the editable install stays unseen
     (site / BORROWED).write_text("\n".join(getsitepackages()) + "\n", encoding="utf-8")
     # neither is it taken for an older version that would have to go
-    words = [
-        "--no-deps",
-        "--no-index",
-        "--no-build-isolation",
-        "--no-compile",
-        "--ignore-installed",
-    ]
+    words = "--no-deps --no-index --no-build-isolation --no-compile --ignore-installed".split()
     pip = [sys.executable, "-m", "pip", "--python", str(scripts / "python"), "install", "-q"]
     run(*pip, *words, str(ROOT), cwd=folder)
     brought = {path.name for path in scripts.iterdir()} - bare

@@ -45,8 +45,6 @@ TIMES = {"tokens_per_second", "write_seconds", "answer_seconds", "wall_seconds",
 class Launched:
     """What two processes did, and one that went on alone when the second was dead."""
 
-    calm: Path
-    """Folder of an undisturbed run of one process."""
     folder: Path
     """Folder of the two."""
     code: int
@@ -60,10 +58,17 @@ class Launched:
 
 
 @pytest.fixture(scope="module")
-def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
-    calm, folder = tmp_path_factory.mktemp("calm"), tmp_path_factory.mktemp("ranks")
-    with chdir(calm):
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of an undisturbed run of one process."""
+    folder = tmp_path_factory.mktemp("calm")
+    with chdir(folder):
         assert exit_with(lambda: app([*EVAL, "-q"])) == OK
+    return folder
+
+
+@pytest.fixture(scope="module")
+def launched(calm: Path, tmp_path_factory: pytest.TempPathFactory) -> Launched:
+    folder = tmp_path_factory.mktemp("ranks")
     (run,) = calm.glob("runs/*")
     begun = folder / "runs" / run.name
     begun.mkdir(parents=True)
@@ -82,7 +87,6 @@ def launched(tmp_path_factory: pytest.TempPathFactory) -> Launched:
     with chdir(folder):
         alone = exit_with(lambda: app([*EVAL, "-q"]))
     return Launched(
-        calm=calm,
         folder=folder,
         code=done.returncode,
         first=endings(folder, 0),
@@ -121,10 +125,12 @@ def said(ended: Ended) -> Iterator[str]:
     return (line for line in ended.err.splitlines() if line.startswith("error: "))
 
 
-def test_two_processes_leave_the_record_and_the_answers_of_one(launched: Launched) -> None:
+def test_two_processes_leave_the_record_and_the_answers_of_one(
+    calm: Path, launched: Launched
+) -> None:
     first, second = launched.first[0], launched.second[0]
     assert (first.code, second.code) == (OK, OK), first.err
-    wanted = left(launched.calm / "runs")
+    wanted = left(calm / "runs")
     assert left(launched.folder / "whole") == wanted
     assert set(wanted) == {"record.json", SAMPLES}
     assert (second.out, second.err) == ("", "")
@@ -132,6 +138,25 @@ def test_two_processes_leave_the_record_and_the_answers_of_one(launched: Launche
     assert "2 processes share 14 histories; progress is that of the first one" in first.err
     assert f"(1 of 2 processes): {asked // 2}/{asked // 2}" in first.err
     assert first.out.count("em ") == 1
+
+
+def test_the_other_launcher_shares_it_too(calm: Path, tmp_path: Path) -> None:
+    # without a GPU, it starts one process unless it is asked for several in this word
+    several = ("--multi_gpu", "--num_processes", "2", "--num_machines", "1")
+    plain = ("--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")
+    launcher = ("-m", "accelerate.commands.launch", *several, *plain, "-m", "deltamem_cli")
+    done = subprocess.run(
+        [sys.executable, *launcher, *EVAL],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=child_environment(),
+    )
+    assert done.returncode == OK, done.stderr
+    assert "2 processes share 14 histories" in done.stderr
+    assert done.stdout.count("em ") == 1
+    assert left(tmp_path / "runs") == left(calm / "runs")
 
 
 @pytest.mark.parametrize(
@@ -160,13 +185,15 @@ def test_a_full_disk_of_the_second_process_is_named(launched: Launched) -> None:
     assert "the 2 samples before are kept: make room and run the same command again" in line
 
 
-def test_after_kill_9_one_process_goes_on_and_answers_nothing_twice(launched: Launched) -> None:
+def test_after_kill_9_one_process_goes_on_and_answers_nothing_twice(
+    calm: Path, launched: Launched
+) -> None:
     assert launched.code == 1
     assert len(launched.second) == len(STEPS) - 1, "it did not live to write the last one down"
     (line,) = said(launched.first[-1])
     assert "run the same command again" in line
     assert launched.alone == OK
-    wanted = left(launched.calm / "runs")
+    wanted = left(calm / "runs")
     assert left(launched.folder / "runs") == wanted
     assert BEFORE + 2 < len(launched.kept) < len(wanted[SAMPLES])
     (run,) = launched.folder.glob("runs/*")

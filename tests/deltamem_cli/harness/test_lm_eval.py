@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import torch
+from child_environment import child_environment
 from sentence_splitter import write_splitter
 
 from deltamem import DeltaMemConfig, DeltaMemory, tiny_folder
@@ -345,3 +347,34 @@ def test_the_command_is_that_of_lm_eval(
     monkeypatch.setattr(sys, "argv", ["deltamem-lm-eval", "run", "--help"])
     assert exit_with(run) == 0
     assert "--model_args" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("tasks")
+def test_a_run_of_the_command_writes_the_score(in_folder: Path) -> None:
+    """In a process of its own, on a task of a folder: the answers come from the state."""
+    model = ("--model", "deltamem", "--model_args", "model=tiny,writer=msw,write=history")
+    turns = ("--apply_chat_template", "--fewshot_as_multiturn", "--num_fewshot", "3")
+    task = ("--tasks", "chats", "--include_path", "tasks", "--output_path", "scores")
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("deltamem-lm-eval"),
+            *model,
+            *turns,
+            *task,
+            "--log_samples",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=child_environment(HF_DATASETS_CACHE=str(in_folder / "datasets")),
+    )
+    assert done.returncode == 0, done.stderr
+    (scores,) = Path("scores").rglob("results_*.json")
+    content = json.loads(scores.read_text(encoding="utf-8"))
+    assert content["results"]["chats"]["exact_match,none"] == 1.0
+    assert content["n-samples"]["chats"] == {"original": len(ASKED), "effective": len(ASKED)}
+    (samples,) = Path("scores").rglob("samples_chats_*.jsonl")
+    told = map(json.loads, samples.read_text(encoding="utf-8").splitlines())
+    assert [row["resps"] for row in told] == [[[row["answer"]]] for row in ASKED]
+    (line,) = (line for line in done.stdout.splitlines() if "|exact_match|" in line)
+    assert "|chats|" in line
