@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 from conftest import ROOT, Done
-from document_blocks import DOCUMENTS, Block, blocks, name_of
+from document_blocks import DOCUMENTS, Block, blocks, forgotten_modules, name_of
 
 from deltamem_cli.app import VERBS, app
 from deltamem_cli.errors import UsageError
@@ -23,6 +23,8 @@ PLACEHOLDER = re.compile(r"\b[A-Z]{2,}\b|\bA B\b|\.\.\.")
 OF_NO_CONFIG = ("train:", "eval:", "table=", "cell=")
 """Beginnings of words that `ablate` hands on, and of those that only `reproduce` knows."""
 WITH_A_CONFIG = ("ablate", "chat", "demo", "eval", "pretrain", "serve", "train")
+OPTIONS = {name for option in typer.main.get_command(app).params for name in option.opts}
+"""Options of `deltamem` without a verb."""
 OF_OTHERS = ("eval", "train", "fetch")
 """Configs that the settings of a verb without one may be of."""
 
@@ -74,11 +76,14 @@ def expanded(word: str) -> list[str]:
 def run_block(block: Block, cli: Callable[..., Done]) -> str:
     """What the commands of a block print."""
     printed = ""
-    for program, *words in block.commands:
-        assert program == "deltamem", "a block with other programs names why it is skipped"
-        done = cli(*(one for word in words for one in expanded(word)), *block.smaller)
-        assert done.code == 0, (words, done.out, done.err)
-        printed += done.out + done.err
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in block.variables.items():
+            environment.setenv(name, value)
+        for program, *words in block.commands:
+            assert program == "deltamem", "a block with other programs names why it is skipped"
+            done = cli(*(one for word in words for one in expanded(word)), *block.smaller)
+            assert done.code == 0, (words, done.out, done.err)
+            printed += done.out + done.err
     return printed
 
 
@@ -90,8 +95,8 @@ def check_printed(printed: str, said: str) -> None:
         assert any(wanted.fullmatch(one) for one in lines), f"{printed}\ndoes not go on with {line}"
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
-def test_commands_run_and_print_what_is_said(document: Path, cli: Callable[..., Done]) -> None:
+def run_document(document: Path, cli: Callable[..., Done]) -> None:
+    """Run its blocks in order, in one folder."""
     printed: str | None = None
     for block in blocks(document):
         if block.file is not None:
@@ -111,10 +116,16 @@ def test_commands_run_and_print_what_is_said(document: Path, cli: Callable[..., 
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+def test_commands_run_and_print_what_is_said(document: Path, cli: Callable[..., Done]) -> None:
+    with forgotten_modules(document):
+        run_document(document, cli)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_commands_in_sentences_can_be_read(document: Path) -> None:
     for command in INLINE.findall(document.read_text(encoding="utf-8")):
         _, *words = command.split()
-        assert not words or words[0] in VERBS
+        assert not words or words[0] in VERBS or words[0] in OPTIONS
         if len(words) > 1 and not PLACEHOLDER.search(command):
             parsed([word.strip("'\"") for word in words])
 
