@@ -37,7 +37,7 @@ def html_page(report: Report, *, attributions: Sequence[Attribution], reader: Sa
     return _rendered(
         report,
         drawings=draw_all(report.records, attributions),
-        pairs=flip_pairs(attributions, reader=reader),
+        pairs=flip_pairs(report.records, attributions, reader=reader),
         maps=maps,
         notes=[*report.notes, *faults],
         details={r["cell"]: json.dumps(r, indent=1, ensure_ascii=False) for r in records},

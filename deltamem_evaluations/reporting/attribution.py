@@ -11,7 +11,7 @@ state does to the model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,11 +31,14 @@ __all__ = [
     "Parts",
     "attribute",
     "attribution_table",
+    "bare_backbone",
+    "is_bare",
     "outlined_command",
 ]
 
 CONTROLS = ("foreign", "zero")
 """Controls that replace a question's own state; the first is preferred."""
+IN_VIEW, IN_PART = "visible", "part"
 REFERENCE = "reference"
 """The family of the bare backbone, in a record's settings of its method."""
 NOT_HERE = "the samples of {} are not on this machine (a record alone cannot be paired)"
@@ -77,9 +80,9 @@ def attribute(stored: Sequence[StoredRecord], *, reader: SampleReader) -> list[A
     for own in sorted(stored, key=_place):
         if own.record.control != "none" or own.record.provenance.method.adapter_sha is None:
             continue
-        reference = next((s for s in stored if _is_reference(s, own)), None)
+        reference = bare_backbone(own, stored)
         for control in CONTROLS:
-            other = next((s for s in stored if _is_control(s, own, control)), None)
+            other = next((s for s in stored if _is_control(s.record, own.record, control)), None)
             found.append(_taken_apart(own, control, reference, other, reader))
     return found
 
@@ -90,23 +93,40 @@ def _place(stored: StoredRecord) -> tuple[str, ...]:
     return (*fields, record.context, record.cell)
 
 
-def _alike(a: StoredRecord, b: StoredRecord) -> bool:
-    """The same questions of the same model, seen the same way."""
-    fields = ("model", "bench", "fingerprint", "context", "seed", "limited")
-    same = all(getattr(a.record, field) == getattr(b.record, field) for field in fields)
-    weights = {s.record.provenance.backbone.model_fingerprint for s in (a, b)}
-    return same and a.record.n == b.record.n and len(weights) == 1
+def _asked(record: Record) -> tuple[object, ...]:
+    """The questions and the model: equal where two runs may be compared."""
+    weights = record.provenance.backbone.model_fingerprint
+    return record.model, weights, record.bench, record.fingerprint, record.limited, record.n
 
 
-def _is_control(one: StoredRecord, own: StoredRecord, control: str) -> bool:
-    made, theirs = one.record.provenance, own.record.provenance
+def _is_control(one: Record, own: Record, control: str) -> bool:
+    made, theirs = one.provenance, own.provenance
     same = (made.method, made.backbone) == (theirs.method, theirs.backbone)
-    return one.record.control == control and same and _alike(one, own)
+    seen_alike = (one.context, one.seed) == (own.context, own.seed)
+    return one.control == control and same and seen_alike and _asked(one) == _asked(own)
 
 
-def _is_reference(one: StoredRecord, own: StoredRecord) -> bool:
-    family = one.record.provenance.method.family
-    return family == REFERENCE and one.record.control == "none" and _alike(one, own)
+def bare_backbone(own: StoredRecord, stored: Iterable[StoredRecord]) -> StoredRecord | None:
+    """The bare backbone on a run's questions, with the history in view if the run shows any of it.
+
+    Args:
+        own: the run.
+        stored: where to look.
+    """
+    shown = IN_VIEW if own.record.context == IN_PART else own.record.context
+    found = [
+        one
+        for one in stored
+        if is_bare(one.record)
+        and one.record.context == shown
+        and _asked(one.record) == _asked(own.record)
+    ]
+    return min(found, key=lambda one: one.record.seed != own.record.seed, default=None)
+
+
+def is_bare(record: Record) -> bool:
+    """Whether the backbone alone answered."""
+    return record.provenance.method.family == REFERENCE and record.control == "none"
 
 
 def _taken_apart(

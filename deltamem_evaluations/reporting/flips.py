@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from deltamem_base.excerpts import in_a_line
 from deltamem_evaluations.comparison import Flip, flips
 from deltamem_evaluations.records.stored import StoredRecord
-from deltamem_evaluations.reporting.attribution import REFERENCE, Attribution
+from deltamem_evaluations.reporting.attribution import Attribution, bare_backbone, is_bare
 from deltamem_evaluations.reporting.collection import SampleReader
 from deltamem_evaluations.reporting.naming import row_names
 
@@ -41,24 +41,32 @@ class Pair:
     """The largest differences: fixed first."""
 
 
-def flip_pairs(attributions: Sequence[Attribution], *, reader: SampleReader) -> list[Pair]:
-    """Each run with a state beside the bare backbone, and beside the first control that it has."""
-    names = row_names(list({a.own.record.cell: a.own.record for a in attributions}.values()))
-    found: dict[tuple[str, str], Pair] = {}
-    for one in attributions:
-        cell = one.own.record.cell
-        who = " ".join(names[cell]).strip()
-        views = {
-            REFERENCE: (one.reference, "the bare backbone → with memory"),
-            "control": (one.other, f"{one.control} state → own state"),
-        }
-        for kind, (other, what) in views.items():
-            if other is None or (cell, kind) in found:
-                continue
-            pair = _pair(other, one.own, what, who, reader)
-            if pair is not None:
-                found[cell, kind] = pair
-    return list(found.values())
+def flip_pairs(
+    stored: Sequence[StoredRecord], attributions: Sequence[Attribution], *, reader: SampleReader
+) -> list[Pair]:
+    """Each run beside the bare backbone, and one with a state beside its first control as well.
+
+    Args:
+        stored: all records of the report.
+        attributions: theirs; they say which runs are controls of each other.
+        reader: of samples.
+    """
+    names = row_names([one.record for one in stored])
+    controls: dict[str, tuple[StoredRecord, str]] = {}
+    for part in attributions:
+        if part.other is not None:
+            controls.setdefault(part.own.record.cell, (part.other, part.control))
+    found = []
+    for own in stored:
+        if own.record.control != "none" or is_bare(own.record):
+            continue
+        others = [(bare_backbone(own, stored), "the bare backbone → with memory")]
+        if own.record.cell in controls:
+            other, control = controls[own.record.cell]
+            others.append((other, f"{control} state → own state"))
+        who = " ".join(names[own.record.cell]).strip()
+        found += [_pair(other, own, what, who, reader) for other, what in others if other]
+    return [pair for pair in found if pair is not None]
 
 
 def _pair(

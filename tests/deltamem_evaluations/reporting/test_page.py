@@ -145,7 +145,7 @@ def test_headers_say_what_they_head(text: str) -> None:
 
 def test_flips_are_those_of_the_scores(hostile: list[StoredRecord]) -> None:
     reader = SampleReader()
-    pairs = flip_pairs(attribute(hostile, reader=reader), reader=reader)
+    pairs = flip_pairs(hostile, attribute(hostile, reader=reader), reader=reader)
     assert [pair.what for pair in pairs] == [
         "the bare backbone → with memory",
         "foreign state → own state",
@@ -156,6 +156,17 @@ def test_flips_are_those_of_the_scores(hostile: list[StoredRecord]) -> None:
     broken = sum(scores[1][n][1] < scores[0][n][1] for n in scores[0])
     assert (pairs[0].fixed, pairs[0].broken, pairs[0].total) == (fixed, broken, 120)
     assert [f.effect > 0 for f in pairs[0].shown] == [True] * min(fixed, MOST) + [False] * broken
+
+
+def test_a_method_without_an_adapter_stands_beside_the_bare_backbone(tmp_path: Path) -> None:
+    runs_of = [("frozen", "visible", 0.0), ("frozen", "none", 1.0), ("bm25_rag", "part", 1.0)]
+    stored = [
+        simulate(tmp_path, [[score]] * 3, method=method, context=context)
+        for method, context, score in runs_of
+    ]
+    (pair,) = flip_pairs(stored, [], reader=SampleReader())
+    assert (pair.a, pair.b) == (stored[0].record.cell, stored[2].record.cell)
+    assert (pair.fixed, pair.broken) == (3, 0)
 
 
 def test_what_a_row_is_stands_in_one_cell_that_stays(text: str) -> None:
@@ -200,7 +211,7 @@ def test_curves_share_one_legend(hostile: list[StoredRecord]) -> None:
 def test_confidential_questions_are_never_shown(tmp_path: Path) -> None:
     stored = runs(tmp_path, secret=True)
     reader = SampleReader()
-    pairs = flip_pairs(attribute(stored, reader=reader), reader=reader)
+    pairs = flip_pairs(stored, attribute(stored, reader=reader), reader=reader)
     assert pairs[0].shown
     assert {flip.question for pair in pairs for flip in pair.shown} == {WITHHELD}
     text = page_of(stored)
