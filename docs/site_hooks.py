@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File
 
 __all__ = ["on_files", "on_page_markdown"]
 
-OUTSIDE = ("CONTRIBUTING.md", "SECURITY.md", "examples/memory_in_ten_minutes.ipynb")
+ROOT = Path(__file__).parents[1]
+RESULTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for pattern in ("results/*/README.md", "results/*/figures/*.svg")
+    for path in ROOT.glob(pattern)
+)
+OUTSIDE = ("CONTRIBUTING.md", "SECURITY.md", "examples/memory_in_ten_minutes.ipynb", *RESULTS)
 LINK = re.compile(r"\]\((?:\.\./)+(" + "|".join(map(re.escape, OUTSIDE)) + r")")
 
 
