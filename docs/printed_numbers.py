@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from deltamem_cli.published_numbers import paper_file
+from deltamem_cli.paper_file import paper_file
 from deltamem_evaluations.paper.numbers import Column, Paper, Published
 
 __all__ = ["FILE", "page"]
