@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deltamem_cli.settings.composed import leaves
 from deltamem_cli.settings.identity import content_hash
-from deltamem_cli.settings.paths import CONTENT
+from deltamem_cli.settings.paths import CONTENT, last_part
 
 __all__ = [
     "DESCRIBING",
@@ -58,8 +58,8 @@ IDLE: Mapping[str, object] = {
 there was such a setting, or is made without it, is the same run."""
 NAMES = ("model", "model_revision", "data")
 """Keys of a fingerprint that only name content, whose hash stands beside them."""
-
-
+RELEASED = "model.adapters."
+"""Beginning of the settings that name the adapters of a backbone."""
 HASHED_BYTES = 2**26
 """Size in bytes above which a file counts by its size and time, not by its content."""
 
@@ -99,8 +99,14 @@ def deciding_settings(tree: Mapping[str, object], verb: str) -> dict[str, object
 
 
 def contents(tree: Mapping[str, object]) -> dict[str, object]:
-    """A digest of every file and folder that a config names; of what is not here, the name."""
-    named = _below(dict(leaves(tree)), CONTENT)
+    """A digest of every file and folder that a config names; of what is not here, the name.
+
+    Released adapters count only where one of them may be taken.
+    """
+    settings = dict(leaves(tree))
+    named = _below(settings, CONTENT)
+    if not settings.get("method.needs_adapter") or settings.get("adapter") is not None:
+        named = {name: value for name, value in named.items() if not name.startswith(RELEASED)}
     return {name: _digest(value) for name, value in named.items() if value is not None}
 
 
@@ -117,7 +123,7 @@ def _below(settings: Mapping[str, object], names: Iterable[str]) -> dict[str, ob
 def _digest(named: object) -> object:
     path = Path(str(named)).expanduser()
     if not path.exists():
-        return named
+        return last_part(str(named))
     if path.is_file():
         return _content(path)
     files = sorted(p for p in path.rglob("*") if p.is_file())

@@ -182,3 +182,22 @@ def test_questions_that_are_not_joined_leave_the_key_of_earlier_runs(recipe: str
     assert apart.tree["training"]["data"]["together"] == 1
     assert "training.data.together" not in deciding_settings(apart.tree, "train")
     assert deciding_settings(joined.tree, "train")["training.data.together"] == 16
+
+
+@pytest.mark.parametrize(
+    ("words", "counts"),
+    [
+        (("method=frozen",), False),
+        (("method=delta_mem", "adapter=OWNER/NAME"), False),
+        (("method=delta_mem",), True),
+    ],
+)
+def test_a_released_adapter_counts_in_a_plan_where_it_may_be_taken(
+    words: tuple[str, ...], counts: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "one").write_text("weights", encoding="utf-8")
+    adapters = ("/here/facts-ssw", "/there/facts-ssw", str(tmp_path / "one"))
+    asked = [("model=smollm2-135m", *words, f"model.adapters.ssw={name}") for name in adapters]
+    here, there, shipped = (planned_key(one.tree, "eval") for one in compose_each("eval", asked))
+    assert here == there
+    assert (here != shipped) is counts
