@@ -5,10 +5,10 @@ from __future__ import annotations
 __all__ = ["in_a_line", "without_middle"]
 
 
-def in_a_line(text: str, *, longest: int) -> str:
+def in_a_line(text: str, *, longest: int | None = None) -> str:
     """A text in one line of at most ``longest`` characters, white space folded."""
     line = " ".join(text.split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
+    return line if longest is None or len(line) <= longest else line[: longest - 1] + "…"
 
 
 def without_middle(text: str, *, longest: int) -> str:

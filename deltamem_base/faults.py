@@ -73,12 +73,12 @@ def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
         raise InvalidInput(f"{name} is '{value}'; choose one of {', '.join(choices)}")
 
 
-def first_line(fault: BaseException) -> str:
+def first_line(said: BaseException | str) -> str:
     """The first line of a library's message, for a sentence of ours.
 
     A message that says nothing by itself, as the key of a KeyError, comes with its type.
     """
-    if isinstance(fault, KeyError):
-        return repr(fault)
-    lines = str(fault).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(fault).__name__
+    if isinstance(said, KeyError):
+        return repr(said)
+    lines = str(said).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(said).__name__

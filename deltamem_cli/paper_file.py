@@ -1,4 +1,4 @@
-"""Where the published numbers lie: ``results/paper.yaml``."""
+"""The path of the file of the paper's printed numbers."""
 
 from __future__ import annotations
 

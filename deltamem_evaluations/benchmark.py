@@ -90,12 +90,12 @@ class Benchmark(ABC, Generic[Kind]):
     primary_metric: str
     """The metric that stands in tables."""
     confidential: ClassVar[bool] = False
-    """Its questions must not be printed, stored or published."""
+    """Whether it is forbidden to print, store or publish the questions."""
     texts_may_be_shared: ClassVar[bool] = False
     """Whether the licence of the data lets anybody spread its questions and what answers quote of
     them. Where it does not, published lines hold ids, scores and digests of answers."""
     fills_answers: ClassVar[bool] = False
-    """Its answers are meant to have as many tokens as they may."""
+    """Whether answers are meant to have as many tokens as they may."""
 
     released: ClassVar[str | None] = None
     """``Data.content`` of the release, where it is known: other rows are a deviation."""

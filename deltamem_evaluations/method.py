@@ -73,7 +73,7 @@ class Answer(Protocol):
 
     @property
     def text(self) -> str:
-        """Without special tokens, stripped."""
+        """The answer without special tokens, stripped."""
 
     @property
     def prompt_tokens(self) -> int:

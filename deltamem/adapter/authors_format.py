@@ -73,7 +73,7 @@ INERT_WHEN_OFF = {"delta_o_rmsnorm_eps", "base_slice_ref_width"}
 """Removed keys that change nothing while their feature is off, so that any value is accepted."""
 
 INITS = {"base_slice_fixed": "base_slice"}
-"""Their name of a start of the steering weights -> ours; others are the same."""
+"""The authors' name of a start of the steering weights -> ours, where the two differ."""
 
 TENSOR = re.compile(r"model\.layers\.(?P<index>[0-9]+)\.self_attn\.(?P<weight>[a-z_]+)")
 GRANULARITIES = ("token", "message_mean", "sentence_mean")

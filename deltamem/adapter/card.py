@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from huggingface_hub import ModelCardData
+
     from deltamem.backbone.backbone import Backbone
     from deltamem.layers.memory_layers import MemoryLayers
 
@@ -37,6 +39,31 @@ ASSIGNED = "backbone = "
 """Beginning of the line that holds a loading call."""
 COLUMNS = 100
 """Characters in a line of Python at most: what ``ruff format`` leaves as it is."""
+TEMPLATE = """---
+{{ card_data }}
+---
+
+# δ-mem adapter for {{ name }}
+
+An online memory ([arXiv 2605.12357](https://arxiv.org/abs/2605.12357)) for the frozen backbone
+`{{ name }}`{{ where }}.
+Every layer with a memory reads a small state before each token, lets what it read steer its
+attention, and then writes to the state, so that the model can answer from a history that it no
+longer sees.
+
+{{ shape }}
+## Training
+
+{{ training }}
+## Loading
+
+Add the `model=` of the command above, where it has one.
+
+{{ loading }}
+## Limits
+
+{{ limits }}"""
+"""The card of an adapter; each part that is filled in ends with its last line."""
 
 
 def model_card(memory: MemoryLayers, backbone: Backbone, *, facts: Mapping[str, object]) -> str:
@@ -44,29 +71,25 @@ def model_card(memory: MemoryLayers, backbone: Backbone, *, facts: Mapping[str, 
 
     ``base_model`` is named where the backbone is a repository of the hub, at one commit.
     """
+    from huggingface_hub import ModelCard
+
     name, revision = backbone.origin["name"] or "", backbone.revision
     where = f" at revision `{revision}`" if revision else ""
     where = ", which ships with deltamem" if name == EMBEDDED else where
     call = loading_call(
         name, revision=revision, switches=backbone.template_kwargs, **_file(backbone)
     )
-    text = f"""{_front_matter(backbone, facts)}
-# δ-mem adapter for {name}
-
-An online memory ([arXiv 2605.12357](https://arxiv.org/abs/2605.12357)) for the frozen backbone
-`{name}`{where}.
-Every layer with a memory reads a small state before each token, lets what it read steer its
-attention, and then writes to the state, so that the model can answer from a history that it no
-longer sees.
-
-{_table(_shape(memory, backbone))}
-## Training
-
-{_table(facts)}"""
-    told = "Add the `model=` of the command above, where it has one.\n\n"
-    loading = how_to_load("FOLDER", model=(), evaluations=(("context=none",),), call=call)
-    text = with_section(text, LOADING, told + loading)
-    return with_section(text, "Limits", _limits(memory, facts))
+    card = ModelCard.from_template(
+        _metadata(backbone, facts),
+        template_str=TEMPLATE,
+        name=name,
+        where=where,
+        shape=_table(_shape(memory, backbone)),
+        training=_table(facts),
+        loading=how_to_load("FOLDER", model=(), evaluations=(("context=none",),), call=call),
+        limits=_limits(memory, facts),
+    )
+    return str(card)
 
 
 def stated_sha(card: str) -> str | None:
@@ -185,13 +208,13 @@ def _file(backbone: Backbone) -> dict[str, str]:
     return {} if file is None else {"id": file.id, "gguf_file": file.name}
 
 
-def _front_matter(backbone: Backbone, facts: Mapping[str, object]) -> str:
+def _metadata(backbone: Backbone, facts: Mapping[str, object]) -> ModelCardData:
     """Metadata for the hub; a backbone that is no repository there is not named."""
     from huggingface_hub import ModelCardData
 
     on_hub = backbone.revision is not None
     data_set = HUB_DATA.match(str(facts.get("data", "")))
-    data = ModelCardData(
+    return ModelCardData(
         base_model=(backbone.file.id if backbone.file else backbone.name) if on_hub else None,
         base_model_relation="adapter" if on_hub else None,
         datasets=[data_set.group(1)] if data_set else None,
@@ -199,7 +222,6 @@ def _front_matter(backbone: Backbone, facts: Mapping[str, object]) -> str:
         pipeline_tag="text-generation",
         tags=["delta-mem", "memory"],
     )
-    return f"---\n{data.to_yaml()}\n---\n"
 
 
 def _shape(memory: MemoryLayers, backbone: Backbone) -> dict[str, object]:
@@ -229,7 +251,7 @@ def _limits(memory: MemoryLayers, facts: Mapping[str, object]) -> str:
         "known.",
         "What was not measured here is not known, other languages and tasks included.",
     )
-    return "\n".join(f"- {sentence}" for sentence in limits)
+    return "".join(f"- {sentence}\n" for sentence in limits)
 
 
 def _table(facts: Mapping[str, object]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deltamem.adapter.source import HUB_ID
+from deltamem_base.excerpts import in_a_line
 from deltamem_base.faults import Fault, InvalidInput, Unavailable, first_line
 from deltamem_base.hub import LOG_IN, hub_answers, hub_faults, why_unreachable
 from deltamem_base.quiet import quiet_hub
@@ -100,7 +101,7 @@ def publish(
         commit=done.oid,
         url=f"{constants.ENDPOINT}/{repository}/tree/{done.oid}",
         changed=done.oid != before,
-        notes=tuple(map(_in_a_line, notes)),
+        notes=tuple(map(in_a_line, notes)),
     )
 
 
@@ -136,7 +137,7 @@ def _one_sentence(repository: str) -> Iterator[None]:
 
 def _explain(repository: str, fault: Exception) -> Fault:
     response = getattr(fault, "response", None)
-    reason = _in_a_line(getattr(fault, "server_message", None) or str(fault) or repr(fault))
+    reason = in_a_line(getattr(fault, "server_message", None) or str(fault) or repr(fault))
     if response is None:
         if isinstance(fault, ValueError):
             return InvalidInput(f"{repository} was not changed: {reason}")
@@ -152,7 +153,3 @@ def _explain(repository: str, fault: Exception) -> Fault:
             f"write access, then {LOG_IN}"
         )
     return Fault(f"the hub refused {repository} ({response.status_code}): {reason}")
-
-
-def _in_a_line(text: str) -> str:
-    return " ".join(text.split())

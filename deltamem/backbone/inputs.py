@@ -112,7 +112,7 @@ def unheard(number: int, answer: object) -> None:
 
 
 def told_by(numbers: Sequence[int], on_answer: OnAnswer) -> OnAnswer:
-    """For some of all prompts: the n-th of them is number ``numbers[n]`` among all."""
+    """A listener for some of the prompts, the n-th of which is number ``numbers[n]`` among all."""
 
     def tell(number: int, answer: object) -> None:
         on_answer(numbers[number], answer)

@@ -111,7 +111,4 @@ def _found(
         return now.state
     opening = rendered.first(rendered.message_ids.index(0))
     with memory.attach(backbone.model) as attached:
-        state, _ = write_windows(
-            attached, backbone, [opening], state=now.state, window=backbone.window
-        )
-    return state
+        return write_windows(attached, backbone, [opening], state=now.state, window=backbone.window)

@@ -247,7 +247,7 @@ class Conversation:
         with observed(self.memory, model, fresh) as seen, self.memory.attach(model) as attached:
             if now.cache is None:
                 cache = None
-                state, _ = write_windows(
+                state = write_windows(
                     attached,
                     self.backbone,
                     [rendered],
@@ -272,9 +272,9 @@ class Conversation:
         raise refused
 
     def _written_again(self, now: Snapshot, notes: list[str]) -> Snapshot:
-        """For a template that shows earlier turns otherwise once others follow.
+        """Write all messages anew: the template shows earlier turns otherwise once others follow.
 
-        The state would be that of a text which no longer stands there, so all is written anew.
+        The state would be that of a text which no longer stands there.
         """
         if not now.whole:
             raise InvalidInput(

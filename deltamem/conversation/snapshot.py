@@ -34,7 +34,7 @@ class Snapshot:
     ids: tuple[int, ...] = ()
     """Tokens of the messages from there on, as they were read or written."""
     cache: MemoryCache | None = None
-    """Their keys and values; None while they are not in view or have yet to be read again."""
+    """Keys and values of these tokens; None while they are out of view or have yet to be read."""
 
     @property
     def said(self) -> tuple[Mapping[str, str], ...]:

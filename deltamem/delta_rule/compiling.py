@@ -102,8 +102,8 @@ def _compile(command: list[str], library: Path) -> None:
             made.replace(library)
         seal(library)
     except (OSError, CannotWrite, subprocess.CalledProcessError) as fault:
-        said = (getattr(fault, "stderr", "") or str(fault)).strip().splitlines()
+        said = first_line(getattr(fault, "stderr", "").strip() or fault)
         raise Unavailable(
             f"{command[0]} could not compile the delta rule into {library.parent}: "
-            f"{said[0] if said else fault}; {WITHOUT}"
+            f"{said}; {WITHOUT}"
         ) from fault

@@ -148,7 +148,7 @@ class LayerMemory(SteppedLayer):
     def _projected(
         self, k: Tensor, v: Tensor, beta: Tensor, lam: Tensor | None = None
     ) -> Projected:
-        """From unit keys and what the weights gave for the rest."""
+        """Keys, values and gates, made of unit keys and what the weights gave for the rest."""
         beta = self._gate(beta + self.beta_bias)
         lam = 1.0 - beta if lam is None else self._gate(lam + self.lambda_bias)
         return Projected(

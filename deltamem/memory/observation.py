@@ -206,7 +206,5 @@ def write_observed(
     rendered = backbone.render_history(messages, join=join)
     turns = turn_numbers(rendered, messages)
     with observed(memory, backbone.model, turns) as seen, memory.attach(backbone.model) as attached:
-        state, _ = write_windows(
-            attached, backbone, [rendered], state=memory.zeros(1), window=window
-        )
+        state = write_windows(attached, backbone, [rendered], state=memory.zeros(1), window=window)
     return state, seen.numbers()

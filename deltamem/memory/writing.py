@@ -7,7 +7,6 @@ stays in one window where it fits in one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,17 +15,7 @@ from deltamem.attachment.attach import Attachment
 from deltamem.backbone import Backbone, Rendered, left_pad, split_windows
 from deltamem.state import MemoryState
 
-__all__ = ["Written", "segment_ids", "write_windows"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Written:
-    """Cost of writing one history."""
-
-    tokens: int
-    windows: int
-    split_segments: int
-    """Segments longer than a window, which had to be cut."""
+__all__ = ["segment_ids", "write_windows"]
 
 
 @torch.no_grad()
@@ -38,7 +27,7 @@ def write_windows(
     state: MemoryState,
     window: int,
     start: Sequence[int] | None = None,
-) -> tuple[MemoryState, list[Written]]:
+) -> MemoryState:
     """Write B histories, windows of different histories side by side.
 
     Args:
@@ -50,14 +39,14 @@ def write_windows(
         start: per history how many leading tokens have been written before.
 
     Returns:
-        The state after the last token of each, and what it took.
+        The state after the last token of each.
     """
     unit = attached.memory.config.writer.segment_unit
     start = [0] * len(rendered) if start is None else start
     cuts = [_cut(r, first, unit, window) for r, first in zip(rendered, start, strict=True)]
-    for number in range(max((len(slices) for slices, _ in cuts), default=0)):
-        rows = [i for i, (slices, _) in enumerate(cuts) if number < len(slices)]
-        at = [cuts[i][0][number] for i in rows]
+    for number in range(max(map(len, cuts), default=0)):
+        rows = [i for i, slices in enumerate(cuts) if number < len(slices)]
+        at = [cuts[i][number] for i in rows]
         pieces = [rendered[i].ids[s] for i, s in zip(rows, at, strict=True)]
         ids, mask = left_pad(pieces, fill=backbone.pad_id, device=backbone.device)
         _, after = attached.forward(
@@ -69,18 +58,14 @@ def write_windows(
             use_cache=False,
         )
         state = state.put(rows, after)
-    written = [
-        Written(tokens=len(r.ids) - first, windows=len(slices), split_segments=split)
-        for r, first, (slices, split) in zip(rendered, start, cuts, strict=True)
-    ]
-    return state, written
+    return state
 
 
-def _cut(rendered: Rendered, first: int, unit: str | None, window: int) -> tuple[list[slice], int]:
-    """Windows of a history from token ``first`` on, and how many segments they cut."""
+def _cut(rendered: Rendered, first: int, unit: str | None, window: int) -> list[slice]:
+    """Windows of a history from token ``first`` on."""
     segments = None if unit is None else rendered.segments(unit)[first:]
-    slices, split = split_windows(len(rendered.ids) - first, window, segments=segments)
-    return [slice(s.start + first, s.stop + first) for s in slices], split
+    slices = split_windows(len(rendered.ids) - first, window, segments=segments)
+    return [slice(s.start + first, s.stop + first) for s in slices]
 
 
 def segment_ids(

@@ -42,8 +42,6 @@ class Taken:
     shown_tokens: int = 0
     cut_side: str | None = None
     cut_tokens: int = 0
-    windows: int = 1
-    split_segments: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +106,7 @@ class WrittenOnly:
                     f"the chat template of {self.backbone.name} rewrites earlier turns when others "
                     "follow; write this history in one piece"
                 )
-        self.state, written = write_windows(
+        self.state = write_windows(
             attached,
             self.backbone,
             rendered,
@@ -116,17 +114,9 @@ class WrittenOnly:
             window=self.window,
             start=[len(before) for before in self._ids],
         )
+        new = [len(r.ids) - len(before) for r, before in zip(rendered, self._ids, strict=True)]
         self._ids = [r.ids for r in rendered]
-        return [
-            Taken(
-                written_tokens=w.tokens,
-                original_tokens=w.tokens,
-                read_tokens=w.tokens,
-                windows=w.windows,
-                split_segments=w.split_segments,
-            )
-            for w in written
-        ]
+        return [Taken(written_tokens=n, original_tokens=n, read_tokens=n) for n in new]
 
     def ask(self, attached: Attachment, asked: Asked) -> list[Generation]:
         """Answer prompts that hold the instructions and the question."""

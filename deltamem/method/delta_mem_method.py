@@ -160,7 +160,8 @@ class DeltaMemMethod:
     def watched(self, history: HistoryLike) -> tuple[Messages, int]:
         """The messages that :meth:`observe` writes, and the window in tokens that it writes by."""
         if self.context == "visible" and history.messages == history.written:
-            return fit_history(self.backbone, history.written, history), self.backbone.window
+            fitted = fit_history(self.backbone, history.written, history)
+            return fitted.messages, self.backbone.window
         return history.written, self._window
 
     @torch.no_grad()

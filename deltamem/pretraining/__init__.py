@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deltamem.pretraining.curriculum import Curriculum, TokenSequence, World
+from deltamem.pretraining.curriculum import Curriculum, DialogueSource, TokenSequence
 from deltamem.pretraining.learner import BackboneConfig, BackboneLearner, new_backbone
 from deltamem.pretraining.tokenizer import build_tokenizer
 
@@ -10,8 +10,8 @@ __all__ = [
     "BackboneConfig",
     "BackboneLearner",
     "Curriculum",
+    "DialogueSource",
     "TokenSequence",
-    "World",
     "build_tokenizer",
     "new_backbone",
 ]

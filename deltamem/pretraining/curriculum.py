@@ -23,7 +23,7 @@ from deltamem_base.faults import InvalidInput
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["LONGEST", "Curriculum", "TokenSequence", "World"]
+__all__ = ["LONGEST", "Curriculum", "DialogueSource", "TokenSequence"]
 
 LONGEST = 384
 """No sequence has more tokens: 16 statements, 3 fillers and 4 questions through a friend."""
@@ -74,7 +74,7 @@ class Talk(Protocol):
         """Questions that can be asked."""
 
 
-class World(Protocol):
+class DialogueSource(Protocol):
     """A source of names, places and dialogues."""
 
     @property
@@ -98,7 +98,7 @@ class Curriculum:
     def __init__(
         self,
         tokenizer: PreTrainedTokenizerBase,
-        world: World,
+        source: DialogueSource,
         *,
         steps: int,
         copy_steps: int,
@@ -112,7 +112,7 @@ class Curriculum:
         """
         if copy_steps < 0:
             raise InvalidInput(f"copy_steps is {copy_steps}; it must be at least 0")
-        self.tokenizer, self.world = tokenizer, world
+        self.tokenizer, self.source = tokenizer, source
         self.steps, self.copy_steps, self.batch, self.seed = steps, copy_steps, batch, seed
         self._first_word = len(tokenizer.all_special_ids)
 
@@ -160,9 +160,9 @@ class Curriculum:
         self, rng: random.Random, facts: int, *, bare: bool
     ) -> Iterator[tuple[list[int], list[bool]]]:
         """Every fact once, then twice as many repeats in any order."""
-        names, places = rng.sample(self.world.names, facts), rng.sample(self.world.places, facts)
+        names, places = rng.sample(self.source.names, facts), rng.sample(self.source.places, facts)
         said = [
-            self._ids(f" {n} {p}" if bare else " " + self.world.statement(n, p))
+            self._ids(f" {n} {p}" if bare else " " + self.source.statement(n, p))
             for n, p in zip(names, places, strict=True)
         ]
         for ids in said:
@@ -175,7 +175,7 @@ class Curriculum:
     def _dialogue(
         self, rng: random.Random, facts: int, questions: int, *, plain: bool
     ) -> Iterator[tuple[list[int], list[bool]]]:
-        talk = self.world.dialogue(rng, facts, plain=plain)
+        talk = self.source.dialogue(rng, facts, plain=plain)
         if rng.random() >= BLANK:
             for message in talk.messages:
                 ids = self._turn(message["role"], message["content"])

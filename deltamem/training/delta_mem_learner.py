@@ -123,7 +123,7 @@ class DeltaMemLearner(Learner[Item, Batch]):
         return answer_loss(self._attachment, batch, gate_target=self.gate_target)
 
     def take_even_passes(self) -> bool:
-        """From now on every batch takes a write pass and a read pass."""
+        """Have every batch from now on take a write pass and a read pass."""
         self._even_passes = True
         return True
 

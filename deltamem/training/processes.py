@@ -42,7 +42,7 @@ class Processes:
 
     @staticmethod
     def current(*, on_cpu: bool = False, messages_only: bool = False) -> Processes:
-        """As the launcher's environment has it; a single process without one.
+        """The processes that the launcher's environment names; a single one without a launcher.
 
         Args:
             on_cpu: meet over CPUs although there is an accelerator.

@@ -60,7 +60,7 @@ INSIDE = "bert."
 """Prefix of the encoder's tensors in a model with a head."""
 POOLER = "pooler."
 LABELS = {0: "drop", 1: "keep"}
-"""In the order in which the package reads them."""
+"""Labels of a word, in the order in which the package reads them."""
 SEEN = 2
 """Times that a word has to stand in the text to be a piece of its own."""
 

@@ -54,7 +54,7 @@ SAID = {
     "pretrained": "compressor trained here",
     "scratch": "small compressor trained here from scratch",
 }
-"""By how its training started: what tables say of a compressor that is not a released one."""
+"""Start of a compressor's training -> what tables call it; a released one has another name."""
 LOWEST_RATE = 0.01
 """The package counts in whole per cents."""
 

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 BACKBONE = "backbone"
-"""In place of a folder: the last hidden states of the frozen backbone."""
+"""The word that takes the frozen backbone's last hidden states in place of a folder's model."""
 BATCH = 64
 POOLER = "pooler."
 """Head that some encoders come without; vectors are means of hidden states and need none."""

@@ -85,9 +85,14 @@ class TextStore:
     """The text of one history."""
 
     system: list[Mapping[str, str]] = field(default_factory=list)
-    """Its instructions, which stand before everything that is shown."""
+    """Instructions, which stand before everything that is shown."""
     messages: list[Mapping[str, str]] = field(default_factory=list)
     join: str | None = None
+
+    @property
+    def shown(self) -> Messages:
+        """The messages that would stand in a prompt if all of the text were shown."""
+        return [*self.system, *self.messages]
 
     def append(self, history: HistoryLike) -> Messages:
         """Keep one piece more, and return what of it is new text to remember."""
@@ -133,34 +138,39 @@ class TextualMemory(ABC):
     def reset(self, batch: int = 1) -> None:
         """Start ``batch`` empty histories."""
         self.stores = [TextStore() for _ in range(batch)]
+        self._tokens = [0] * batch
+        """Tokens of the rendering of all that is stored of each history."""
 
     def write(self, histories: Sequence[HistoryLike]) -> list[Stored]:
         """Append one piece to each history."""
         started = time.perf_counter()
-        before = [self._rendered([*s.system, *s.messages], s.join) for s in self.stores]
+        before = self._tokens
         pieces = [s.append(h) for s, h in zip(self.stores, histories, strict=True)]
         written = self.index(pieces)
-        after = [self._rendered([*s.system, *s.messages], s.join) for s in self.stores]
-        original = [self._rendered(h.messages, h.join) for h in histories]
+        self._tokens = [self._count_rendered(s.shown, s.join) for s in self.stores]
+        original = [
+            tokens if list(h.messages) == s.shown else self._count_rendered(h.messages, h.join)
+            for h, s, tokens in zip(histories, self.stores, self._tokens, strict=True)
+        ]
         seconds = (time.perf_counter() - started) / len(histories)
         return [
             Stored(
                 written_tokens=w,
                 original_tokens=o,
-                read_tokens=after[i] - before[i],
+                read_tokens=self._tokens[i] - before[i],
                 seconds=seconds,
                 state_bytes=self.state_bytes(i),
             )
             for i, (w, o) in enumerate(zip(written, original, strict=True))
         ]
 
-    def _rendered(self, messages: Messages, join: str | None) -> int:
+    def _count_rendered(self, messages: Messages, join: str | None) -> int:
         return len(self.backbone.render_history(messages, join=join).ids) if messages else 0
 
     def state_bytes(self, history: int) -> int:
         """Bytes kept of one history: its text; a subclass adds its index."""
         store = self.stores[history]
-        return text_bytes([*store.system, *store.messages])
+        return text_bytes(store.shown)
 
     def answer(
         self,
@@ -247,6 +257,7 @@ class TextualMemory(ABC):
         for store, kept in zip(self.stores, state["stores"], strict=True):
             store.system, store.messages = list(kept["system"]), list(kept["messages"])
             store.join = kept["join"]
+        self._tokens = [self._count_rendered(s.shown, s.join) for s in self.stores]
 
 
 def text_bytes(messages: Messages) -> int:

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltamem_base.faults import Fault
-from deltamem_cli.errors import MISSING
+from deltamem_base.faults import Unavailable
 from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.runs.requests import DemoRequest
 from deltamem_cli.runs.training import run_training
@@ -55,9 +54,7 @@ def demo_table(request: DemoRequest, *, console: Console) -> None:
         console.note(f"[{number}/{len(cells)}] {cell.label}")
         try:
             record = _evaluate(cell, request, console)
-        except Fault as fault:
-            if fault.exit_code != MISSING:
-                raise
+        except Unavailable as fault:
             lines.append([cell.label, *["–"] * (len(COLUMNS) - 1)])
             notes.append(f"{cell.label} could not be run: {fault}")
             continue

@@ -148,7 +148,7 @@ def forecast_table(rows: Sequence[Forecast], basis: str) -> Table:
 
 
 def _writing(rows: Sequence[Forecast]) -> list[str]:
-    """Which evaluations have a memory take in what the paper's have it take in."""
+    """Sentences on what evaluations write to a memory, with their names where they differ."""
     told = {
         True: "the tokens of history, question and answer",
         False: "only the tokens of the history",

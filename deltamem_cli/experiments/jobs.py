@@ -15,8 +15,8 @@ from pathlib import Path
 
 from deltamem_base.counts import counted
 from deltamem_base.faults import Fault
+from deltamem_cli.experiments.merged_words import Words, merged
 from deltamem_cli.experiments.plan import Cell
-from deltamem_cli.experiments.words import Words, merged
 from deltamem_cli.runs.evaluation import run_evaluation
 from deltamem_cli.runs.launching import check_alone
 from deltamem_cli.runs.training import run_training

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deltamem_cli.experiments.jobs import Outcome
+from deltamem_cli.experiments.merged_words import value_of
 from deltamem_cli.experiments.plan import DEFAULT_METHOD, Cell, Plan
-from deltamem_cli.experiments.words import value_of
 from deltamem_cli.runs.chosen_weights import Chosen, named_weights
 from deltamem_cli.settings.groups import method_settings
 from deltamem_cli.settings.identity import recorded

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from deltamem_cli.errors import UsageError
-from deltamem_cli.experiments.words import Words, merged, replaced, value_of
+from deltamem_cli.experiments.merged_words import Words, merged, replaced, value_of
 from deltamem_cli.runs.build import is_trained, naming_weights
 from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import Composed
@@ -35,7 +35,7 @@ class Cell:
     """One evaluation, and the training that it needs."""
 
     row: str
-    """Its label: with the seed, where there are several."""
+    """Label of the row, with the seed where there are several."""
     column: str
     named: str
     """Name of the row in the experiment's yaml."""

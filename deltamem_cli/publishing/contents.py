@@ -49,7 +49,7 @@ class Target:
 
     @property
     def address(self) -> str:
-        """As ``adapter=`` names it."""
+        """The words with which ``adapter=`` names what is published."""
         return self.repository if self.branch is None else f"{self.repository}@{self.branch}"
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from deltamem_evaluations.benchmark import Benchmark
     from deltamem_evaluations.records.record import Record
     from deltamem_evaluations.records.stored import StoredRecord
-    from deltamem_evaluations.reporting.published import PublishedFolder
+    from deltamem_evaluations.reporting.results_pages import PublishedFolder
     from deltamem_evaluations.sample import Sample
 
 __all__ = ["faults_of_folder", "is_published", "rendered"]
@@ -32,12 +32,12 @@ def is_published(folder: Path) -> bool:
 def rendered(folder: PublishedFolder) -> dict[str, str]:
     """Name below the folder -> text: the tables, a page, and a file for each picture."""
     from deltamem_evaluations.reporting.as_markdown import markdown_report
-    from deltamem_evaluations.reporting.published import (
+    from deltamem_evaluations.reporting.results_pages import (
         pictures_of,
         published_page,
         published_report,
     )
-    from deltamem_evaluations.reporting.published.pictures import FOLDER
+    from deltamem_evaluations.reporting.results_pages.pictures import FOLDER
 
     report, pictures = published_report(folder), pictures_of(folder)
     files = {f"{FOLDER}/{picture.name}.svg": picture.svg for picture in pictures}

@@ -39,7 +39,7 @@ class Chosen:
     """Sentences for whoever started the run."""
 
     def recorded(self, sha: str | None) -> Weights:
-        """Their entry in a record, with their ``sha``: no folder of this machine."""
+        """The entry of the weights in a record, which names no folder of this machine."""
         from deltamem.adapter.source import HUB_COMMIT
         from deltamem_evaluations.records.provenance import Weights
 

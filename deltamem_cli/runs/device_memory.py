@@ -47,9 +47,9 @@ HIDDEN_AGAIN = 2
 SQUARE_BYTES = 4
 """Bytes of attention's mask for each pair of tokens of one row."""
 LOGIT_COPIES = 1
-"""In float32 beside the logits themselves: what the loss keeps of them."""
+"""Copies of the logits in float32 that the loss keeps beside them."""
 ADAM_COPIES = 4
-"""In float32 of what is trained: weights, gradients, two moments."""
+"""Copies in float32 of what is trained: weights, gradients, two moments."""
 QUANTISED = {"4bit": 0.56, "8bit": 1.02}
 """Bytes per weight of a linear layer, with its scales."""
 WIDTHS = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
@@ -62,7 +62,7 @@ class Longest:
     written: int
     read: int
     answer: int
-    """Those of the longest answer, of which the logits are made."""
+    """Tokens of the longest answer, of which the logits are made."""
     asks: int
     from_tokenizer: bool
 

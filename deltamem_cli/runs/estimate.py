@@ -33,14 +33,14 @@ class Work:
 
     read_tokens: int
     new_tokens: int
-    """At most, while evaluating."""
+    """Tokens that are generated at most, while evaluating."""
     training: bool
     parameters: int | None
     """The backbone's parameters; None where its shape is not known on this machine."""
     batch: int = 8
 
     def seconds(self, rates: Rates) -> float | None:
-        """At the machine's rates, without any overhead."""
+        """Time of the work at the machine's rates, without any overhead."""
         if self.parameters is None:
             return None
         forward = 2.0 * self.parameters / rates.operations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["list_methods"]
 
 IN_VIEW = {"visible": "the history", "part": "a part of the history", "none": "the question"}
-"""By a method's natural context."""
+"""Natural context of a method -> the part of the text that its prompt holds."""
 
 
 def list_methods(

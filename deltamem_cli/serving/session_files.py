@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deltamem.training.alone import locked
 from deltamem_base.faults import Fault
-from deltamem_base.whole_files import cannot_write
+from deltamem_base.whole_files import cannot_write, folder_beside, sync
 from deltamem_cli.serving.bounds import SessionBounds
 from deltamem_cli.serving.refusal import Refusal
 from deltamem_cli.serving.session_id import file_name
@@ -24,8 +24,8 @@ __all__ = ["SessionFiles", "only_server"]
 
 SUFFIX = ".dmstate"
 OURS = re.compile(r"[0-9a-f]{64}\.dmstate")
-DRAFT = "draft.dmstate"
-"""A turn that is not taken over yet."""
+DRAFT = "draft"
+"""Name of the folder of a turn that is not taken over yet."""
 LOCK = ".lock"
 
 
@@ -83,21 +83,23 @@ class SessionFiles:
             Refusal: this one file would be larger than all may be.
             CannotWrite: no room on the disk, or no right to write; the file of before is untouched.
         """
-        draft, path = self._folder / DRAFT, self._path(session)
-        write(draft)
+        path = self._path(session)
         try:
-            size = draft.stat().st_size
-            if size > self._bounds.bytes:
-                draft.unlink()
-                raise Refusal(
-                    f"with this turn the session would take {size:,} bytes, more than the "
-                    f"{self._bounds.bytes:,} that all sessions may have: continue in another "
-                    "session",
-                    status=413,
-                    code="session_full",
-                )
-            self._make_room(size, instead_of=path)
-            draft.replace(path)
+            with folder_beside(self._folder / DRAFT) as folder:
+                draft = folder / path.name
+                write(draft)
+                size = draft.stat().st_size
+                if size > self._bounds.bytes:
+                    raise Refusal(
+                        f"with this turn the session would take {size:,} bytes, more than the "
+                        f"{self._bounds.bytes:,} that all sessions may have: continue in another "
+                        "session",
+                        status=413,
+                        code="session_full",
+                    )
+                self._make_room(size, instead_of=path)
+                sync(draft)
+                draft.replace(path)
         except OSError as fault:
             raise cannot_write(path, fault) from fault
 

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from deltamem_base.faults import Fault, InvalidData
+from deltamem_base.faults import InvalidData, Unavailable
 from deltamem_base.plain_values import check_plain
 from deltamem_base.plugins import VARIABLE
-from deltamem_cli.errors import MISSING
 from deltamem_cli.settings.compose import compose_each
 from deltamem_cli.settings.composed import Composed, leaves
 from deltamem_cli.settings.grammar import key_of, word
@@ -31,8 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUPS", "choices_of", "eval_words", "rebuild"]
 
-GROUPS = ("model", "method", "writer", "bench", "context", "control")
-"""Fields of a record that are options of a config group."""
+CHOSEN: Mapping[str, Callable[[Record], str | None]] = {
+    "model": lambda record: record.model,
+    "method": lambda record: record.method,
+    "writer": lambda record: record.writer,
+    "bench": lambda record: record.bench,
+    "context": lambda record: record.context,
+    "control": lambda record: record.control,
+}
+"""Config group -> the option that a record names."""
+GROUPS = tuple(CHOSEN)
 MADE_OF_PARTS = ("writer", "context", "control")
 """Groups whose name in a record may be put together from settings, which are stored beside it."""
 PUT_TOGETHER = re.compile(r"[a-z_]+([+-][a-z0-9_]+)*")
@@ -82,10 +89,8 @@ def rebuild(
     words = eval_words(record, chosen, parts=parts, given=given)
     try:
         return run_config("eval", task, [*words, *overrides], checked=checked)
-    except Fault as fault:
-        if fault.exit_code != MISSING:
-            raise
-        raise type(fault)(f"{fault}; {ROOTLESS}") from fault
+    except Unavailable as fault:
+        raise Unavailable(f"{fault}; {ROOTLESS}") from fault
 
 
 def eval_words(
@@ -125,7 +130,7 @@ def choices_of(record: Record, groups: Sequence[str]) -> dict[str, str]:
     """
     chosen = {}
     for group in groups:
-        name = getattr(record, group)
+        name = CHOSEN[group](record)
         if name is not None and not _is_put_together(group, name):
             chosen[group] = _option(record, group, name)
     return chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from deltamem_base.excerpts import in_a_line
 from deltamem_base.plugins import plugin_configs
 from deltamem_cli.errors import UsageError
 from deltamem_cli.settings.paths import config_folder
@@ -46,7 +47,7 @@ def option(group: str, name: str) -> Any:
 
 def unreadable(fault: Exception) -> str:
     """The sentence for a file of a plug-in that is no yaml, which the fault names."""
-    return f"a yaml of a plug-in cannot be read: {' '.join(str(fault).split())}"
+    return f"a yaml of a plug-in cannot be read: {in_a_line(str(fault))}"
 
 
 def method_settings(name: str) -> Any:

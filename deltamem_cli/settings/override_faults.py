@@ -32,7 +32,7 @@ def explain(
     from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 
     if isinstance(fault, OverrideParseException):
-        return _unreadable(fault.override, fault.message.splitlines()[0], choices)
+        return _unreadable(fault.override, first_line(fault.message), choices)
     if isinstance(fault, MissingConfigException):
         group, _, bad = (fault.missing_cfg_file or "").rpartition("/")
         return no_such_option(group, bad, choices.get(group) or fault.options or ())
@@ -88,7 +88,7 @@ def refers_to_nothing(
             f"{group}={chosen[group]} takes its value from a setting that this command does not "
             f"have; choose one of {', '.join(others)}"
         )
-    reason = str(fault.msg or fault).strip().splitlines()[0].rpartition("interpolation: ")[2]
+    reason = first_line(fault.msg or fault).rpartition("interpolation: ")[2]
     return f"{key} refers to nothing: {reason}"
 
 

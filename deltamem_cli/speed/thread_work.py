@@ -15,7 +15,7 @@ LAYERS = 6
 
 
 def answer_lines() -> None:
-    """For each line a line: wall and process seconds of the same work."""
+    """Answer each line with a line: wall and process seconds of the same work."""
     import torch
 
     random = torch.Generator().manual_seed(0)

@@ -21,7 +21,7 @@ class RunFacts:
     name: str
     """Name of the run's folder."""
     folder: Path
-    """For what trackers keep, within the run's own; it need not exist."""
+    """Folder for what trackers keep, within the run's own; it need not exist."""
     key: str
     """Hash of the run's configuration, the same when it is resumed."""
     after: int

@@ -34,7 +34,7 @@ class ChatData:
     """Conversations, of which the last ``held_out`` are only evaluated on."""
 
     id: str | None
-    """On the hub."""
+    """The data set on the hub."""
     path: str | None
     """A file or folder of rows, taken in place of the hub's."""
     config: str | None

@@ -1,4 +1,4 @@
-"""The world of ``bench=recall`` as the pretraining of the embedded backbone reads it."""
+"""Dialogues of ``bench=recall`` that the embedded backbone is pretrained on."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from deltamem_evaluations.benchmarks.recall.dialogues import (
 )
 from deltamem_evaluations.generated import KINDS
 
-__all__ = ["RecallWorld", "tokenizer_texts"]
+__all__ = ["RecallDialogues", "tokenizer_texts"]
 
 SPECIAL_KINDS_SHARE = 0.5
 """Share of two-hop and updated threads in a dialogue that is not plain."""
 
 
-class RecallWorld:
+class RecallDialogues:
     """Names and places of all splits: the backbone has to be able to read every name."""
 
     names = (*NAMES, *UNSEEN_NAMES)
@@ -43,7 +43,7 @@ class RecallWorld:
 
 
 def tokenizer_texts() -> list[str]:
-    """Text in which every word of the world occurs as the dialogues have it, for the tokenizer."""
+    """Text for the tokenizer, in which every word of the dialogues occurs as they have it."""
     words = [*NAMES, *UNSEEN_NAMES, *PLACES]
     sentences = [is_in(a, b) for a, b in zip(words, reversed(words), strict=True)]
     sentences += [is_with(a, b) for a, b in zip(words, reversed(words), strict=True)]

@@ -16,7 +16,7 @@ __all__ = ["RecallData"]
 Facts = Annotated[int, Interval(ge=1, le=len(NAMES))]
 """Statements in a dialogue: each is about a person of its own."""
 HELD_OUT_SEED = 1
-"""Offset of the world's seed for the held-out dialogues of the training split."""
+"""Offset of the seed for the held-out dialogues of the training split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class RecallData:
     size: Annotated[int, Ge(1)]
     """Training dialogues; none is seen twice."""
     seed: Annotated[int, Ge(0)]
-    """Seed of the world."""
+    """Seed that the dialogues are drawn with."""
     max_facts: Facts
     """Most statements in a dialogue."""
     held_out: Annotated[int, Ge(0)]

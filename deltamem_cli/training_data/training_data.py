@@ -8,9 +8,8 @@ from typing import Protocol
 
 from deltamem.training import Episode, Episodes
 from deltamem_base.faults import InvalidInput
-from deltamem_evaluations.data.sources import HubSource
 
-__all__ = ["DataSource", "PublishedData", "TrainingData", "split_off"]
+__all__ = ["DataSource", "TrainingData", "split_off"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +39,6 @@ class DataSource(Protocol):
 
     def load(self) -> TrainingData:
         """The episodes; whatever is wrong with them is said here."""
-
-
-class PublishedData(DataSource, Protocol):
-    """Data that somebody released, which `deltamem fetch data=NAME` downloads."""
-
-    def sources(self) -> Sequence[HubSource]:
-        """The published data sets; none if the user gave a copy."""
 
 
 def split_off(episodes: Sequence[Episode], held_out: int, *, name: str) -> int:

@@ -13,9 +13,9 @@ from deltamem_cli.experiments import Outcome, Plan, run_missing
 from deltamem_cli.experiments.asked import plan_of
 from deltamem_cli.experiments.dry_run import show_forecast
 from deltamem_cli.experiments.jobs import finished, jobs_of
+from deltamem_cli.experiments.merged_words import as_overrides
 from deltamem_cli.experiments.stored import results_of
 from deltamem_cli.experiments.table import draw, experiment_table, records_of
-from deltamem_cli.experiments.words import as_overrides
 from deltamem_cli.options import DryRun, Json, Overrides, Quiet, make_console
 from deltamem_cli.screen.console import Console
 

@@ -40,7 +40,7 @@ def _pretrain(request: PretrainingRequest, console: Console) -> Path:
     """Train a backbone from scratch on the curriculum and save it as a model folder."""
     from deltamem.pretraining import BackboneLearner, build_tokenizer, new_backbone
     from deltamem.training import Checkpoints, only_run
-    from deltamem_cli.training_data.pretraining_world import tokenizer_texts
+    from deltamem_cli.training_data.pretraining_dialogues import tokenizer_texts
 
     key = request.key
     folder = request.runs / f"pretrain-{key[:8]}"
@@ -70,11 +70,11 @@ def _pretrain(request: PretrainingRequest, console: Console) -> Path:
 
 def _curriculum(request: PretrainingRequest, tokenizer: PreTrainedTokenizerBase) -> Curriculum:
     from deltamem.pretraining import Curriculum
-    from deltamem_cli.training_data.pretraining_world import RecallWorld
+    from deltamem_cli.training_data.pretraining_dialogues import RecallDialogues
 
     return Curriculum(
         tokenizer,
-        RecallWorld(),
+        RecallDialogues(),
         steps=request.steps,
         copy_steps=request.copy_steps,
         batch=request.recipe.batch_size,

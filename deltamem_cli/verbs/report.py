@@ -90,7 +90,7 @@ def _published(folders: Sequence[Path], console: Console, *, check: bool) -> int
     """
     from deltamem_base.whole_files import write_text
     from deltamem_cli.publishing.rendering import faults_of_folder, is_published, rendered
-    from deltamem_evaluations.reporting.published import published_report, read_folder
+    from deltamem_evaluations.reporting.results_pages import published_report, read_folder
 
     for path in folders:
         if not is_published(path):
@@ -138,7 +138,7 @@ def _report(
         UsageError: a folder that is not there, no record in any, or an unknown format.
     """
     from deltamem_base.whole_files import write_text
-    from deltamem_cli.published_numbers import paper_file
+    from deltamem_cli.paper_file import paper_file
     from deltamem_evaluations.paper.numbers import Paper
     from deltamem_evaluations.reporting import SampleReader, attribute, collect, make_report
     from deltamem_evaluations.reporting.as_json import json_content

@@ -15,9 +15,9 @@ from deltamem_cli.experiments.asked import drafts_of, plan_of
 from deltamem_cli.experiments.dry_run import show_forecast
 from deltamem_cli.experiments.jobs import jobs_of
 from deltamem_cli.experiments.judging import Judged, judge_table
-from deltamem_cli.experiments.words import as_overrides
+from deltamem_cli.experiments.merged_words import as_overrides
 from deltamem_cli.options import DryRun, Json, Overrides, Quiet, make_console
-from deltamem_cli.published_numbers import paper_file
+from deltamem_cli.paper_file import paper_file
 from deltamem_cli.runs.fetching import fetch_needed
 from deltamem_cli.runs.requests import FetchRequest
 from deltamem_cli.screen.console import Console

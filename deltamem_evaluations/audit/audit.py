@@ -105,7 +105,7 @@ class _Asker:
         return self.method.write([self.history(s) for s in samples])
 
     def history(self, sample: Sample) -> History:
-        """With room for the question and the answer, as the runner keeps it."""
+        """A sample's history, with room for the question and the answer as the runner keeps it."""
         question = max(len(sample.question), QUESTION_TOKENS)
         answer = self.benchmark.decoding(sample).max_new_tokens
         return replace(self.benchmark.history(sample.history_id), reserve=question + answer)

@@ -79,7 +79,7 @@ class GPQA(Benchmark[GpqaSample]):
 
     primary_metric = "accuracy"
     confidential: ClassVar[bool] = True
-    """Its questions and options must not be printed, logged or published."""
+    """The questions and options must not be printed, logged or published."""
 
     def __init__(
         self,
@@ -206,7 +206,7 @@ def _record_of(question: str) -> str:
 
 
 def _order(record: str, seed: int) -> list[int]:
-    """Which column stands under A, B, C and D."""
+    """The columns that stand under A, B, C and D, by their number."""
     digest = hashlib.md5(f"{record}:{seed}".encode(), usedforsecurity=False).hexdigest()
     order = list(range(len(COLUMNS)))
     random.Random(int(digest[:8], 16)).shuffle(order)

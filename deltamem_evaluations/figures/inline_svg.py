@@ -55,7 +55,7 @@ def inline_svg(text: str, *, prefix: str, label: str) -> str:
 
 
 def _name(tag: object) -> str:
-    """Without its namespace; comments and instructions have none."""
+    """Name of a tag without its namespace; comments and instructions have none."""
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
 

@@ -133,7 +133,7 @@ def _axes(height: float, columns: int = 1) -> Iterator[tuple[Any, Any, io.String
 
 
 def _arms(value: float, low: float | None, high: float | None) -> list[list[float]]:
-    """As matplotlib wants them; none where there is no interval."""
+    """The arms of an interval in the shape that matplotlib wants; 0 where there is no interval."""
     if low is None or high is None or not math.isfinite(low + high):
         return [[0.0], [0.0]]
     return [[max(value - low, 0.0)], [max(high - value, 0.0)]]

@@ -31,7 +31,7 @@ class Judged:
     """Scores of a judge, and who it was."""
 
     scores: Mapping[str, float]
-    """By sample id, of those that are judged; 1 is right and 0 wrong."""
+    """Sample id -> score, for those that are judged; 1 is right and 0 wrong."""
     judge: str
     """The model, and whose prompts it was given."""
 

@@ -22,7 +22,7 @@ class JudgeRules:
     model: str
     """The model that its authors ask."""
     read: Callable[[str], float | None]
-    """From a reply to its verdict, from 0, which is wrong, to 1; None where it holds none."""
+    """Reads the verdict of a reply, from 0, which is wrong, to 1; None where it holds none."""
     max_tokens: int | None = None
     """Limit of a reply; None for none."""
     temperature: float = 0.0
@@ -54,7 +54,7 @@ class Inquiry:
 
     questions: Sequence[JudgeQuestion]
     score: Callable[[Sequence[float]], float] = _only
-    """From the verdicts, in the order of the questions, to the score of the answer, 0 to 1."""
+    """Makes the answer's score, 0 to 1, of the verdicts in the order of the questions."""
 
 
 def asked_once(question: JudgeQuestion | None) -> Inquiry | None:

@@ -65,7 +65,7 @@ class Verdicts:
     """All judgements of a run, and the scores that follow from them."""
 
     verdicts: dict[str, Verdict] = field(default_factory=dict)
-    """By :func:`verdict_key`."""
+    """Key by :func:`verdict_key` -> verdict."""
     scores: dict[str, dict[str, Score]] = field(default_factory=dict)
     """Scores of the answers by the id of the question, by judge: a name that :func:`judge_name`
     makes."""

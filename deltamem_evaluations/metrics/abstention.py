@@ -29,7 +29,7 @@ ABSTENTION_RULE = (
     "1 where the answer holds a phrase such as 'did not mention', 'no information' or 'cannot "
     "determine': a list of phrases, no judgement"
 )
-"""In words, for the protocol of a benchmark."""
+"""The rule in words, for the protocol of a benchmark."""
 
 
 def abstains(answer: str) -> bool:

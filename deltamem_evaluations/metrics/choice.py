@@ -80,7 +80,7 @@ CHOICE_RULE = (
     "the last statement of the strongest kind that names one letter; patterns "
     + hashlib.sha256(_PATTERNS.encode()).hexdigest()[:12]
 )
-"""In words, for the protocol of a benchmark; it changes with the patterns."""
+"""The rule in words, for the protocol of a benchmark; it changes with the patterns."""
 
 
 def extract_choice(text: str) -> str | None:
@@ -98,7 +98,7 @@ def extract_choice(text: str) -> str | None:
 
 
 def _plain(text: str) -> str:
-    """Without markdown, quotes and LaTeX around letters; boxes and tags say "answer:"."""
+    """A text without markdown, quotes and LaTeX around letters; boxes and tags say "answer:"."""
     text = unicodedata.normalize("NFKC", text)
     while (unwrapped := LATEX_TEXT.sub(r"\1", text)) != text:
         text = unwrapped

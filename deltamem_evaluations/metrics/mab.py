@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 Scorer = Callable[[str, Sequence[str]], float]
-"""From an answer and its references, the best of which counts."""
+"""Scores an answer by its references, the best of which counts."""
 
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 INSIDE_A_NUMBER = re.compile(r"(?<=\d)[.,:/](?=\d)")
@@ -172,13 +172,13 @@ THEIRS: Mapping[str, Scorer] = {
     "rougeL_f1": _best(rouge_f1("rougeL"), _whole_or_parsed),
     "rougeLsum_f1": _best(rouge_f1("rougeLsum"), _whole_or_parsed),
 }
-"""By the benchmark's rules; what it has a language model judge is ``unjudged``."""
+"""Scorers by the benchmark's rules; what it has a language model judge is ``unjudged``."""
 PAPERS: Mapping[str, Scorer] = {
     "accuracy": _best(_accurate, _whole),
     "unjudged_accuracy": _best(_accurate, _whole),
     "unjudged_paper_f1": _best(lambda t, r: paper_scores(t, r)["f1"], _whole_or_first_line),
 }
-"""By the rules behind the paper's tables."""
+"""Scorers by the rules behind the paper's tables."""
 OURS: Mapping[str, Scorer] = {
     "accuracy_by_words": _best(mentions, _whole),
     "unjudged_accuracy_by_words": _best(mentions, _whole),

@@ -64,7 +64,7 @@ class Titles:
         return self._titles.get(identity)
 
     def nearest(self, names: Sequence[str]) -> list[str]:
-        """For each name the title at the least edit distance, the first by alphabet of several.
+        """The title at the least edit distance from each name, the first by alphabet of several.
 
         Lower case, as distances are.
         """

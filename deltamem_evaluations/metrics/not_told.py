@@ -32,7 +32,7 @@ NOT_TOLD_RULES = {
     "benchmark": "(a), (b) or a letter alone is its option; says that there is no information",
     "paper": "the same, and a) or b) at the beginning is its option too",
 }
-"""In words, for the protocol of the benchmark."""
+"""The rules in words, for the protocol of the benchmark."""
 
 
 def not_told(line: str, options: Mapping[str, str], *, protocol: str = "benchmark") -> bool:

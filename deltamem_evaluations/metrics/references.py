@@ -49,4 +49,4 @@ REFERENCE_METRICS: Mapping[str, ReferenceMetric] = {
         score=rouge_f1("rougeL"), rule="F-measure of rouge-score's rougeL, stemmed"
     ),
 }
-"""By name; the order is that of tables."""
+"""Metrics by name, in the order of tables."""

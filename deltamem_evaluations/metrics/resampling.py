@@ -64,6 +64,15 @@ class Histories:
             resampled="histories" if several else "questions",
         )
 
+    def draw(self, generator: np.random.Generator, size: int) -> NDArray[np.int64]:
+        """(size, G) number of times that each unit is in each of ``size`` resamples."""
+        total = len(self.sums)
+        return generator.multinomial(total, np.full(total, 1 / total), size=size)
+
+    def means(self, draws: NDArray[np.int64]) -> Floats:
+        """(size) mean of the values of each resample."""
+        return np.asarray((draws @ self.sums) / (draws @ self.counts))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Bootstrap:
@@ -123,9 +132,8 @@ def _resampled(strata: Sequence[Histories], resamples: int) -> tuple[Floats, Flo
         size = min(BLOCK, resamples - start)
         mean, variance = np.zeros(size), np.zeros(size)
         for stratum in strata:
-            total = len(stratum.sums)
-            draws = generator.multinomial(total, np.full(total, 1 / total), size=size)
-            inside = (draws @ stratum.sums) / (draws @ stratum.counts)
+            draws = stratum.draw(generator, size)
+            inside = stratum.means(draws)
             mean += inside / len(strata)
             variance += (_error(stratum, draws, inside) / len(strata)) ** 2
         means.append(mean)

@@ -38,17 +38,17 @@ HOTPOT_RULE = (
     "lower case, ASCII punctuation out, articles out, white space collapsed; em is equality, f1 is "
     "over bags of tokens, and 0 where one side is yes, no or noanswer and the other is not the same"
 )
-"""In words, for the protocol of a benchmark."""
+"""The rule in words, for the protocol of a benchmark."""
 SQUAD_RULE = (
     "lower case, ASCII punctuation out, articles out, white space collapsed; em is equality, f1 is "
     "over bags of tokens, and 1 where both sides are empty; each the best over the references"
 )
-"""In words, for the protocol of a benchmark."""
+"""The rule in words, for the protocol of a benchmark."""
 PAPER_RULE = (
     "lower case, articles to spaces, all but word characters to spaces, white space collapsed; em "
     "is equality, f1 is over bags of tokens, and 1 where both sides are empty"
 )
-"""In words, for the protocol of a benchmark."""
+"""The rule in words, for the protocol of a benchmark."""
 
 
 def normalise(text: str) -> str:

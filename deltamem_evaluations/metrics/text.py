@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["best_part_f1", "first_written_line", "stem_tokens", "token_f1"]
 
 ARTICLES_AND = regex.compile(r"\b(a|an|the|and)\b")
-"""By the library LoCoMo uses: `re` ends a word before a combining accent, and takes á apart."""
+"""Words that LoCoMo's library drops: `re` ends a word before a combining accent, and splits á."""
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 

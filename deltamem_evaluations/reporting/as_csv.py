@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from deltamem_base.printable import printable
 from deltamem_evaluations.metrics.statistics import GroupMean
@@ -14,7 +14,17 @@ from deltamem_evaluations.reporting.tables import Report
 
 __all__ = ["COLUMNS", "csv_lines"]
 
-IDENTITY = ("cell", "model", "method", "writer", "bench", "protocol", "context", "control", "seed")
+IDENTITY: dict[str, Callable[[Record], object]] = {
+    "cell": lambda record: record.cell,
+    "model": lambda record: record.model,
+    "method": lambda record: record.method,
+    "writer": lambda record: record.writer,
+    "bench": lambda record: record.bench,
+    "protocol": lambda record: record.protocol,
+    "context": lambda record: record.context,
+    "control": lambda record: record.control,
+    "seed": lambda record: record.seed,
+}
 MEASURES = ("metric", "primary", "group", "mean", "ci95_low", "ci95_high", "n", "histories")
 PROVENANCE = ("fingerprint", "limited", "weights", "commit", "date")
 COLUMNS = (*IDENTITY, *MEASURES, *COSTS, *PROVENANCE)
@@ -36,7 +46,7 @@ def csv_lines(report: Report) -> str:
 
 def _lines(record: Record) -> Iterator[dict[str, object]]:
     around: dict[str, object] = {
-        **{name: getattr(record, name) for name in IDENTITY},
+        **{name: of(record) for name, of in IDENTITY.items()},
         **{name: record.cost.named(name) for name in COSTS},
         "fingerprint": record.fingerprint,
         "limited": record.limited,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from deltamem_base.excerpts import in_a_line
 from deltamem_base.printable import printable
 from deltamem_evaluations.reporting.tables import BEST, SECOND, Cell, Note, Report, Table
 
@@ -136,4 +137,4 @@ def _comments(table: Table) -> str:
 
 
 def _comment(text: str) -> str:
-    return f"% {' '.join(printable(text).split())}"
+    return f"% {in_a_line(printable(text))}"

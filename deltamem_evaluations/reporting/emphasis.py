@@ -32,7 +32,7 @@ RULE = (
 )
 RESAMPLES = 1999
 RESAMPLES_PER_PAIR = 40
-"""So that the smallest p there can be is below 0.05 after the correction."""
+"""Resamples that bring the smallest p there can be below 0.05 after the correction."""
 
 
 def emphasised(stored: Sequence[StoredRecord], *, reader: SampleReader) -> dict[str, str]:

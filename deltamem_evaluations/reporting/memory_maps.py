@@ -35,7 +35,7 @@ class MemoryMap:
     cell: str
     svg: str
     turns: Sequence[str] = ()
-    """In order; none where the benchmark's texts are confidential."""
+    """Texts of the turns in order; none where the benchmark's texts are confidential."""
 
 
 def write_turns(texts: Sequence[str], *, path: Path) -> Path:

@@ -18,7 +18,7 @@ from deltamem_evaluations.reporting.tables import Cell, Estimate, Footnotes, Not
 __all__ = ["paper_tables"]
 
 DIGITS = 2
-"""As the paper prints."""
+"""Decimals that the paper prints."""
 MEASURED = "average of measured cells"
 CONFIDENCE = {"single": "one reading of the paper only"}
 READING = (

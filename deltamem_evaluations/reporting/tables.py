@@ -77,7 +77,7 @@ class Estimate:
         digits: int = 1,
         difference: bool = False,
     ) -> Estimate | None:
-        """From a value and its interval, both to be scaled; an infinite interval is none.
+        """An estimate of a value and its interval, both to be scaled; an infinite interval is none.
 
         Returns:
             None where the value itself is not finite.
@@ -110,7 +110,7 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """Without marks and emphasis."""
+        """The content without marks and emphasis."""
         return self.words if self.estimate is None else self.estimate.text
 
     @staticmethod
@@ -129,7 +129,7 @@ class Note:
 
     @property
     def line(self) -> str:
-        """With its mark before it."""
+        """The sentence with its mark before it."""
         return self.text if self.mark is None else f"[{self.mark}] {self.text}"
 
 
@@ -145,7 +145,7 @@ class Footnotes:
 
     @property
     def notes(self) -> list[Note]:
-        """In the order of their numbers."""
+        """The notes in the order of their numbers."""
         return [Note(text=text, mark=mark) for text, mark in self._numbers.items()]
 
 
@@ -164,7 +164,7 @@ class Table:
     sortable: bool = True
     """Whether rows stand for themselves, in any order."""
     folded: bool = False
-    """For those who look closely: shown last, and closed where a format can."""
+    """Whether it is for those who look closely: shown last, and closed where a format can."""
 
     @property
     def numeric(self) -> set[int]:
@@ -185,7 +185,7 @@ class Report:
     tables: Sequence[Table]
     records: Sequence[StoredRecord]
     notes: Sequence[str] = ()
-    """On the whole report, such as what was left out and why."""
+    """Notes on the whole report, such as what was left out and why."""
 
 
 def percent(mean: float, low: float, high: float, *, digits: int = 1) -> str:

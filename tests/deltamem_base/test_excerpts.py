@@ -13,7 +13,8 @@ def test_a_line_is_one_line_of_its_length(text: str, longest: int) -> None:
     line = in_a_line(text, longest=longest)
     assert len(line) <= longest
     assert len(line.splitlines()) <= 1
-    whole = " ".join(text.split())
+    whole = in_a_line(text)
+    assert whole == " ".join(text.split())
     assert line == whole if len(whole) <= longest else whole.startswith(line.removesuffix("…"))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from counting_tokenizer import counting, renderings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi
@@ -297,6 +298,21 @@ def test_what_does_not_fit_goes_from_the_end_of_the_ranking(tiny: Any) -> None:
     frozen = Frozen(tiny, context="none")
     frozen.write([History(messages=(SYSTEM, *PASSAGES))])
     assert frozen.answer([question], SHORT)[0].prompt_tokens == bare.prompt_tokens
+
+
+def test_what_is_stored_is_counted_from_one_rendering(tiny: Any) -> None:
+    talk = [{"role": "user", "content": f"Ada said {word}."} for word in ("yes", "no")]
+    backbone, once = counting(tiny, talk)
+    (whole,) = BM25RAG(backbone).write([History(messages=tuple(talk))])
+    assert renderings(backbone) == once
+    assert whole.read_tokens == whole.original_tokens == len(tiny.render_history(talk).ids)
+    made = BM25RAG(tiny)
+    (first,) = made.write([History(messages=tuple(talk[:1]))])
+    resumed = BM25RAG(tiny)
+    resumed.load_state_dict(made.state_dict())
+    for one in (made, resumed):
+        (second,) = one.write([History(messages=tuple(talk[1:]))])
+        assert first.read_tokens + second.read_tokens == whole.read_tokens
 
 
 def test_settings_that_do_not_exist(tiny: Any) -> None:

@@ -29,7 +29,7 @@ from deltamem.backbone.rendering.rendering import Rendered
 from deltamem.backbone.rotation import rotated_alike
 from deltamem_base.faults import InvalidInput
 
-__all__ = ["ReadPass", "ReadReport", "Reader", "VisibleContext", "fit_history"]
+__all__ = ["FittedHistory", "ReadPass", "ReadReport", "Reader", "VisibleContext", "fit_history"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,16 +71,34 @@ class ReadReport:
     """Tokens that went."""
 
 
-def fit_history(backbone: Backbone, messages: Messages, history: HistoryLike) -> Messages:
-    """Messages that come into view under the cut and the reserve of ``history``."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class FittedHistory:
+    """The part of a history that comes into view."""
+
+    messages: Messages
+    rendered: Rendered
+    original_tokens: int
+    """Tokens of the whole history."""
+
+
+def fit_history(backbone: Backbone, messages: Messages, history: HistoryLike) -> FittedHistory:
+    """Messages that come into view under the cut and the reserve of ``history``, rendered."""
+    whole = backbone.render_history(messages, join=history.join)
+
+    def rendered(some: Messages) -> Rendered:
+        # most histories fit, and those are rendered once
+        same = list(some) == list(messages)
+        return whole if same else backbone.render_history(some, join=history.join)
+
     # a reserve beyond the window would leave no history at all; the answer is cut instead
     reserve = min(history.reserve, backbone.window // 2)
-    return fit_messages(
+    fitted = fit_messages(
         messages,
         cut=history.cut,
         budget=backbone.window - reserve,
-        count=lambda some: len(backbone.render_history(some, join=history.join).ids),
+        count=lambda some: len(rendered(some).ids),
     )
+    return FittedHistory(messages=fitted, rendered=rendered(fitted), original_tokens=len(whole.ids))
 
 
 class VisibleContext:
@@ -111,25 +129,25 @@ class VisibleContext:
         started = time.perf_counter()
         self._join = histories[0].join
         self._messages = [[*m, *h.messages] for m, h in zip(self._messages, histories, strict=True)]
-        counts = [self._count(messages) for messages in self._messages]
-        self._shown = [
+        fitted = [
             fit_history(self.backbone, messages, h)
             for messages, h in zip(self._messages, histories, strict=True)
         ]
-        rendered = [self._render(shown) for shown in self._shown]
+        self._shown = [one.messages for one in fitted]
+        rendered = [one.rendered for one in fitted]
         reach = [len(r.ids) + h.reserve for r, h in zip(rendered, histories, strict=True)]
         self._fill(rendered, reader or self._read_bare, reach=reach)
         seconds = (time.perf_counter() - started) / len(histories)
         return [
             ReadReport(
-                original_tokens=count,
+                original_tokens=one.original_tokens,
                 shown_tokens=len(ids),
-                cut_side=h.cut.side if len(ids) < count else None,
+                cut_side=h.cut.side if len(ids) < one.original_tokens else None,
                 seconds=seconds,
                 read_tokens=len(ids),
-                cut_tokens=max(0, count - len(ids)),
+                cut_tokens=max(0, one.original_tokens - len(ids)),
             )
-            for count, ids, h in zip(counts, self._ids, histories, strict=True)
+            for one, ids, h in zip(fitted, self._ids, histories, strict=True)
         ]
 
     def ask(
@@ -181,7 +199,7 @@ class VisibleContext:
         self._ids = [[] for _ in self._messages]
         self._mask = self._mask.new_zeros(len(self._messages), 0)
         self.cache = MemoryCache(config=self.backbone.model.config)
-        rendered = [self._render(shown) for shown in self._shown]
+        rendered = [self.backbone.render_history(s, join=self._join) for s in self._shown]
         self._fill(rendered, reader or self._read_bare, reach=state["reach"])
 
     def shown_tokens(self, history: int) -> int:
@@ -205,12 +223,6 @@ class VisibleContext:
                 "question follows it, so the history cannot be read ahead"
             )
         return ids[len(read) :]
-
-    def _render(self, messages: Messages) -> Rendered:
-        return self.backbone.render_history(messages, join=self._join)
-
-    def _count(self, messages: Messages) -> int:
-        return len(self._render(messages).ids)
 
     @torch.no_grad()
     def _fill(

@@ -12,31 +12,27 @@ __all__ = ["split_windows"]
 
 def split_windows(
     length: int, window: int, *, segments: Sequence[int] | None = None
-) -> tuple[list[slice], int]:
+) -> list[slice]:
     """Consecutive slices of at most ``window`` tokens that cover ``length`` tokens.
 
     Args:
         segments: one id per token; a run of equal ids stays in one window where it fits in one.
-
-    Returns:
-        The slices, and how many segments were longer than a window and had to be split.
     """
     if window < 1:
         raise InvalidInput(f"a write window of {window} tokens holds nothing; use at least 1")
     if segments is None:
-        return [slice(i, min(i + window, length)) for i in range(0, length, window)], 0
+        return [slice(i, min(i + window, length)) for i in range(0, length, window)]
     slices: list[slice] = []
-    start = end = split = 0
+    start = end = 0
     for _, run in groupby(segments):
         size = len(list(run))
         if end + size - start > window and end > start:
             slices.append(slice(start, end))
             start = end
         end += size
-        split += size > window
         while end - start > window:
             slices.append(slice(start, start + window))
             start += window
     if end > start:
         slices.append(slice(start, end))
-    return slices, split
+    return slices

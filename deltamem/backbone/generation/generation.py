@@ -15,12 +15,12 @@ class Generation:
     """One answer and what it cost."""
 
     text: str
-    """Without special tokens, stripped."""
+    """The answer without special tokens, stripped."""
     prompt_tokens: int
     """Tokens in view when the first token was generated, those of a kept history included."""
     new_tokens: int
     seconds: float
-    """Its shares of the wall time of all passes that it was in."""
+    """Shares of the answer in the wall time of all passes that it was in."""
     finish: str
     """``stop``, ``length``, or ``window`` where the model's window ended the answer."""
     opened_thinking: bool = False

@@ -33,7 +33,7 @@ def _product(
     real: tl.tensor,
     columns: tl.constexpr,
 ) -> tl.tensor:
-    """Those rows of ``weight`` (·, D) times ``hidden`` (D), which counts as zero if not ``real``.
+    """Some rows of ``weight`` (·, D) times ``hidden`` (D), which counts as zero if not ``real``.
 
     Products are summed over columns only at the end, so that no load waits for a sum.
     """

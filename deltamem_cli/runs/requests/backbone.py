@@ -122,7 +122,7 @@ class BackboneRequest:
         }
 
     def empty(self) -> PreTrainedModel:
-        """Its architecture without weights, on the meta device."""
+        """The model without weights, on the meta device."""
         from deltamem.backbone import empty_model
 
         known = (self.architecture or {}).get("of") == self.id

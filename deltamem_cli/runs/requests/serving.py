@@ -24,7 +24,7 @@ class ServingRequest:
     backbone: BackboneRequest
     weights: WeightsRequest
     decoding: Decoding
-    """For what a request leaves open, as the three after it."""
+    """Decoding where a request leaves it open; the next three stand in likewise."""
     context: str
     """``visible`` or ``none``: whether what was said stays in the prompt."""
     system: str | None

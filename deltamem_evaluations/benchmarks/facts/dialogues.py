@@ -47,11 +47,11 @@ MOST_STATEMENTS = 24
 """Statements that a dialogue can have: every attribute has more values."""
 MOST_SMALL_TALK = 2
 AGAIN_SHARE = 1 / 8
-"""Which part of the statements says what was said of somebody else, with another value."""
+"""Share of statements that say what was said of somebody else, with another value."""
 OWN_SHARE, LEAD_SHARE = 1 / 3, 1 / 6
-"""Which part of the statements is in the first person; which part of the others has an opening."""
+"""Share of statements in the first person; share of the others that have an opening."""
 PLAIN_SHARE = 1 / 2
-"""Which part of the questions through a friend says "the best friend of", where it can."""
+"""Share of questions through a friend that say "the best friend of", where they can."""
 
 Has = tuple[str, Attribute]
 """A person, and what is said of him or her."""

@@ -1,8 +1,8 @@
 """A folder of published results: its experiments as tables and pictures, with their commands."""
 
-from deltamem_evaluations.reporting.published.folder import PublishedFolder, read_folder
-from deltamem_evaluations.reporting.published.pictures import Picture, pictures_of
-from deltamem_evaluations.reporting.published.report import published_page, published_report
+from deltamem_evaluations.reporting.results_pages.folder import PublishedFolder, read_folder
+from deltamem_evaluations.reporting.results_pages.pictures import Picture, pictures_of
+from deltamem_evaluations.reporting.results_pages.report import published_page, published_report
 
 __all__ = [
     "Picture",

@@ -9,7 +9,7 @@ from deltamem_evaluations.metrics.capacity import Curve, fit_capacity
 from deltamem_evaluations.metrics.resampling import Histories
 from deltamem_evaluations.metrics.statistics import ScoredQuestion, summarise
 from deltamem_evaluations.records.experiment import ExperimentResults
-from deltamem_evaluations.reporting.published.folder import Place, PublishedFolder
+from deltamem_evaluations.reporting.results_pages.folder import Place, PublishedFolder
 from deltamem_evaluations.reporting.tables import BLANK, Cell, Estimate, Table
 
 __all__ = ["CapacityRow", "capacities", "capacity_table"]

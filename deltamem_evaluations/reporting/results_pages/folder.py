@@ -12,14 +12,13 @@ from deltamem_evaluations.records.experiment import ExperimentResults, experimen
 from deltamem_evaluations.records.publication import PUBLICATION
 from deltamem_evaluations.records.record import RECORD, Record, read_record
 from deltamem_evaluations.records.stored import StoredRecord
-from deltamem_evaluations.reporting.attribution import REFERENCE
+from deltamem_evaluations.reporting.attribution import bare_backbone
 from deltamem_evaluations.reporting.collection import SampleReader
 from deltamem_evaluations.reporting.results import score
 from deltamem_evaluations.reporting.tables import Estimate
 
 __all__ = ["Place", "PublishedFolder", "read_folder"]
 
-IN_VIEW, IN_PART = "visible", "part"
 """Contexts: a method that shows a part of the history stands beside the backbone that sees all."""
 
 
@@ -47,20 +46,7 @@ class PublishedFolder:
 
     def reference(self, record: Record) -> StoredRecord | None:
         """The bare backbone on the same questions, which sees the history where the record does."""
-        context = IN_VIEW if record.context == IN_PART else record.context
-        for stored in self.runs.values():
-            other = stored.record
-            same = (other.model, other.bench, other.fingerprint, other.n, other.context) == (
-                record.model,
-                record.bench,
-                record.fingerprint,
-                record.n,
-                context,
-            )
-            bare = other.provenance.method.family == REFERENCE and other.control == "none"
-            if same and bare:
-                return stored
-        return None
+        return bare_backbone(self.runs[record.cell], self.runs.values())
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deltamem_evaluations.figures.forest import Line, draw_forest, draw_lines
-from deltamem_evaluations.reporting.published.capacities import capacities
-from deltamem_evaluations.reporting.published.folder import PublishedFolder
+from deltamem_evaluations.reporting.results_pages.capacities import capacities
+from deltamem_evaluations.reporting.results_pages.folder import PublishedFolder
 
 __all__ = ["FOLDER", "Picture", "pictures_of"]
 

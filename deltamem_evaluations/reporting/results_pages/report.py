@@ -10,10 +10,10 @@ from deltamem_evaluations.records.stored import StoredRecord
 from deltamem_evaluations.reporting.as_html import tables_page
 from deltamem_evaluations.reporting.assembly import make_report
 from deltamem_evaluations.reporting.costs import machine
-from deltamem_evaluations.reporting.published.capacities import capacities, capacity_table
-from deltamem_evaluations.reporting.published.folder import PublishedFolder
-from deltamem_evaluations.reporting.published.pictures import Picture
-from deltamem_evaluations.reporting.published.tables import (
+from deltamem_evaluations.reporting.results_pages.capacities import capacities, capacity_table
+from deltamem_evaluations.reporting.results_pages.folder import PublishedFolder
+from deltamem_evaluations.reporting.results_pages.pictures import Picture
+from deltamem_evaluations.reporting.results_pages.tables import (
     commands_table,
     gains_table,
     scores_table,

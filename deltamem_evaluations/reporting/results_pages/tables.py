@@ -7,8 +7,8 @@ from deltamem_evaluations.metrics.paired import Paired, compare_scores
 from deltamem_evaluations.metrics.resampling import LEVEL
 from deltamem_evaluations.records.experiment import ExperimentResults
 from deltamem_evaluations.reporting.costs import COSTS
-from deltamem_evaluations.reporting.published.folder import Place, PublishedFolder
 from deltamem_evaluations.reporting.results import WEIGHING
+from deltamem_evaluations.reporting.results_pages.folder import Place, PublishedFolder
 from deltamem_evaluations.reporting.tables import BLANK, Cell, Estimate, Footnotes, Note, Table
 
 __all__ = ["NOT_SIGNIFICANT", "commands_table", "gains_table", "scores_table"]

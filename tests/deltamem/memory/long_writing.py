@@ -42,7 +42,7 @@ def main() -> None:
     with memory.attach(model) as attached:
         for tokens, one in histories.items():
             state = memory.zeros(1)
-            state, _ = write_windows(attached, backbone, [one], state=state, window=WINDOW)
+            state = write_windows(attached, backbone, [one], state=state, window=WINDOW)
             assert all(bool(s.isfinite().all() and s.any()) for s in state.layers.values())
             peaks[tokens] = peak()
     # that a state for every token would be seen

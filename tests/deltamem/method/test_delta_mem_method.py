@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from deltamem import DeltaMemConfig, DeltaMemory, InvalidInput
+from deltamem.backbone import split_windows
 from deltamem.method.delta_mem_method import DeltaMemMethod
 from deltamem.writers import MultiStateWriter, SegmentWriter, TokenWriter
 from deltamem_evaluations.sample import Decoding, History, Prompt
@@ -126,18 +127,15 @@ def test_no_context_shows_only_the_question(tiny: Any, memory: DeltaMemory) -> N
 
 
 def test_windows_carry_the_state_over(tiny: Any, memory: DeltaMemory) -> None:
-    """A window of 25 tokens writes the same tokens; segments stay whole."""
-    whole = DeltaMemMethod(tiny, memory, context="none")
-    windowed = DeltaMemMethod(tiny, memory, context="none", window=25)
-    (one,) = whole.write([History(messages=TALK)])
-    (many,) = windowed.write([History(messages=TALK)])
-    assert one.windows == 1 < many.windows
-    assert one.written_tokens == many.written_tokens
-    assert many.split_segments == 0
-    assert all(bool(s.any()) for s in windowed.state.layers.values())
-    tight = DeltaMemMethod(tiny, memory, context="none", window=4)
-    (cut,) = tight.write([History(messages=TALK)])
-    assert (cut.split_segments > 0) == (memory.config.writer.segment_unit is not None)
+    """A window of 25 tokens writes the same tokens in several passes."""
+    rendered, unit = tiny.render_history(TALK), memory.config.writer.segment_unit
+    segments = None if unit is None else rendered.segments(unit)
+    assert len(split_windows(len(rendered.ids), 25, segments=segments)) > 1
+    for window in (25, 4):
+        windowed = DeltaMemMethod(tiny, memory, context="none", window=window)
+        (report,) = windowed.write([History(messages=TALK)])
+        assert report.written_tokens == len(rendered.ids)
+        assert all(bool(s.any()) for s in windowed.state.layers.values())
 
 
 @pytest.mark.parametrize("state", ["zero", "shuffled"])

@@ -15,10 +15,10 @@ from test_recall import answer_by_reading
 from deltamem.pretraining import Curriculum, TokenSequence, build_tokenizer
 from deltamem.pretraining.curriculum import BLANK, COPY_LENGTH, LONGEST
 from deltamem_base.faults import InvalidInput
-from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
+from deltamem_cli.training_data.pretraining_dialogues import RecallDialogues, tokenizer_texts
 from deltamem_evaluations.benchmarks.recall.dialogues import FILLERS
 
-WORLD = RecallWorld()
+DIALOGUES = RecallDialogues()
 TOKENIZER = build_tokenizer(tokenizer_texts(), window=2048)
 STEPS, COPY_STEPS, BATCH = 420, 20, 4
 """After the copy steps 400 remain: pairs end with step 120, sentences with 200, growth with 320."""
@@ -29,7 +29,9 @@ BLANKS = 5.0
 
 
 def curriculum(seed: int = 0) -> Curriculum:
-    return Curriculum(TOKENIZER, WORLD, steps=STEPS, copy_steps=COPY_STEPS, batch=BATCH, seed=seed)
+    return Curriculum(
+        TOKENIZER, DIALOGUES, steps=STEPS, copy_steps=COPY_STEPS, batch=BATCH, seed=seed
+    )
 
 
 @cache
@@ -82,7 +84,7 @@ def test_copies(step: int) -> None:
 
 def test_the_alphabet_of_copies_grows_to_all_but_the_special_tokens() -> None:
     everything = len(TOKENIZER)
-    made = Curriculum(TOKENIZER, WORLD, steps=1000, copy_steps=1000, batch=8, seed=0)
+    made = Curriculum(TOKENIZER, DIALOGUES, steps=1000, copy_steps=1000, batch=8, seed=0)
 
     def lowest(step: int) -> int:
         return min(min(made[step * 8 + i].ids) for i in range(8))
@@ -106,8 +108,8 @@ def test_pairs() -> None:
         known = dict(pairs[:facts])
         assert len(known) == len(set(known.values())) == facts
         assert all(known[name] == place for name, place in pairs[facts:])
-        assert set(known) <= set(WORLD.names)
-        assert set(known.values()) <= set(WORLD.places)
+        assert set(known) <= set(DIALOGUES.names)
+        assert set(known.values()) <= set(DIALOGUES.places)
         assert sequence.learnt == [False] * (2 * facts) + [False, True] * (2 * facts)
 
 
@@ -115,7 +117,7 @@ def test_sentences() -> None:
     found = [s for step in range(120, 200, 2) for s in of_step(step) if kind(s) == "sentences"]
     for sequence in found:
         said = words(sequence)
-        places = [i for i, word in enumerate(said) if word.strip() in WORLD.places]
+        places = [i for i, word in enumerate(said) if word.strip() in DIALOGUES.places]
         facts = len(places) // 3
         statements = [f" {text}." for text in "".join(said).removesuffix(".").strip().split(". ")]
         assert [text.split()[-1] for text in statements] == [f"{said[i].strip()}." for i in places]
@@ -200,9 +202,9 @@ def test_no_sequence_is_longer_than_said() -> None:
     def longest_turn(*texts: str) -> int:
         return max(tokens(f"<|im_start|>assistant\n{t}<|im_end|>\n") for t in texts)
 
-    said = [WORLD.statement(n, p) for n in WORLD.names[:5] for p in WORLD.places]
-    said += [f"Today {n} is with {n}." for n in WORLD.names]
-    asked = [f"Where is the friend of {n} today?" for n in WORLD.names]
+    said = [DIALOGUES.statement(n, p) for n in DIALOGUES.names[:5] for p in DIALOGUES.places]
+    said += [f"Today {n} is with {n}." for n in DIALOGUES.names]
+    asked = [f"Where is the friend of {n} today?" for n in DIALOGUES.names]
     both = f"{said[-1]} {said[0]}"
     bound = 16 * longest_turn(*said) + 3 * longest_turn(*FILLERS)
     bound += 4 * (longest_turn(*asked) + longest_turn(both))
@@ -211,13 +213,13 @@ def test_no_sequence_is_longer_than_said() -> None:
 
 
 def test_copying_alone_and_bad_settings() -> None:
-    made = Curriculum(TOKENIZER, WORLD, steps=2, copy_steps=9, batch=2, seed=0)
+    made = Curriculum(TOKENIZER, DIALOGUES, steps=2, copy_steps=9, batch=2, seed=0)
     assert {kind(made[i]) for i in range(len(made))} == {"copy"}
     with pytest.raises(InvalidInput, match="copy_steps is -1; it must be at least 0"):
-        Curriculum(TOKENIZER, WORLD, steps=2, copy_steps=-1, batch=2, seed=0)
+        Curriculum(TOKENIZER, DIALOGUES, steps=2, copy_steps=-1, batch=2, seed=0)
 
 
 def test_plain_dialogues_are_asked_directly() -> None:
     for number in range(50):
-        made: Any = WORLD.dialogue(random.Random(number), 4, plain=True)
+        made: Any = DIALOGUES.dialogue(random.Random(number), 4, plain=True)
         assert {q.kind for q in made.questions} == {"single_hop"}

@@ -22,7 +22,7 @@ from deltamem.pretraining import (
 )
 from deltamem.training import Checkpoints, StepReport, TrainingConfig, train
 from deltamem_base.faults import InvalidInput
-from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
+from deltamem_cli.training_data.pretraining_dialogues import RecallDialogues, tokenizer_texts
 
 TOKENIZER = build_tokenizer(tokenizer_texts(), window=384)
 SIZES = BackboneConfig(layers=1, width=32, head_dim=16, window=384)
@@ -56,7 +56,7 @@ def learner(seed: int = 0) -> BackboneLearner:
 
 def curriculum() -> Curriculum:
     return Curriculum(
-        TOKENIZER, RecallWorld(), steps=RECIPE.steps or 0, copy_steps=2, batch=3, seed=0
+        TOKENIZER, RecallDialogues(), steps=RECIPE.steps or 0, copy_steps=2, batch=3, seed=0
     )
 
 
@@ -124,7 +124,7 @@ def test_interrupted_and_resumed_is_the_same(tmp_path: Path) -> None:
 def test_it_learns(tmp_path: Path) -> None:
     made, losses = learner(), []
     recipe = TrainingConfig(**{**vars(RECIPE), "steps": 40, "learning_rate": 3e-3})
-    source = Curriculum(TOKENIZER, RecallWorld(), steps=40, copy_steps=40, batch=3, seed=0)
+    source = Curriculum(TOKENIZER, RecallDialogues(), steps=40, copy_steps=40, batch=3, seed=0)
     train(
         made,
         source,

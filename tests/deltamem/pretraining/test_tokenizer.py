@@ -1,4 +1,4 @@
-"""The tokenizer: a word of the world is a token, any text survives, ChatML, and what is shipped."""
+"""The tokenizer: a word of a dialogue is a token, any text survives, ChatML, what is shipped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from deltamem.backbone import load_tokenizer, tiny_folder
 from deltamem.pretraining import build_tokenizer
-from deltamem_cli.training_data.pretraining_world import RecallWorld, tokenizer_texts
+from deltamem_cli.training_data.pretraining_dialogues import RecallDialogues, tokenizer_texts
 from deltamem_evaluations.benchmarks.recall.dialogues import FILLERS
 
 MADE = build_tokenizer(tokenizer_texts(), window=2048)
@@ -25,8 +25,8 @@ def ids(tokenizer: Any, text: str) -> list[int]:
 
 
 @BOTH
-def test_every_word_of_the_world_is_one_token(tokenizer: Any) -> None:
-    inner = {f" {word}" for word in (*RecallWorld.names, *RecallWorld.places)}
+def test_every_word_of_the_dialogues_is_one_token(tokenizer: Any) -> None:
+    inner = {f" {word}" for word in (*RecallDialogues.names, *RecallDialogues.places)}
     inner |= {f" {word}" for word in "is in with the friend of today".split()}
     inner |= {f" {word}" for text in FILLERS for word in text.rstrip(".").split()[1:]}
     first = {"Today", "Where", "system", "user", "assistant"}

@@ -6,7 +6,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltamem_cli.experiments.words import as_overrides, merged, replaced, value_of
+from deltamem_cli.experiments.merged_words import as_overrides, merged, replaced, value_of
 
 words = st.lists(st.builds("{}={}".format, st.sampled_from("abcd"), st.integers(0, 9)))
 

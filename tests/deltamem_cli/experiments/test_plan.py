@@ -10,7 +10,7 @@ from conftest import ROOT
 from deltamem_cli.errors import UsageError
 from deltamem_cli.experiments import Plan
 from deltamem_cli.experiments.asked import plan_of
-from deltamem_cli.experiments.words import as_overrides
+from deltamem_cli.experiments.merged_words import as_overrides
 from deltamem_cli.settings.groups import options
 from deltamem_evaluations.paper.numbers import Paper
 

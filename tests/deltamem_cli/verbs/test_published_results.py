@@ -23,7 +23,7 @@ from deltamem_evaluations.benchmarks.recall import Recall
 from deltamem_evaluations.benchmarks.recall.dialogues import PLACES
 from deltamem_evaluations.records.publication import read_publication, write_published
 from deltamem_evaluations.records.stored import Run, read_run
-from deltamem_evaluations.reporting.published import read_folder
+from deltamem_evaluations.reporting.results_pages import read_folder
 
 FOLDERS = [path for path in sorted((ROOT / "results").iterdir()) if path.is_dir()]
 SEEDS = "seeds=[1,2]"
