@@ -64,9 +64,7 @@ def make_record(
     """
     stored = [lines[s.sample.id] for s in scored]
     metrics = {**(benchmark.metrics(scored) if scored else {}), **likelihood_of(stored)}
-    origins = [line.origin for line in stored]
-    backbone = BackboneUsed.used(made.backbone, NumericsUsed.of(o.numerics for o in origins))
-    environments = Environments.of(o.environment for o in origins)
+    provenance = _provenance(benchmark, stored, made)
     thinking = Thinking(**count_thinking(line.answer for line in stored))
     return Record(
         cell=cell.cell,
@@ -93,17 +91,9 @@ def make_record(
             *made.deviations,
             *loss_notes(stored),
             *_endings(stored, thinking, may_fill=benchmark.fills_answers),
-            *_unwritten(stored, made.method),
-            *_single(metrics.values()),
-            *_mixed(backbone, environments),
+            *_doubts(stored, provenance, metrics.values()),
         ),
-        provenance=Provenance(
-            data=benchmark.data(),
-            method=made.method,
-            backbone=backbone,
-            weights=made.weights,
-            environment=environments,
-        ),
+        provenance=provenance,
         date=timestamp(),
         thinking=thinking,
     )
@@ -117,6 +107,26 @@ def likelihood_of(lines: Sequence[SampleLine]) -> Mapping[str, Metric]:
             for line in lines
         ]
     )
+
+
+def _provenance(benchmark: Benchmark, lines: Sequence[SampleLine], made: Made) -> Provenance:
+    origins = [line.origin for line in lines]
+    return Provenance(
+        data=benchmark.data(),
+        method=made.method,
+        backbone=BackboneUsed.used(made.backbone, NumericsUsed.of(o.numerics for o in origins)),
+        weights=made.weights,
+        environment=Environments.of(o.environment for o in origins),
+    )
+
+
+def _doubts(
+    lines: Sequence[SampleLine], provenance: Provenance, metrics: Iterable[Metric]
+) -> Iterator[str]:
+    """Sentences on what makes a number less than it seems."""
+    yield from _unwritten(lines, provenance.method)
+    yield from _single(metrics)
+    yield from _mixed(provenance.backbone, provenance.environment)
 
 
 def _endings(lines: Sequence[SampleLine], thinking: Thinking, *, may_fill: bool) -> Iterator[str]:
