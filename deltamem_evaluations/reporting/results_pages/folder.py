@@ -19,8 +19,6 @@ from deltamem_evaluations.reporting.tables import Estimate
 
 __all__ = ["Place", "PublishedFolder", "read_folder"]
 
-"""Contexts: a method that shows a part of the history stands beside the backbone that sees all."""
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PublishedFolder:
