@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,8 +39,10 @@ def untrained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nltk.data, "path", list(nltk.data.path))
-        # another test may have left hand-made rules behind, in a cache of nltk's or its path
+        # another test may have left hand-made rules behind, in nltk's path or in either cache
         nltk.tokenize._get_punkt_tokenizer.cache_clear()
+        if used := sys.modules.get("lm_eval.tasks.ifeval.instructions_util"):
+            used._get_sentence_tokenizer.cache_clear()
         try:
             load_checkers()
             if not trained(nltk.data.find("tokenizers/punkt_tab/english/")):
