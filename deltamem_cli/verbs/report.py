@@ -105,9 +105,10 @@ def _published(folders: Sequence[Path], console: Console, *, check: bool) -> int
         if check:
             found += faults_of_folder(folder, files)
             continue
-        narrow = console.width is not None
-        shown = _markdown(published_report(folder), width=console.width) if narrow else None
-        console.result(shown or files["README.md"])
+        if (width := console.width) is None:
+            console.result(files["README.md"])
+        else:
+            console.result(_markdown(published_report(folder), width))
         console.wrote(*(write_text(path / name, text) for name, text in files.items()))
     console.json({"folders": [str(path) for path in folders], "faults": found})
     for sentence in found:
@@ -172,8 +173,8 @@ def _report(
         text = html_page(made, attributions=attributions, reader=reader)
     else:
         text = RENDERERS[chosen](made)
-        narrow = RENDERERS[chosen] is _markdown and console.width is not None
-        console.result(_markdown(made, width=console.width) if narrow else text)
+        is_table = RENDERERS[chosen] is _markdown
+        console.result(_markdown(made, console.width) if is_table else text)
     console.json(json_content(made))
     console.wrote(write_text(out or searched[0] / FORMATS[chosen], text))
 

@@ -14,26 +14,16 @@ __all__ = ["BackboneUsed", "MethodIdentity", "Provenance", "Weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodIdentity:
-    """A method described by itself: everything that would make its answers others if it changed."""
+class MethodIdentity(MethodDescription):
+    """A method as a record holds it: its own description, and what its settings say of it."""
 
     family: str | None = None
     """Kind of memory, such as ``delta-mem``, ``textual`` or ``reference``."""
     natural_context: str | None = None
     """Context that the method has in the paper's tables."""
-    variant: str | None = None
-    """Words that stand beside the method's name in every table; None for its usual form."""
-    adapter_sha: str | None = None
-    """sha256 of the adapter of δ-mem; None for another method."""
-    weights_sha: str | None = None
-    """sha256 of the trained weights of a baseline; None where there are none."""
     trained_parameters: Count = 0
     state_bytes: Count | None = 0
-    """Bytes that each history leaves behind; None where it depends on the history."""
-    write_answers: bool | None = None
-    """Whether question and answer go into the memory; None for a method without that choice."""
     settings: Tree = field(default_factory=dict)
-    """Settings of its own, such as ``rank`` or ``k``."""
 
     @staticmethod
     def of(
@@ -60,11 +50,6 @@ class MethodIdentity:
             write_answers=described.write_answers,
             settings=described.settings,
         )
-
-    @property
-    def sha(self) -> str | None:
-        """sha256 of the trained weights; None where there are none."""
-        return self.adapter_sha or self.weights_sha
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
+
+from terminal import read_to_end
 
 RUN = (
     *(sys.executable, "-m", "deltamem_cli", "eval", "method=frozen", "context=none", "limit=1"),
@@ -22,14 +23,10 @@ def test_an_evaluation_ends_with_the_next_command_on_a_terminal(tmp_path: Path) 
         RUN, stdout=subprocess.PIPE, stderr=side, cwd=tmp_path, env=env, text=True
     ) as run:
         os.close(side)
-        said = b""
-        with suppress(OSError):  # the other end is closed
-            while piece := os.read(main, 4096):
-                said += piece
+        said = read_to_end(main)
         out, _ = run.communicate()
-    os.close(main)
     assert run.returncode == 0, said
-    assert ADVICE in said.decode()
+    assert ADVICE in said
     assert ADVICE not in out
 
 

@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 import termios
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from simulated_runs import simulate
+from terminal import read_to_end
 
 NARROW = 80
 COMPARE = (sys.executable, "-m", "deltamem_cli", "compare")
@@ -34,14 +34,10 @@ def on_a_terminal(command: tuple[str, ...], folder: Path, columns: int) -> str:
     env = {name: value for name, value in os.environ.items() if name not in ("CI", "COLUMNS")}
     with subprocess.Popen(command, stdout=side, stderr=subprocess.PIPE, cwd=folder, env=env) as run:
         os.close(side)
-        said = b""
-        with suppress(OSError):  # the other end is closed
-            while piece := os.read(main, 4096):
-                said += piece
+        said = read_to_end(main)
         _, err = run.communicate()
-    os.close(main)
     assert run.returncode == 0, err
-    return said.decode().replace("\r\n", "\n")
+    return said
 
 
 def test_a_narrow_terminal_shows_a_table_in_parts(runs: tuple[str, str], tmp_path: Path) -> None:
